@@ -1,0 +1,80 @@
+"""Projects and applications: what can be run, and where it lies."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Project:
+    """A group of applications with a directory on a share. Names are unique and not all digits."""
+
+    id: int
+    name: str
+    title: str
+    description: str
+    share: str
+    directory: str
+    created_at: datetime
+    archived_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What a run can be given. Without a default it has to be given. Values are strings once accepted."""
+
+    name: str
+    default: str | None = None
+    kind: str = "text"
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Application:
+    """Something that can be run: a directory below its project's, a command, defaults. Limits are in seconds."""
+
+    id: int
+    project_id: int
+    project: str
+    share: str
+    project_directory: str
+    name: str
+    description: str
+    directory: str
+    command: str
+    parameters: list[dict[str, Any]]
+    environment: dict[str, str]
+    executor: str
+    time_limit: float | None
+    start_grace: float | None
+    silence: float | None
+    retries: int
+    max_running: int | None
+    workdir: str
+    cpus: int | None
+    memory: str | None
+    created_at: datetime
+    archived_at: datetime | None
+
+    @property
+    def full_name(self) -> str:
+        """`project/name`, as users name it."""
+        return f"{self.project}/{self.name}"
+
+    @property
+    def declared(self) -> list[Parameter]:
+        """Its parameters, in the order they were declared."""
+        return [
+            Parameter(**{**declared, "choices": tuple(declared.get("choices") or ())}) for declared in self.parameters
+        ]
+
+
+@dataclass(frozen=True)
+class Key:
+    """What lets a person or program use the API. The key itself is known only by its digest."""
+
+    id: int
+    name: str
+    scope: str
+    created_at: datetime
+    revoked_at: datetime | None

@@ -1,0 +1,48 @@
+"""Which queued runs start next: higher priority first, then older; within slots and the applications' own limits."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A queued run that nothing holds. Given in policy order (see `store.queue`)."""
+
+    run_id: int
+    application_id: int | None
+    max_running: int | None
+    share: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The runs to start now, and why each of the others waits (run id → a sentence)."""
+
+    start: list[int]
+    waiting: dict[int, str]
+
+
+def choose(
+    queued: Sequence[Candidate], slots: int, taken: int, running: Mapping[int | None, int], away: Mapping[str, str]
+) -> Choice:
+    """Choose from `queued`, in its order.
+
+    `taken` of the `slots` hold a process; `running` counts the processes of each application, by its id; `away` maps
+    the names of shares that can't be reached to the reason. A run that may not start keeps no later one from starting.
+    """
+    free, alive = slots - taken, Counter(running)
+    start: list[int] = []
+    waiting: dict[int, str] = {}
+    for run in queued:
+        if run.share in away:
+            waiting[run.run_id] = away[run.share]
+        elif run.max_running is not None and alive[run.application_id] >= run.max_running:
+            waiting[run.run_id] = f"waits for another run of its application: at most {run.max_running} at a time"
+        elif free <= 0:
+            waiting[run.run_id] = "waits for a free slot"
+        else:
+            free -= 1
+            alive[run.application_id] += 1
+            start.append(run.run_id)
+    return Choice(start, waiting)

@@ -1,0 +1,132 @@
+"""Runs and the states they pass through."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class RunState(StrEnum):
+    """Where a run stands; the words users see."""
+
+    SCHEDULED = "scheduled"
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the run has ended, as far as is known."""
+        return self in FINAL
+
+
+_ENDS = {RunState.SUCCEEDED, RunState.FAILED, RunState.TIMED_OUT, RunState.CANCELLED, RunState.LOST}
+FINAL = frozenset(_ENDS)
+ACTIVE = frozenset({RunState.QUEUED, RunState.RUNNING})
+WAITING = frozenset({RunState.SCHEDULED, RunState.QUEUED})
+
+# A final state changes only when better evidence comes (see `evidence`): what was lost is heard from again, what ended
+# without a word turns out to have failed, what said that it succeeded had to be killed afterwards.
+NEXT: dict[RunState, frozenset[RunState]] = {
+    RunState.SCHEDULED: frozenset({RunState.QUEUED, RunState.RUNNING} | _ENDS),
+    RunState.QUEUED: frozenset({RunState.SCHEDULED, RunState.RUNNING} | _ENDS),
+    RunState.RUNNING: FINAL,
+    RunState.SUCCEEDED: frozenset({RunState.FAILED, RunState.TIMED_OUT, RunState.CANCELLED}),
+    RunState.FAILED: frozenset({RunState.SUCCEEDED, RunState.TIMED_OUT, RunState.CANCELLED}),
+    RunState.TIMED_OUT: frozenset({RunState.RUNNING, RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED}),
+    RunState.LOST: frozenset({RunState.RUNNING} | _ENDS) - {RunState.LOST},
+    RunState.CANCELLED: frozenset(),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution, as stored. Times are aware UTC datetimes; limits and graces are seconds.
+
+    `uid` is random and never comes again, unlike `id` (a restored backup, a new database over an old share).
+    `ticket` names the one attempt to launch it; `ticket_open` as long as that attempt's process may live.
+    """
+
+    id: int
+    uid: str
+    name: str
+    project_id: int | None
+    application_id: int | None
+    project: str | None
+    application: str | None
+    launched: bool
+    state: RunState
+    reason: str | None
+    by: str
+    parent_id: int | None
+    cause: str | None
+    command: str | None
+    share: str | None
+    directory: str | None
+    workdir: str
+    parameters: dict[str, str]
+    environment: dict[str, str]
+    priority: int
+    executor: str
+    time_limit: float | None
+    start_grace: float | None
+    silence: float | None
+    retries: int
+    cpus: int | None
+    memory: str | None
+    held: bool
+    after: list[int]
+    created_at: datetime
+    scheduled_at: datetime
+    queued_at: datetime | None
+    ticket: str | None
+    ticket_open: bool
+    claimed_at: datetime | None
+    host: str | None
+    handle: str | None
+    run_directory: str | None
+    cancel_requested_at: datetime | None
+    evidence: dict[str, Any]
+    heard_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    exit_code: int | None
+    signal: int | None
+    outcome_source: str | None
+    marks: list[str]
+    max_rss_bytes: int | None
+    cpu_seconds: float | None
+    progress: dict[str, Any] | None
+    log_size: int
+    stop_log_size: int
+    file_size: int | None
+    log_kept: bool
+    revision: int
+
+    @property
+    def waits(self) -> bool:
+        """Whether nobody has begun to launch it and nothing was heard from it."""
+        return self.state in WAITING and self.ticket is None
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """From start to end; None while unknown, or when a clock has the end before the start."""
+        if self.started_at is None or self.ended_at is None or self.ended_at < self.started_at:
+            return None
+        return (self.ended_at - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of a run's history: who or what did what, when."""
+
+    run_id: int
+    at: datetime
+    kind: str
+    by: str
+    text: str
+    details: dict[str, Any] = field(default_factory=dict)

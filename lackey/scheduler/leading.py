@@ -1,0 +1,58 @@
+"""Who schedules. On one host one scheduler; among hosts on one database one that claims.
+
+Leadership decides only who claims, so that two do not race; that no run is started twice rests on guarded updates and
+marks. Locks end with the process that holds them, however it ends.
+"""
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+
+from lackey.services import Database
+from lackey.services.health import Leadership
+
+
+class FileLock:
+    """An exclusive lock on a file (flock(2))."""
+
+    def __init__(self, path: Path) -> None:
+        """Nothing is locked yet."""
+        self._path = path
+        self._descriptor: int | None = None
+
+    def take(self) -> bool:
+        """Whether the lock is ours now. Never waits."""
+        if self._descriptor is None:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                return False
+            self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        """Let the next one have it."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+class Lead:
+    """The right to claim runs: a lock beside an SQLite database, an advisory lock on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        """Nothing is taken yet."""
+        file = database.url.database if database.is_sqlite else None
+        self._lock = FileLock(Path(f"{file}-scheduler")) if file else Leadership(database)
+
+    def take(self) -> bool:
+        """Whether it is ours now, still or newly. Never waits."""
+        return self._lock.take()
+
+    def release(self) -> None:
+        """Let the next one have it."""
+        with contextlib.suppress(OSError):
+            self._lock.release()

@@ -1,0 +1,235 @@
+"""The scheduler's loop: wake, look, end, claim, launch. It never touches a share and never waits for anything but a wake.
+
+A tick does all there is to do and may be done at any time. What it waits for: a datagram (somebody scheduled or
+cancelled, a guard has news), a pidfd (a guard has ended), the time of the next run, a second as the safety net.
+"""
+
+import logging
+import os
+import selectors
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from lackey.domain.evidence import KillCause
+from lackey.domain.paths import Share
+from lackey.domain.run import Run
+from lackey.executors.base import Executor, Launch
+from lackey.scheduler.follower import Follower
+from lackey.scheduler.keeper import LogKeeper
+from lackey.scheduler.leading import Lead
+from lackey.scheduler.shares_watch import SharesWatch
+from lackey.services import Database, following, health, launching
+
+log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 1.0
+_RECONCILE_SECONDS = 60.0
+_PAUSE_AFTER_TROUBLE_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the scheduler knows of its host and installation."""
+
+    installation: str
+    host: str
+    url: str
+    wake_path: str
+    shares: dict[str, Share]
+    slots: int
+    user: str | None
+    kill_grace: float
+
+
+@dataclass
+class _Memory:
+    """What a tick leaves for the next; all of it can be lost."""
+
+    watched: dict[str, int] = field(default_factory=dict)
+    under_way: set[str] = field(default_factory=set)
+    news: set[str] = field(default_factory=set)
+    deadlines: dict[str, float] = field(default_factory=dict)
+    not_before: dict[int, float] = field(default_factory=dict)
+    reconcile_at: float = 0.0
+    beat_at: float = 0.0
+    led: bool = False
+
+
+class Loop:
+    """One scheduler at work."""
+
+    def __init__(
+        self,
+        database: Database,
+        executor: Executor,
+        place: Place,
+        watch: SharesWatch,
+        keeper: LogKeeper,
+        follower: Follower,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """Nothing is done before `tick`."""
+        self._database, self._executor, self._place = database, executor, place
+        self._shares, self._keeper, self._follower, self._clock = watch, keeper, follower, clock
+        self._lead = Lead(database)
+        self._memory = _Memory()
+        self._selector = selectors.DefaultSelector()
+        self._started_at = clock()
+
+    def listen(self, *descriptors: int) -> None:
+        """Descriptors that end a wait when something can be read from them."""
+        for descriptor in descriptors:
+            self._selector.register(descriptor, selectors.EVENT_READ, None)
+
+    def tick(self) -> float:
+        """Do what there is to do; the seconds until there may be more. Raises Unavailable while the database is away."""
+        self._follow()
+        leads = self._lead.take()
+        if leads is not self._memory.led:
+            log.info("this scheduler %s", "claims runs" if leads else "stands by: another one claims runs")
+            self._memory.led = leads
+            self._memory.beat_at = 0.0
+        self._beat(leads)
+        wait = _POLL_SECONDS
+        if leads:
+            now = self._clock()
+            following.note_silence(self._database, now)
+            next_due = launching.queue_due(self._database, now)
+            self._claim_and_launch()
+            if next_due is not None:
+                wait = min(wait, max(0.0, (next_due - self._clock()).total_seconds()))
+        return wait
+
+    def wait(self, seconds: float) -> None:
+        """Until something happens, `seconds` at most."""
+        for key, _ in self._selector.select(seconds):
+            if key.data is not None:
+                self._unwatch(key.data)
+                self._memory.news.add(key.data)
+
+    def reconcile_soon(self) -> None:
+        """Look at all tickets in the next tick."""
+        self._memory.reconcile_at = 0.0
+
+    def close(self) -> None:
+        """Let go of what is held. What was launched lives on."""
+        for ticket in list(self._memory.watched):
+            self._unwatch(ticket)
+        self._lead.release()
+        self._executor.close()
+
+    def _follow(self) -> None:
+        """Look at the tickets that may have news, record it, and end what has to end."""
+        memory, now = self._memory, time.monotonic()
+        everything = now >= memory.reconcile_at
+        if everything:
+            memory.reconcile_at = now + _RECONCILE_SECONDS
+        runs = following.open_tickets(self._database, self._place.host)
+        memory.under_way &= memory.watched.keys()
+        settled = self._follower.follow([run for run in runs if everything or self._has_news(run)], memory.under_way)
+        memory.news.difference_update(settled)
+        for ticket in settled:
+            self._forget(ticket)
+        for run in runs:
+            if run.ticket is not None and run.ticket not in settled:
+                self._tend(run, run.ticket)
+        if settled:
+            self._keeper.wake()
+
+    def _has_news(self, run: Run) -> bool:
+        """Whether its guard has ended, is not watched, or has not been seen to start its command."""
+        memory = self._memory
+        return run.ticket in memory.news or run.ticket not in memory.watched or run.handle is None
+
+    def _tend(self, run: Run, ticket: str) -> None:
+        """Watch a ticket that is open, and end its processes where it was asked for, or their time is up."""
+        if ticket not in self._memory.watched:
+            pidfd = self._executor.watch(ticket)
+            if pidfd is not None:
+                self._watch(ticket, pidfd)
+        cause: KillCause | None = (
+            "cancelled" if run.cancel_requested_at else "timed_out" if self._overdue(run) else None
+        )
+        if cause is None:
+            return
+        if cause == "cancelled" and run.handle is None and self._follower.void(ticket, "cancelled before it started"):
+            self._forget(ticket)
+            return
+        try:
+            self._executor.kill(ticket, cause, self._place.kill_grace)
+        except OSError as error:
+            log.warning("run %d can't be ended now: %s", run.id, error)
+
+    def _overdue(self, run: Run) -> bool:
+        """Whether its time is up, by a clock that nobody can set from the moment it was first seen running."""
+        if run.time_limit is None or run.ticket is None or "observed_start" not in run.evidence:
+            return False
+        deadlines = self._memory.deadlines
+        if run.ticket not in deadlines:
+            lasted = max(0.0, self._clock().timestamp() - run.evidence["observed_start"])
+            deadlines[run.ticket] = time.monotonic() + run.time_limit - lasted
+        return time.monotonic() >= deadlines[run.ticket]
+
+    def _beat(self, leads: bool) -> None:
+        if time.monotonic() >= self._memory.beat_at:
+            health.beat(self._database, self._place.host, self._started_at, leads, self._clock())
+            self._memory.beat_at = time.monotonic() + health.BEAT_EVERY.total_seconds()
+
+    def _claim_and_launch(self) -> None:
+        memory, now = self._memory, time.monotonic()
+        memory.not_before = {run_id: at for run_id, at in memory.not_before.items() if at > now}
+        away = self._shares.away()
+        claims = launching.claim(
+            self._database, self._place.host, self._place.slots, away, memory.not_before.keys(), self._clock()
+        )
+        for claim in claims:
+            try:
+                started = self._executor.launch(self._launch_of(claim))
+            except OSError as error:
+                log.warning("run %d could not be launched: %s", claim.run.id, error)
+                memory.not_before[claim.run.id] = now + _PAUSE_AFTER_TROUBLE_SECONDS
+                self._follower.void(claim.ticket, f"could not be launched: {error}")
+                continue
+            if started.pidfd is not None:
+                memory.under_way.add(claim.ticket)
+                self._watch(claim.ticket, started.pidfd)
+
+    def _launch_of(self, claim: launching.Claim) -> Launch:
+        run, place = claim.run, self._place
+        share = place.shares.get(run.share or "")
+        return Launch(
+            ticket=claim.ticket,
+            installation=place.installation,
+            run_id=run.id,
+            run_uid=run.uid,
+            share_path=share.path if share else "",
+            must_be_mounted=bool(share and share.must_be_mounted),
+            directory=run.directory or "",
+            command=run.command or "",
+            workdir="run" if run.workdir == "run" else "application",
+            parameters=run.parameters,
+            environment=run.environment,
+            url=place.url,
+            token=claim.token,
+            user=place.user,
+            kill_grace=place.kill_grace,
+            wake_path=place.wake_path,
+        )
+
+    def _watch(self, ticket: str, pidfd: int) -> None:
+        self._memory.watched[ticket] = pidfd
+        self._selector.register(pidfd, selectors.EVENT_READ, ticket)
+
+    def _unwatch(self, ticket: str) -> None:
+        pidfd = self._memory.watched.pop(ticket, None)
+        if pidfd is not None:
+            self._selector.unregister(pidfd)
+            os.close(pidfd)
+
+    def _forget(self, ticket: str) -> None:
+        self._unwatch(ticket)
+        self._memory.under_way.discard(ticket)
+        self._memory.news.discard(ticket)
+        self._memory.deadlines.pop(ticket, None)

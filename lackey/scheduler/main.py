@@ -1,0 +1,139 @@
+"""A scheduler from start to end: what it holds, in which order it is taken and given back."""
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lackey import wake
+from lackey.domain.refusals import Unavailable
+from lackey.executors.local import LocalExecutor
+from lackey.files import Files
+from lackey.scheduler.follower import Follower
+from lackey.scheduler.keeper import LogKeeper
+from lackey.scheduler.leading import FileLock
+from lackey.scheduler.loop import Loop, Place
+from lackey.scheduler.shares_watch import SharesWatch
+from lackey.services import Database, health
+from lackey.settings import Settings
+from lackey.shares import Readers
+
+log = logging.getLogger(__name__)
+
+_SECOND_LOOK_SECONDS = 10.0
+_STANDBY_POLL_SECONDS = 0.5
+
+
+def run(settings: Settings) -> int:
+    """Schedule until SIGTERM or SIGINT; the exit code. What runs then lives on, and is found again at the next start."""
+    if settings.executor.local.user and os.geteuid() != 0:
+        log.error(
+            "executor.local.user is %s: only a scheduler started as root can run as another user",
+            settings.executor.local.user,
+        )
+        return 1
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings.make_own_share()
+    stop = _stop_on_signals(settings.data_dir)
+    lock = FileLock(settings.data_dir / "scheduler.lock")
+    if not _stand_by_for(lock, settings.data_dir, stop):
+        return 0
+    database = Database(settings.database_url)
+    try:
+        _schedule(settings, database, stop)
+    finally:
+        database.close()
+        lock.release()
+    return 0
+
+
+def _stop_on_signals(data_dir: Path) -> threading.Event:
+    stop = threading.Event()
+
+    def end(*_: object) -> None:
+        stop.set()
+        wake.send(data_dir)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    return stop
+
+
+def _stand_by_for(lock: FileLock, data_dir: Path, stop: threading.Event) -> bool:
+    """Wait for the scheduler that works for this directory to end; False if we are to end first."""
+    if lock.take():
+        return True
+    log.warning("another scheduler works for %s; this one stands by", data_dir)
+    while not stop.wait(_STANDBY_POLL_SECONDS):
+        if lock.take():
+            log.warning("the other scheduler has ended; this one takes over")
+            return True
+    return False
+
+
+def _schedule(settings: Settings, database: Database, stop: threading.Event) -> None:
+    place = Place(
+        installation=_installation(database, stop),
+        host=socket.gethostname(),
+        url=settings.server.url or "http://localhost:8000",
+        wake_path=str(settings.data_dir / wake.NAME),
+        shares=settings.shares,
+        slots=settings.executor.local.slots,
+        user=settings.executor.local.user,
+        kill_grace=settings.executor.local.kill_grace,
+    )
+    with contextlib.ExitStack() as held:
+        listener = held.enter_context(wake.listen(settings.data_dir))
+        readers = Readers(
+            {s.name: (s.path, s.must_be_mounted) for s in place.shares.values()}, settings.data_dir / "readers"
+        )
+        readers.start()
+        held.callback(readers.stop)
+        files = Files(settings.data_dir / "readers")
+        shares = SharesWatch(place.shares, files, lambda: wake.send(settings.data_dir))
+        keeper = LogKeeper(database, files, place.host)
+        executor = LocalExecutor(settings.data_dir)
+        loop = Loop(database, executor, place, shares, keeper, _follower(database, executor), _now)
+        held.callback(loop.close)
+        loop.listen(listener.fileno())
+        shares.start()
+        held.callback(shares.stop)
+        keeper.start()
+        held.callback(keeper.stop)
+        while not stop.is_set():
+            wait = _tick(loop)
+            readers.tend()
+            loop.wait(wait)
+            wake.drain(listener)
+
+
+def _installation(database: Database, stop: threading.Event) -> str:
+    """The installation's name; a database that is away is waited for."""
+    while True:
+        try:
+            return health.found(database, _now())
+        except Unavailable as error:
+            log.warning("%s; trying again", error)
+            if stop.wait(1.0):
+                raise
+
+
+def _follower(database: Database, executor: LocalExecutor) -> Follower:
+    return Follower(database, executor, _now, _SECOND_LOOK_SECONDS)
+
+
+def _tick(loop: Loop) -> float:
+    try:
+        return loop.tick()
+    except Unavailable as error:
+        log.warning("%s; trying again", error)
+        loop.reconcile_soon()
+        return 1.0
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,50 @@
+"""Cancelling runs, and doing them again."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from lackey.domain.evidence import Kill
+from lackey.domain.refusals import AlreadyFinal
+from lackey.domain.run import Event, Run
+from lackey.services import newcomers
+from lackey.services.settling import evidence_of, settle
+from lackey.store import events, runs
+from lackey.store.database import Database
+
+
+def cancel(database: Database, run_id: int, by: str, now: datetime) -> Run:
+    """End a run that nobody has claimed; ask the scheduler to end one that has a process. Asking again is harmless.
+
+    Raises NotFound; AlreadyFinal for a run that has ended otherwise and left no process.
+    """
+
+    def work(connection: Connection) -> Run:
+        run = runs.get(connection, run_id)
+        if run.ticket_open:
+            return _request(connection, run, by, now)
+        if run.state.is_final:
+            if run.cancel_requested_at is not None:
+                return run
+            raise AlreadyFinal(f"run {run_id} has ended already: {run.state}")
+        evidence = replace(evidence_of(run), kill=Kill("cancelled", now.timestamp()))
+        return settle(connection, run, evidence, by, now, values={"cancel_requested_at": now})
+
+    return database.write(work)
+
+
+def _request(connection: Connection, run: Run, by: str, now: datetime) -> Run:
+    if run.cancel_requested_at is not None:
+        return run
+    events.add(connection, Event(run.id, now, "cancel", by, "asked to cancel it"))
+    return runs.change(connection, run, {"cancel_requested_at": now})
+
+
+def rerun(database: Database, run_id: int, by: str, now: datetime) -> tuple[Run, str]:
+    """A new run with the same inputs, to start now, and its token. Raises NotFound."""
+
+    def work(connection: Connection) -> tuple[Run, str]:
+        return newcomers.again(connection, runs.get(connection, run_id), "rerun", by, now)
+
+    return database.write(work)

@@ -1,0 +1,82 @@
+"""What silence comes to, and what is kept of a launched run's log when it has ended."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from lackey.domain.evidence import Silence
+from lackey.domain.run import Run, RunState
+from lackey.services.settling import evidence_of, settle
+from lackey.store import logs, queue, runs, words
+from lackey.store.database import Database
+
+# A log.txt stays where it is; this much of it is kept here, for when the share is away and to find runs by its words.
+FILE_LOG_LIMIT = 1024 * 1024
+
+
+def open_tickets(database: Database, host: str) -> list[Run]:
+    """The runs with a ticket on this host whose process may live."""
+    with database.read() as connection:
+        return queue.open_tickets(connection, host)
+
+
+def note_silence(database: Database, now: datetime) -> None:
+    """Settle the runs that lackey has no process of and that were silent for too long. All counts from receipt."""
+    with database.read() as connection:
+        silent = [run for run in queue.followed_by_reports(connection) if silence_of(run, now)]
+    for run in silent:
+        _note(database, run.id, now)
+
+
+def _note(database: Database, run_id: int, now: datetime) -> None:
+    def work(connection: Connection) -> None:
+        run = runs.get(connection, run_id)
+        silence = silence_of(run, now)
+        if silence is not None and not run.ticket_open:
+            settle(connection, run, replace(evidence_of(run), silence=silence), "lackey", now)
+
+    database.write(work)
+
+
+def silence_of(run: Run, now: datetime) -> Silence | None:
+    """What the run's silence means at `now`; None: nothing yet."""
+    moment, evidence = now.timestamp(), evidence_of(run)
+    if run.state is RunState.SCHEDULED:
+        overdue = not run.launched and run.start_grace is not None
+        if overdue and moment >= run.scheduled_at.timestamp() + (run.start_grace or 0):
+            return Silence("lost", moment, f"no start was reported within {run.start_grace:g} s of its time")
+    elif run.state is RunState.RUNNING and evidence.heard is not None:
+        if run.time_limit is not None and moment >= _limit(evidence.start_received, evidence.heard, run.time_limit):
+            return Silence("timed_out", moment, f"silent past its time limit of {run.time_limit:g} s")
+        if run.silence is not None and moment >= evidence.heard + run.silence:
+            return Silence("lost", moment, f"not heard from for {run.silence:g} s")
+    return None
+
+
+def _limit(start_received: float | None, heard: float, time_limit: float) -> float:
+    """When a reported run's time is up. lackey can't end it, so each word past the limit gives it as long again."""
+    limit = (heard if start_received is None else start_received) + time_limit
+    return limit if heard <= limit else heard + time_limit
+
+
+def logs_to_keep(database: Database, host: str) -> list[Run]:
+    """Ended runs whose log.txt is still to be taken in."""
+    with database.read() as connection:
+        return queue.logs_to_keep(connection, host, 50)
+
+
+def keep_file_log(database: Database, run_id: int, size: int, pieces: list[tuple[int, bytes]]) -> None:
+    """Keep head and tail of a log.txt of `size` bytes: pieces, each with its offset."""
+
+    def work(connection: Connection) -> None:
+        run = runs.get(connection, run_id)
+        if run.log_kept:
+            return
+        for start, content in pieces:
+            if content:
+                logs.put(connection, run_id, "file", start, content)
+        words.index(connection, run_id, b"\n".join(content for _, content in pieces).decode(errors="replace"))
+        runs.change(connection, run, {"file_size": size, "log_kept": True})
+
+    database.write(work)

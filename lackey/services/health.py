@@ -1,0 +1,65 @@
+"""Is the service well: database, schema, scheduler."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from lackey.domain.refusals import Refusal
+from lackey.store import schema, service
+from lackey.store.database import Database
+from lackey.store.service import Heartbeat
+
+BEAT_EVERY = timedelta(seconds=10)
+_BEAT_IS_LATE = timedelta(seconds=30)
+
+
+class Leadership:
+    """The right to claim runs among the schedulers of one PostgreSQL database; held by a connection of its own."""
+
+    def __init__(self, database: Database) -> None:
+        """Nothing is taken yet."""
+        self._database = database
+        self._connection: Connection | None = None
+
+    def take(self) -> bool:
+        """Whether it is ours now. Raises Unavailable, and lets go, when the database is away."""
+        if self._connection is None:
+            with self._database.read():
+                self._connection = self._database.reader.connect()
+        try:
+            return service.try_to_lead(self._connection)
+        except Exception:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Let the next one have it: the lock ends with its connection."""
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
+
+
+def found(database: Database, now: datetime) -> str:
+    """The name of this installation, drawn if it has none yet."""
+    return database.write(lambda connection: service.found(connection, now))
+
+
+def beat(database: Database, host: str, started_at: datetime, leads: bool, now: datetime) -> None:
+    """This host's scheduler is there."""
+    database.write(lambda connection: service.beat(connection, Heartbeat(host, started_at, now, leads)))
+
+
+def troubles(database: Database, now: datetime) -> list[str]:
+    """What keeps the service from being ready, a sentence each; empty: it is ready."""
+    try:
+        at, needed = schema.current(database), schema.expected()
+        if at != needed:
+            return [f"the schema is at {at or 'nothing'}, this version needs {needed}: lackey db upgrade"]
+        with database.read() as connection:
+            beats = service.heartbeats(connection)
+    except Refusal as error:
+        return [str(error)]
+    if not any(one.leads and now - one.beat_at < _BEAT_IS_LATE for one in beats):
+        return ["no scheduler has been heard from lately: lackey scheduler"]
+    return []

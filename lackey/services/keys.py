@@ -1,0 +1,49 @@
+"""API keys: make, list, revoke, and what each may do."""
+
+import secrets
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from lackey.domain.application import Key
+from lackey.domain.refusals import NotAllowed, NotAuthenticated, NotFound
+from lackey.store import keys
+from lackey.store.database import Database
+
+# Each scope may do what the ones before it may.
+SCOPES = ("read", "run", "manage", "admin")
+
+
+def create(database: Database, name: str, scope: str, now: datetime) -> tuple[Key, str]:
+    """A new key and its secret, which is shown this once and never stored."""
+    secret = f"lackey_{secrets.token_urlsafe(32)}"
+    return database.write(lambda connection: keys.add(connection, name, scope, secret, now)), secret
+
+
+def authorize(database: Database, secret: str | None, scope: str) -> Key:
+    """The key, if its scope is at least `scope`. Raises NotAuthenticated, NotAllowed."""
+    key = None
+    if secret is not None:
+        with database.read() as connection:
+            key = keys.by_secret(connection, secret)
+    if key is None:
+        raise NotAuthenticated("this needs a key: Authorization: Bearer <key>")
+    if SCOPES.index(key.scope) < SCOPES.index(scope):
+        raise NotAllowed(f"this needs a key with scope {scope}; yours has {key.scope}")
+    return key
+
+
+def listing(database: Database, before_id: int | None, limit: int) -> list[Key]:
+    """All keys, newest first."""
+    with database.read() as connection:
+        return keys.listing(connection, before_id, limit)
+
+
+def revoke(database: Database, key_id: int, now: datetime) -> None:
+    """End a key. Raises NotFound."""
+
+    def work(connection: Connection) -> bool:
+        return keys.revoke(connection, key_id, now)
+
+    if not database.write(work):
+        raise NotFound(f"there is no key {key_id} in force")

@@ -1,0 +1,230 @@
+"""What the scheduler does to runs: queue, claim, note their start and end. The launch protocol is in `executors`.
+
+A *ticket* is a random name for one attempt to launch one run. Run ids can come again (a new database over an old share,
+a restored backup), tickets can't. Claiming a run draws its ticket; everything after goes by the ticket.
+"""
+
+import secrets
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from lackey.domain.evidence import Kill, Observed, Silence
+from lackey.domain.policy import choose
+from lackey.domain.run import Event, Run, RunState
+from lackey.services.newcomers import WAITS_FOR_SLOT, new_token
+from lackey.services.settling import evidence_of, move, settle
+from lackey.store import events, queue, runs
+from lackey.store.database import Database
+
+_BATCH = 200
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A run that is to be launched now under `ticket`; `token` is the launched process's own."""
+
+    run: Run
+    ticket: str
+    token: str
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What came of a ticket, from its receipt."""
+
+    ticket: str
+    run_uid: str
+    observed: Observed
+    killed: str | None = None
+    max_rss_bytes: int | None = None
+    cpu_seconds: float | None = None
+    run_directory: str | None = None
+    left_behind: int = 0
+
+
+def queue_due(database: Database, now: datetime) -> datetime | None:
+    """Queue the launched runs whose time has come and whose predecessors succeeded; when the next one is due."""
+    with database.read() as connection:
+        if queue.due(connection, now, 1):
+            database.write(lambda writing: _queue_due(writing, now))
+        return queue.next_due(connection, now)
+
+
+def _queue_due(connection: Connection, now: datetime) -> None:
+    for run in queue.due(connection, now, _BATCH):
+        states = runs.states_of(connection, run.after)
+        failed = [run_id for run_id, state in states.items() if state.is_final and state is not RunState.SUCCEEDED]
+        if failed:
+            reason = f"run {failed[0]}, which it waited for, is {states[failed[0]]}"
+            evidence = replace(evidence_of(run), kill=Kill("cancelled", now.timestamp(), reason))
+            settle(connection, run, evidence, "lackey", now)
+        elif all(state is RunState.SUCCEEDED for state in states.values()):
+            move(connection, run, RunState.QUEUED, "lackey", now, {"reason": _queued_reason(run), "queued_at": now})
+
+
+def _queued_reason(run: Run) -> str:
+    return "held on request, until it is released" if run.held else WAITS_FOR_SLOT
+
+
+def claim(
+    database: Database,
+    host: str,
+    slots: int,
+    away: Mapping[str, str],
+    not_yet: Collection[int],
+    now: datetime,
+) -> list[Claim]:
+    """Claim for this host what may start now, and note of the others why they wait.
+
+    `away`: shares that can't be reached → the reason; a process on such a share holds no slot meanwhile.
+    `not_yet`: runs to pass over for now.
+    """
+    with database.read() as connection:
+        if not queue.candidates(connection, "local", 0, 1):
+            return []
+    return database.write(lambda writing: _claim(writing, host, slots, away, not_yet, now))
+
+
+def _claim(
+    connection: Connection, host: str, slots: int, away: Mapping[str, str], not_yet: Collection[int], now: datetime
+) -> list[Claim]:
+    places = queue.places_taken(connection, "local")
+    running = Counter(application_id for application_id, _, _ in places)
+    taken = sum(1 for _, share, on in places if on == host and share not in away)
+    claims: list[Claim] = []
+    passed = 0
+    while page := queue.candidates(connection, "local", passed, _BATCH):
+        reasons = {candidate.run_id: reason for candidate, reason in page}
+        choice = choose(
+            [one for one, _ in page if one.run_id not in not_yet], slots, taken + len(claims), running, away
+        )
+        for run_id, reason in choice.waiting.items():
+            if reasons[run_id] != reason:
+                runs.change(connection, runs.get(connection, run_id), {"reason": reason})
+        chosen = [_claim_one(connection, runs.get(connection, run_id), host, now) for run_id in choice.start]
+        running.update(claimed.run.application_id for claimed in chosen)
+        claims += chosen
+        # Those just claimed are no candidates any more.
+        passed += len(page) - len(chosen)
+        if taken + len(claims) >= slots or len(page) < _BATCH:
+            break
+    return claims
+
+
+def _claim_one(connection: Connection, run: Run, host: str, now: datetime) -> Claim:
+    ticket = secrets.token_hex(16)
+    values = {"ticket": ticket, "ticket_open": True, "host": host, "claimed_at": now, "reason": f"starting on {host}"}
+    claimed = runs.change(connection, run, values)
+    events.add(connection, Event(run.id, now, "claimed", _scheduler(host), f"claimed; starting on {host}"))
+    return Claim(claimed, ticket, new_token(connection, run.id))
+
+
+def started(database: Database, ticket: str, handle: str, run_directory: str, at: float, now: datetime) -> None:
+    """Its command runs, since `at` (unix seconds)."""
+
+    def work(connection: Connection) -> None:
+        run = runs.by_ticket(connection, ticket)
+        if run is None or not run.ticket_open:
+            return
+        evidence = replace(evidence_of(run), observed_start=at).with_sign_of_life(now.timestamp())
+        values = {"handle": handle, "run_directory": run_directory}
+        settle(connection, run, evidence, _scheduler(run.host), now, values=values)
+
+    database.write(work)
+
+
+def ended(database: Database, endings: list[Ending], now: datetime) -> None:
+    """Record what came of these tickets. Those recorded already, and those of other databases, change nothing."""
+
+    def work(connection: Connection) -> None:
+        for ending in endings:
+            run = runs.by_ticket(connection, ending.ticket)
+            if run is not None and run.ticket_open and run.uid == ending.run_uid:
+                _end(connection, run, ending, now)
+
+    database.write(work)
+
+
+def _end(connection: Connection, run: Run, ending: Ending, now: datetime) -> None:
+    evidence = replace(evidence_of(run), observed=ending.observed)
+    if ending.killed and evidence.kill is None:
+        cause: Any = ending.killed
+        reason = "ended at its time limit" if cause == "timed_out" else None
+        evidence = replace(evidence, kill=Kill(cause, ending.observed.ended, reason))
+    values = {
+        "ticket_open": False,
+        "max_rss_bytes": ending.max_rss_bytes,
+        "cpu_seconds": ending.cpu_seconds,
+        "run_directory": ending.run_directory or run.run_directory,
+        "log_kept": ending.run_directory is None,
+    }
+    by = _scheduler(run.host)
+    seen = {"exit": ending.observed.exit, "signal": ending.observed.signal, "killed": ending.killed}
+    details = {name: value for name, value in seen.items() if value is not None}
+    event = Event(run.id, now, "ended", by, "its process has ended", details)
+    settle(connection, run, evidence, by, now, event, values)
+    if ending.left_behind:
+        text = f"{ending.left_behind} processes that its command left behind were ended"
+        events.add(connection, Event(run.id, now, "left-behind", by, text))
+
+
+def gone(database: Database, ticket: str, killed: str | None, now: datetime) -> None:
+    """Its processes are gone and left no receipt. `killed`: lackey had ended them itself, for this cause."""
+
+    def work(connection: Connection) -> None:
+        run = runs.by_ticket(connection, ticket)
+        if run is None or not run.ticket_open:
+            return
+        evidence = evidence_of(run)
+        if killed:
+            cause: Any = killed
+            evidence = replace(evidence, kill=evidence.kill or Kill(cause, now.timestamp()))
+        else:
+            evidence = replace(
+                evidence, silence=Silence("lost", now.timestamp(), "its process is gone and left no outcome")
+            )
+        values = {"ticket_open": False, "log_kept": run.run_directory is None}
+        settle(connection, run, evidence, _scheduler(run.host), now, values=values)
+
+    database.write(work)
+
+
+def give_back(database: Database, ticket: str, reason: str, now: datetime) -> None:
+    """This ticket is void: nothing runs under it, nor ever will. The run is queued anew, or cancelled where asked."""
+
+    def work(connection: Connection) -> None:
+        run = runs.by_ticket(connection, ticket)
+        if run is None or not run.ticket_open:
+            return
+        by = _scheduler(run.host)
+        values = {"ticket": None, "ticket_open": False, "claimed_at": None, "host": None, "reason": reason}
+        if run.cancel_requested_at is not None:
+            evidence = replace(evidence_of(run), kill=Kill("cancelled", now.timestamp()))
+            settle(connection, run, evidence, by, now, values={**values, "reason": None})
+        else:
+            runs.change(connection, run, values)
+            events.add(connection, Event(run.id, now, "given-back", by, f"not started: {reason}"))
+
+    database.write(work)
+
+
+def adopt(database: Database, ticket: str, earlier: str, now: datetime) -> None:
+    """The run was launched before under the ticket `earlier`, which this database, being older, does not know."""
+
+    def work(connection: Connection) -> None:
+        run = runs.by_ticket(connection, ticket)
+        if run is not None and run.ticket_open:
+            runs.change(connection, run, {"ticket": earlier})
+            text = "ran already; this database is older. Its earlier launch is taken up again"
+            events.add(connection, Event(run.id, now, "adopted", _scheduler(run.host), text))
+
+    database.write(work)
+
+
+def _scheduler(host: str | None) -> str:
+    return f"scheduler on {host}" if host else "scheduler"

@@ -1,0 +1,91 @@
+"""Runs come into being here: scheduled, run again, retried."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from lackey.domain.run import Event, Run, RunState
+from lackey.store import events, runs, tokens, words
+
+WAITS_FOR_SLOT = "waits for a free slot"
+
+# What a new run of the same takes over: its inputs, as they were when the first one was made.
+_INPUTS = (
+    *("name", "project_id", "application_id", "project", "application", "launched", "command", "share", "directory"),
+    *("workdir", "parameters", "environment", "priority", "executor", "time_limit", "start_grace", "silence"),
+    *("retries", "cpus", "memory"),
+)
+_RETRY_DELAY_SECONDS = 10.0
+
+
+def create(
+    connection: Connection, values: dict[str, Any], by: str, now: datetime, at: datetime | None = None
+) -> tuple[Run, str]:
+    """Insert a run that is to start at `at` (now if None), with its event; the run and its token, given out this once.
+
+    A launched run that is due and waits for no other is queued in the same breath.
+    """
+    due = at is None or at <= now
+    queued = due and values["launched"] and not values.get("after")
+    run = runs.add(
+        connection,
+        {
+            "after": [],
+            **values,
+            "uid": uuid.uuid4().hex,
+            "by": by,
+            "state": RunState.QUEUED if queued else RunState.SCHEDULED,
+            "reason": WAITS_FOR_SLOT if queued else waiting_reason(values, due),
+            "created_at": now,
+            "scheduled_at": at or now,
+            "queued_at": now if queued else None,
+        },
+    )
+    token = new_token(connection, run.id)
+    events.add(connection, Event(run.id, now, run.state.value, by, f"made; {run.state}", _origin(run)))
+    words.index(connection, run.id, f"{run.name}\n{run.command or ''}")
+    return run, token
+
+
+def new_token(connection: Connection, run_id: int) -> str:
+    """A fresh token for the run (a random UUID, RFC 9562); only its digest stays."""
+    token = str(uuid.uuid4())
+    tokens.add(connection, run_id, token)
+    return token
+
+
+def waiting_reason(values: dict[str, Any], due: bool) -> str | None:
+    """Why a scheduled run waits, in a sentence; None where its time says it all."""
+    after: Sequence[int] = values.get("after") or ()
+    if after:
+        return f"waits for run {', '.join(map(str, after))} to succeed"
+    if due and not values["launched"]:
+        return "waits for its own start report"
+    return None
+
+
+def again(
+    connection: Connection, run: Run, cause: str, by: str, now: datetime, at: datetime | None = None
+) -> tuple[Run, str]:
+    """A new run with the inputs of `run`, which names it as its parent."""
+    inputs = {name: getattr(run, name) for name in _INPUTS}
+    return create(connection, {**inputs, "parent_id": run.id, "cause": cause}, by, now, at)
+
+
+def retry_if_due(connection: Connection, run: Run, now: datetime) -> None:
+    """Make the retry of a launched run that has just ended badly, if it has retries left.
+
+    Each retry has one fewer, and begins a little later, so that what broke has time to mend.
+    """
+    if run.retries <= 0 or not run.launched or run.state in (RunState.SUCCEEDED, RunState.CANCELLED):
+        return
+    if not runs.has_child(connection, run.id, "retry"):
+        retry, _ = again(connection, run, "retry", "lackey", now, now + timedelta(seconds=_RETRY_DELAY_SECONDS))
+        runs.change(connection, retry, {"retries": run.retries - 1})
+
+
+def _origin(run: Run) -> dict[str, Any]:
+    return {name: value for name, value in {"parent": run.parent_id, "cause": run.cause}.items() if value is not None}

@@ -1,0 +1,44 @@
+"""Requests that a client may send again without harm (`Idempotency-Key`): the same again answers the same resource."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from lackey.domain.refusals import Conflict
+from lackey.store import keys
+from lackey.store.database import Changed
+
+KEPT = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Once:
+    """A request under an Idempotency-Key: whose key it came with, what it called itself, a digest of what it asked."""
+
+    key_id: int
+    name: str
+    request: bytes
+
+
+def answered(connection: Connection, once: Once | None, now: datetime) -> int | None:
+    """The id of what this request made before; None if it is new. Raises Conflict when the same name asked otherwise."""
+    if once is None:
+        return None
+    known = keys.answered(connection, once.key_id, once.name, now - KEPT)
+    if known is None:
+        return None
+    request, resource_id = known
+    if request != once.request:
+        raise Conflict("this Idempotency-Key came with another request before; use a new one for each request")
+    return resource_id
+
+
+def remember(connection: Connection, once: Once | None, resource_id: int, now: datetime) -> None:
+    """Note what the request made. Raises Changed when the same request was answered at the same time."""
+    if once is not None:
+        try:
+            keys.remember(connection, once.key_id, once.name, once.request, resource_id, now, now - KEPT)
+        except IntegrityError as error:
+            raise Changed from error

@@ -1,0 +1,174 @@
+"""What simulations say about themselves: start, stop, progress, metrics, log.
+
+Reports commute: each is merged into the evidence in a way that does not depend on when it comes, and what it comes to
+is worked out anew (`settling.settle`). `now` is the time of receipt.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from lackey.domain.evidence import Stop
+from lackey.domain.refusals import NotAuthenticated, OtherOutcome
+from lackey.domain.run import Event, Run
+from lackey.services.settling import evidence_of, settle
+from lackey.store import events, logs, metrics, runs, tokens, words
+from lackey.store.database import Database
+from lackey.store.metrics import Metric
+
+_CONTRADICTIONS_KEPT = 20
+
+
+@dataclass(frozen=True)
+class LogText:
+    """What is kept of some log bytes: the first and the last of `size` that were sent; together all, if they fit."""
+
+    head: bytes
+    tail: bytes
+    size: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: `fraction` 0…1 and/or `done` of `total`, in words; `ts` is its own time, or that of receipt."""
+
+    ts: float
+    fraction: float | None = None
+    done: float | None = None
+    total: float | None = None
+    message: str | None = None
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        """The latest counts; of two in one second the one that is further."""
+        return (self.ts, self.fraction or 0.0, self.done or 0.0, self.total or 0.0, self.message or "")
+
+
+def authenticate(database: Database, run_id: int, token: str | None) -> None:
+    """Raise NotAuthenticated unless the token speaks for this run: one indexed read, and the same for no such run."""
+    if token is not None:
+        with database.read() as connection:
+            if tokens.run_of(connection, token) == run_id:
+                return
+    raise NotAuthenticated("wrong or missing token for this run")
+
+
+def start(database: Database, run_id: int, ts: float | None, host: str | None, now: datetime) -> Run:
+    """It has started."""
+
+    def work(connection: Connection) -> Run:
+        run = runs.get(connection, run_id)
+        known = evidence_of(run)
+        evidence = known.with_start(ts, now.timestamp()).with_sign_of_life(now.timestamp())
+        event = None
+        if (known.start_ts, known.start_received) != (evidence.start_ts, evidence.start_received):
+            event = Event(run_id, now, "start", "run", "reported its start", _told(ts=ts, host=host))
+        values = {"host": host} if host and run.ticket is None else {}
+        return settle(connection, run, evidence, "run", now, event, values)
+
+    return database.write(work)
+
+
+def stop(
+    database: Database,
+    run_id: int,
+    stopped: Stop,
+    host: str | None,
+    log: LogText | None,
+    log_limit: int,
+    now: datetime,
+) -> Run:
+    """It has ended. The same stop again changes nothing.
+
+    Raises OtherOutcome when a different one is on record; that this one came is kept as an event.
+    """
+
+    def work(connection: Connection) -> tuple[Run, bool]:
+        run = runs.get(connection, run_id)
+        known = evidence_of(run)
+        told = _told(ts=stopped.ts, exit=stopped.exit, host=host)
+        if known.contradicts(stopped):
+            _note_contradiction(connection, run, told, now)
+            return run, False
+        evidence = known.with_stop(stopped).with_sign_of_life(now.timestamp())
+        values: dict[str, Any] = {"host": host} if host and run.host is None and run.ticket is None else {}
+        if log is not None and log.size and not run.stop_log_size:
+            values["stop_log_size"] = _keep(connection, run_id, "stop", 0, log, log_limit)
+        event = (
+            None if known.with_stop(stopped) == known else Event(run_id, now, "stop", "run", "reported its end", told)
+        )
+        return settle(connection, run, evidence, "run", now, event, values), True
+
+    run, accepted = database.write(work)
+    if not accepted:
+        raise OtherOutcome(f"run {run_id} has reported another stop already; that one stands", run_id)
+    return run
+
+
+def progress(database: Database, run_id: int, told: Progress, now: datetime) -> Run:
+    """How far it is. The latest by its own time counts."""
+
+    def merge(run: Run, _: Connection) -> dict[str, Any]:
+        known = None if run.progress is None else Progress(**run.progress)
+        return {} if known is not None and known.order >= told.order else {"progress": vars(told)}
+
+    return _sign_of_life(database, run_id, merge, now)
+
+
+def keep_metrics(database: Database, run_id: int, told: list[Metric], now: datetime) -> Run:
+    """Figures to keep."""
+
+    def merge(_: Run, connection: Connection) -> dict[str, Any]:
+        metrics.put(connection, run_id, told)
+        return {}
+
+    return _sign_of_life(database, run_id, merge, now)
+
+
+def keep_log(database: Database, run_id: int, log: LogText, offset: int | None, log_limit: int, now: datetime) -> Run:
+    """A piece of the log, at `offset` in bytes; without one, at the end of what is known."""
+
+    def merge(run: Run, connection: Connection) -> dict[str, Any]:
+        start = run.log_size if offset is None else offset
+        end = max(run.log_size, _keep(connection, run_id, "reported", start, log, log_limit))
+        logs.let_go(connection, run_id, "reported", end, log_limit)
+        return {"log_size": end}
+
+    return _sign_of_life(database, run_id, merge, now)
+
+
+def _sign_of_life(
+    database: Database, run_id: int, merge: Callable[[Run, Connection], dict[str, Any]], now: datetime
+) -> Run:
+    def work(connection: Connection) -> Run:
+        run = runs.get(connection, run_id)
+        evidence = evidence_of(run).with_sign_of_life(now.timestamp())
+        return settle(connection, run, evidence, "run", now, values=merge(run, connection))
+
+    return database.write(work)
+
+
+def _keep(connection: Connection, run_id: int, part: str, start: int, log: LogText, log_limit: int) -> int:
+    """Store what is kept of a piece of log; where it ends, in bytes as sent."""
+    end = start + log.size
+    for first, content in ((start, log.head), (end - len(log.tail), log.tail)):
+        if content:
+            logs.put(connection, run_id, part, first, content)
+            words.index(connection, run_id, content.decode(errors="replace"))
+    logs.let_go(connection, run_id, part, end, log_limit)
+    return end
+
+
+def _note_contradiction(connection: Connection, run: Run, told: dict[str, Any], now: datetime) -> None:
+    """Keep what the other stop said; a client that tries again and again is noted once."""
+    noted = [event for _, event in events.of_run(connection, run.id, None, 200) if event.kind == "contradiction"]
+    if len(noted) < _CONTRADICTIONS_KEPT and all(event.details != told for event in noted):
+        text = "reported another stop, which was refused: the first one stands"
+        events.add(connection, Event(run.id, now, "contradiction", "run", text, told))
+
+
+def _told(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}

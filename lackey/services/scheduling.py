@@ -1,0 +1,135 @@
+"""Making runs on request, and changing those that wait."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from lackey.domain.application import Application
+from lackey.domain.command import fill_parameters, shell_text
+from lackey.domain.paths import join
+from lackey.domain.refusals import AlreadyFinal, Conflict, invalid
+from lackey.domain.run import FINAL, Event, Run, RunState
+from lackey.services import newcomers
+from lackey.services.once import Once, answered, remember
+from lackey.services.settling import move
+from lackey.store import applications, events, runs
+from lackey.store.database import Database
+
+_DEFAULTS: dict[str, Any] = {
+    "command": None,
+    "share": None,
+    "directory": None,
+    "workdir": "application",
+    "environment": {},
+    "executor": "local",
+    "time_limit": None,
+    "start_grace": None,
+    "silence": None,
+    "retries": 0,
+    "cpus": None,
+    "memory": None,
+}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A run somebody asks for. `at` None: now. `instead` names what replaces the application's defaults."""
+
+    application: int | str | None = None
+    name: str | None = None
+    launch: bool = True
+    at: datetime | None = None
+    parameters: dict[str, str] = field(default_factory=dict)
+    after: tuple[int, ...] = ()
+    priority: int = 0
+    instead: dict[str, Any] = field(default_factory=dict)
+
+
+def schedule(database: Database, wanted: Wanted, by: str, now: datetime, once: Once | None = None) -> tuple[Run, str]:
+    """Make a run; the run and its token, given out this once. Raises Invalid, NotFound, Conflict."""
+
+    def work(connection: Connection) -> tuple[Run, str]:
+        known = answered(connection, once, now)
+        if known is not None:
+            return runs.get(connection, known), newcomers.new_token(connection, known)
+        run, token = newcomers.create(connection, _values(connection, wanted), by, now, wanted.at)
+        remember(connection, once, run.id, now)
+        return run, token
+
+    return database.write(work)
+
+
+def _values(connection: Connection, wanted: Wanted) -> dict[str, Any]:
+    if wanted.application is None:
+        if wanted.launch or not wanted.name:
+            raise invalid("application" if wanted.launch else "name", "is needed: what is to be run?")
+        basis = {"name": wanted.name, "parameters": wanted.parameters, **_DEFAULTS}
+        basis |= dict.fromkeys(("project_id", "application_id", "project", "application"))
+    else:
+        basis = _from_application(applications.application(connection, wanted.application), wanted)
+    missing = sorted(set(wanted.after) - runs.states_of(connection, wanted.after).keys())
+    if missing:
+        raise invalid("after", f"there is no run {', '.join(map(str, missing))}")
+    own = {"launched": wanted.launch, "priority": wanted.priority, "after": list(wanted.after)}
+    return {**basis, **own, **wanted.instead, "parent_id": None, "cause": None}
+
+
+def _from_application(application: Application, wanted: Wanted) -> dict[str, Any]:
+    if application.archived_at is not None:
+        raise Conflict(f"application {application.full_name} is archived; nothing new is run of it")
+    declared = application.declared
+    return {
+        **{name: getattr(application, name) for name in _DEFAULTS if name not in ("command", "share", "directory")},
+        "name": wanted.name or application.full_name,
+        "project_id": application.project_id,
+        "application_id": application.id,
+        "project": application.project,
+        "application": application.full_name,
+        "command": shell_text(application.command, [parameter.name for parameter in declared]),
+        "share": application.share,
+        "directory": join(application.project_directory, application.directory),
+        "parameters": fill_parameters(declared, wanted.parameters),
+    }
+
+
+def change(database: Database, run_id: int, values: dict[str, Any], by: str, now: datetime) -> Run:
+    """Change `priority`, `at` (`scheduled_at`) or `hold` (`held`) of a run that waits. Raises NotFound, Conflict."""
+
+    def work(connection: Connection) -> Run:
+        run = runs.get(connection, run_id)
+        if not run.waits:
+            refusal = AlreadyFinal if run.state in FINAL else Conflict
+            raise refusal(f"run {run_id} waits no more: {run.state}")
+        changed = _rescheduled(connection, runs.change(connection, run, _columns(run, values)), by, now)
+        events.add(
+            connection, Event(run.id, now, "changed", by, f"changed {', '.join(sorted(values))}", _plain(values))
+        )
+        return changed
+
+    return database.write(work)
+
+
+def _columns(run: Run, values: dict[str, Any]) -> dict[str, Any]:
+    columns: dict[str, Any] = {name: values[name] for name in ("priority",) if name in values}
+    if "at" in values:
+        columns["scheduled_at"] = values["at"]
+    if "hold" in values:
+        columns["held"] = values["hold"]
+        if values["hold"] and run.state is RunState.QUEUED:
+            columns["reason"] = "held on request, until it is released"
+        elif run.state is RunState.QUEUED:
+            columns["reason"] = newcomers.WAITS_FOR_SLOT
+    return columns
+
+
+def _rescheduled(connection: Connection, run: Run, by: str, now: datetime) -> Run:
+    """Put the run where its time says: back from the queue if it is not due any more. The scheduler queues what is due."""
+    if run.state is RunState.QUEUED and run.scheduled_at > now:
+        return move(connection, run, RunState.SCHEDULED, by, now, {"reason": None, "queued_at": None})
+    return run
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}

@@ -1,0 +1,85 @@
+"""Where evidence becomes state. Every change of a run's state, whoever brings it, goes through `settle`."""
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from lackey.domain.evidence import Evidence, Verdict, instant, judge
+from lackey.domain.run import NEXT, Event, Run, RunState
+from lackey.services.newcomers import retry_if_due
+from lackey.store import events, runs
+
+log = logging.getLogger(__name__)
+
+
+def evidence_of(run: Run) -> Evidence:
+    """What is known of how the run goes."""
+    return Evidence.from_json(run.evidence)
+
+
+def settle(
+    connection: Connection,
+    run: Run,
+    evidence: Evidence,
+    by: str,
+    now: datetime,
+    event: Event | None = None,
+    values: dict[str, Any] | None = None,
+) -> Run:
+    """Write the evidence and what it comes to, with `values` beside it, and the events; one guarded UPDATE.
+
+    `event` is written where something happened that is worth a line though the state stays as it was.
+    Raises Changed when the run has changed since it was read.
+    """
+    verdict = judge(evidence)
+    state = verdict.state or run.state
+    if state is not run.state and state not in NEXT[run.state]:
+        raise AssertionError(f"run {run.id}: {run.state} may not become {state}")
+    settled = runs.change(connection, run, {**_columns(run, evidence, verdict, state), **(values or {})})
+    if state is not run.state:
+        log.info("run %d: %s → %s", run.id, run.state, state)
+        events.add(connection, _moved(run, settled, by, now, event))
+        if state.is_final and not run.state.is_final:
+            retry_if_due(connection, settled, now)
+    elif event is not None:
+        events.add(connection, event)
+    return settled
+
+
+def move(connection: Connection, run: Run, state: RunState, by: str, now: datetime, values: dict[str, Any]) -> Run:
+    """Let a run that has not started wait in another way (scheduled ↔ queued), with an event."""
+    if state not in NEXT[run.state]:
+        raise AssertionError(f"run {run.id}: {run.state} may not become {state}")
+    moved = runs.change(connection, run, {"state": state, **values})
+    log.info("run %d: %s → %s", run.id, run.state, state)
+    events.add(connection, _moved(run, moved, by, now, None))
+    return moved
+
+
+def _columns(run: Run, evidence: Evidence, verdict: Verdict, state: RunState) -> dict[str, Any]:
+    heard = None if evidence.heard is None else instant(evidence.heard)
+    keeps_reason = state is run.state and verdict.state is None
+    return {
+        "evidence": evidence.to_json(),
+        "state": state,
+        "reason": run.reason if keeps_reason else verdict.reason,
+        "heard_at": heard,
+        "started_at": verdict.started_at,
+        "ended_at": verdict.ended_at,
+        "exit_code": verdict.exit_code,
+        "signal": verdict.signal,
+        "outcome_source": verdict.source,
+        "marks": list(verdict.marks),
+    }
+
+
+def _moved(before: Run, after: Run, by: str, now: datetime, cause: Event | None) -> Event:
+    correction = before.state.is_final
+    text = f"{before.state} → {after.state}"
+    if after.reason:
+        text += f": {after.reason}"
+    details = {"from": before.state.value, "to": after.state.value, **(cause.details if cause else {})}
+    kind = "corrected" if correction else cause.kind if cause else after.state.value
+    return Event(after.id, now, kind, by, text, details)

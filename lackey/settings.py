@@ -1,0 +1,183 @@
+"""Settings: `lackey.toml` and `LACKEY_<TABLE>__<KEY>`; frozen, and loud about what it does not know.
+
+Where the file is: `--config`, `LACKEY_CONFIG`, `./lackey.toml`, `/etc/lackey/lackey.toml`; none is needed to begin.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from lackey.domain.paths import Share
+
+_PLACES = (Path("lackey.toml"), Path("/etc/lackey/lackey.toml"))
+# Names that begin like settings and are none: what a launched simulation finds, and what the command line goes by.
+_NO_SETTINGS = ("LACKEY_PARAM_",)
+
+
+class SettingsError(Exception):
+    """The configuration can't be used; `str()` says which key of which file, and why."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSettings(_Table):
+    """`[server]`. `url` is how simulations reach the service; `data_dir` belongs on a local disk."""
+
+    url: str | None = None
+    data_dir: Path = Path("var")
+    log_limit: Annotated[int, Field(ge=1024)] = 10 * 1024 * 1024
+
+
+class DatabaseSettings(_Table):
+    """`[database]`. Left out, an SQLite file in `data_dir`."""
+
+    url: str | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _known(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise ValueError("must begin with sqlite:/// or postgresql+psycopg://")
+        return url
+
+
+class ShareSettings(_Table):
+    """One `[[share]]`."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+    path: Path
+    unc: str | None = None
+    must_be_mounted: bool = False
+
+
+class LocalExecutorSettings(_Table):
+    """`[executor.local]`. `kill_grace`: seconds between TERM and KILL, for a simulation to save what it has."""
+
+    slots: Annotated[int, Field(ge=1)] = Field(default_factory=lambda: os.cpu_count() or 1)
+    user: str | None = None
+    kill_grace: Annotated[float, Field(ge=0)] = 10.0
+
+
+class ExecutorSettings(_Table):
+    """`[executor]`."""
+
+    local: LocalExecutorSettings = LocalExecutorSettings()
+
+
+class Settings(BaseSettings):
+    """All of it. Made by `load`; paths are absolute."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="LACKEY_", env_nested_delimiter="__", env_ignore_empty=True
+    )
+
+    server: ServerSettings = ServerSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    share: tuple[ShareSettings, ...] = ()
+    executor: ExecutorSettings = ExecutorSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment comes before the file, and nothing else counts."""
+        return (env_settings, init_settings)
+
+    @property
+    def data_dir(self) -> Path:
+        """Where the database, tickets and sockets are."""
+        return self.server.data_dir
+
+    @property
+    def database_url(self) -> str:
+        """As given, or an SQLite file in `data_dir`."""
+        return self.database.url or f"sqlite:///{self.data_dir / 'lackey.sqlite3'}"
+
+    @property
+    def shares(self) -> dict[str, Share]:
+        """By name, in the order of the file; without any, one called `local` in `data_dir`."""
+        if not self.share:
+            return {"local": Share("local", str(self.data_dir / "share"))}
+        return {s.name: Share(s.name, str(s.path), s.unc, s.must_be_mounted) for s in self.share}
+
+    def make_own_share(self) -> None:
+        """Make the directory of the share that there is without any `[[share]]`; it lies in `data_dir`."""
+        if not self.share:
+            (self.data_dir / "share").mkdir(parents=True, exist_ok=True)
+
+
+def load(config: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings. `config` None: look where they may be. Raises SettingsError."""
+    path = _find(config, environment)
+    table = {} if path is None else _read(path)
+    _check_environment(environment)
+    try:
+        settings = Settings(**table)
+    except ValidationError as error:
+        raise SettingsError(_explain(error, path)) from error
+    return _absolute(settings, (path.parent if path else Path()).absolute())
+
+
+def _find(config: Path | None, environment: Mapping[str, str]) -> Path | None:
+    named = config or (Path(environment["LACKEY_CONFIG"]) if environment.get("LACKEY_CONFIG") else None)
+    if named is not None:
+        return named
+    return next((place for place in _PLACES if place.is_file()), None)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: can't be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: is no TOML: {error}") from error
+
+
+def _check_environment(environment: Mapping[str, str]) -> None:
+    """Unknown names are refused here, since the settings' source passes over what it does not know."""
+    for name in environment:
+        if not name.startswith("LACKEY_") or "__" not in name or name.startswith(_NO_SETTINGS):
+            continue
+        model: Any = Settings
+        for part in name.removeprefix("LACKEY_").lower().split("__"):
+            field = model.model_fields.get(part) if hasattr(model, "model_fields") else None
+            if field is None:
+                raise SettingsError(f"{name} is no setting of lackey")
+            model = field.annotation
+
+
+def _explain(error: ValidationError, path: Path | None) -> str:
+    where = f"{path}: " if path else ""
+    lines = []
+    for problem in error.errors(include_url=False):
+        key = ".".join(str(part) for part in problem["loc"])
+        unknown = problem["type"] == "extra_forbidden"
+        lines.append(f"{where}{key}: " + ("is no setting of lackey" if unknown else problem["msg"]))
+    return "\n".join(lines)
+
+
+def _absolute(settings: Settings, base: Path) -> Settings:
+    """Relative paths count from the file's directory, else from the working directory."""
+    server = settings.server.model_copy(update={"data_dir": base / settings.server.data_dir})
+    shares = tuple(share.model_copy(update={"path": base / share.path}) for share in settings.share)
+    url = settings.database.url
+    if url is not None and url.startswith("sqlite:///"):
+        url = f"sqlite:///{base / url.removeprefix('sqlite:///')}"
+    database = settings.database.model_copy(update={"url": url})
+    names = [share.name for share in shares]
+    if len(set(names)) != len(names):
+        raise SettingsError(f"share: two have one name: {', '.join(sorted(names))}")
+    return settings.model_copy(update={"server": server, "share": shares, "database": database})

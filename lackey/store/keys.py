@@ -1,0 +1,71 @@
+"""API keys and answered requests, by their digests."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from lackey.domain.application import Key
+from lackey.store.models import IdempotencyRow, KeyRow
+from lackey.store.tokens import digest
+
+_KEY = (KeyRow.id, KeyRow.name, KeyRow.scope, KeyRow.created_at, KeyRow.revoked_at)
+
+
+def add(connection: Connection, name: str, scope: str, secret: str, now: datetime) -> Key:
+    """Insert a key."""
+    statement = insert(KeyRow).values(name=name, scope=scope, digest=digest(secret), created_at=now).returning(*_KEY)
+    return Key(*connection.execute(statement).one())
+
+
+def by_secret(connection: Connection, secret: str) -> Key | None:
+    """The key, unless there is none such or it is revoked."""
+    statement = select(*_KEY).where(KeyRow.digest == digest(secret), KeyRow.revoked_at.is_(None))
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else Key(*row)
+
+
+def listing(connection: Connection, before_id: int | None, limit: int) -> list[Key]:
+    """All keys, newest first, the revoked ones too."""
+    statement = select(*_KEY)
+    if before_id is not None:
+        statement = statement.where(KeyRow.id < before_id)
+    return [Key(*row) for row in connection.execute(statement.order_by(KeyRow.id.desc()).limit(limit))]
+
+
+def revoke(connection: Connection, key_id: int, now: datetime) -> bool:
+    """End a key; whether there was such a key in force."""
+    statement = update(KeyRow).where(KeyRow.id == key_id, KeyRow.revoked_at.is_(None)).values(revoked_at=now)
+    return connection.execute(statement).rowcount == 1
+
+
+def answered(connection: Connection, key_id: int, idempotency_key: str, since: datetime) -> tuple[bytes, int] | None:
+    """The digest of the request that was answered under this Idempotency-Key, and the id of what it made."""
+    statement = select(IdempotencyRow.request_digest, IdempotencyRow.resource_id).where(
+        IdempotencyRow.key_id == key_id,
+        IdempotencyRow.digest == digest(idempotency_key),
+        IdempotencyRow.created_at > since,
+    )
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+def remember(
+    connection: Connection,
+    key_id: int,
+    idempotency_key: str,
+    request: bytes,
+    resource_id: int,
+    now: datetime,
+    since: datetime,
+) -> None:
+    """Note what was answered, and forget what is older than `since`."""
+    connection.execute(delete(IdempotencyRow).where(IdempotencyRow.created_at <= since))
+    connection.execute(
+        insert(IdempotencyRow).values(
+            key_id=key_id,
+            digest=digest(idempotency_key),
+            request_digest=request,
+            resource_id=resource_id,
+            created_at=now,
+        )
+    )

@@ -1,0 +1,92 @@
+"""The bytes of logs. Held bytes stand; what lies between a long log's head and tail is let go.
+
+A part of a log (`file`, `reported`, `stop`) is a row of pieces, each with the offset at which it begins in what was
+sent. Up to `limit` bytes all are kept, beyond that the first and the last `limit / 2`. Which bytes those are depends on
+how far the log reaches, not on the order in which the pieces came. A piece that reaches into the part that is let go is
+stored whole, and cut when it is read.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
+
+from lackey.store.models import LogPieceRow
+
+_LENGTH = func.length(LogPieceRow.content)
+
+
+@dataclass(frozen=True)
+class Span:
+    """Bytes from `start` up to `end` of what was sent; `piece` is the stored piece they are in, None if none is."""
+
+    start: int
+    end: int
+    piece: int | None
+
+
+def put(connection: Connection, run_id: int, part: str, start: int, content: bytes) -> int:
+    """Keep those of the bytes that are not held yet; the end of what is known now, in bytes."""
+    for first, last in _missing(connection, run_id, part, start, start + len(content)):
+        connection.execute(
+            insert(LogPieceRow).values(
+                run_id=run_id, part=part, start=first, content=content[first - start : last - start]
+            )
+        )
+    return start + len(content)
+
+
+def let_go(connection: Connection, run_id: int, part: str, end: int, limit: int) -> None:
+    """Drop the pieces that lie wholly between the head and the tail of a log that reaches up to `end`."""
+    if end > limit:
+        connection.execute(
+            delete(LogPieceRow).where(
+                *_of(run_id, part), LogPieceRow.start >= limit // 2, LogPieceRow.start + _LENGTH <= end - limit // 2
+            )
+        )
+
+
+def spans(connection: Connection, run_id: int, part: str, end: int, limit: int) -> list[Span]:
+    """What a log up to `end` consists of, from its start: spans that are held, and between them those that are not."""
+    rows = connection.execute(select(LogPieceRow.start, _LENGTH).where(*_of(run_id, part)).order_by(LogPieceRow.start))
+    cut = (limit // 2, end - limit // 2) if end > limit else (end, end)
+    held = [Span(start, start + length, start) for start, length in rows]
+    clipped = [Span(s.start, min(s.end, cut[0]), s.piece) for s in held] + [
+        Span(max(s.start, cut[1]), s.end, s.piece) for s in held
+    ]
+    found: list[Span] = []
+    reached = 0
+    for span in (s for s in clipped if s.start < s.end):
+        if span.start > reached:
+            found.append(Span(reached, span.start, None))
+        found.append(span)
+        reached = span.end
+    return [*found, Span(reached, end, None)] if reached < end else found
+
+
+def content(connection: Connection, run_id: int, part: str, span: Span, start: int, length: int) -> bytes:
+    """Up to `length` bytes of a held span, from `start` (in what was sent)."""
+    length = min(length, span.end - start)
+    piece = func.substr(LogPieceRow.content, start - (span.piece or 0) + 1, length)
+    found = connection.execute(
+        select(piece).where(*_of(run_id, part), LogPieceRow.start == span.piece)
+    ).scalar_one_or_none()
+    return bytes(found or b"")
+
+
+def _of(run_id: int, part: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return (LogPieceRow.run_id == run_id, LogPieceRow.part == part)
+
+
+def _missing(connection: Connection, run_id: int, part: str, start: int, end: int) -> list[tuple[int, int]]:
+    """The parts of [start, end) that no piece holds."""
+    rows = connection.execute(
+        select(LogPieceRow.start, _LENGTH)
+        .where(*_of(run_id, part), LogPieceRow.start < end, LogPieceRow.start + _LENGTH > start)
+        .order_by(LogPieceRow.start)
+    )
+    missing = []
+    for first, length in rows:
+        if first > start:
+            missing.append((start, first))
+        start = max(start, first + length)
+    return [*missing, (start, end)] if start < end else missing

@@ -1,0 +1,50 @@
+"""Figures that runs report: one for each place, the latest."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from lackey.store.models import MetricRow
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure. `ts` is unix seconds; `step` the simulation's own count, if it gave one."""
+
+    name: str
+    value: float
+    ts: float
+    step: float | None = None
+
+    @property
+    def place(self) -> str:
+        """What another value has to share with this one to take its place."""
+        return f"step {self.step!r}" if self.step is not None else f"ts {self.ts!r}"
+
+
+def put(connection: Connection, run_id: int, metrics: list[Metric]) -> None:
+    """Keep the figures. For one place the latest `ts` wins, of two with one `ts` the greater: in any order the same."""
+    make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = make(MetricRow)
+    new = statement.excluded
+    statement = statement.on_conflict_do_update(
+        index_elements=["run_id", "name", "place"],
+        set_={"ts": new.ts, "value": new.value},
+        where=or_(new.ts > MetricRow.ts, (new.ts == MetricRow.ts) & (new.value > MetricRow.value)),
+    )
+    rows = [
+        {"run_id": run_id, "name": m.name, "place": m.place, "step": m.step, "ts": m.ts, "value": m.value}
+        for m in metrics
+    ]
+    for row in rows:
+        connection.execute(statement, row)
+
+
+def of_run(connection: Connection, run_id: int, name: str | None, after: int, limit: int) -> list[Metric]:
+    """The run's figures, by name, then step, then time; `after` are passed over."""
+    statement = select(MetricRow.name, MetricRow.value, MetricRow.ts, MetricRow.step).where(MetricRow.run_id == run_id)
+    if name is not None:
+        statement = statement.where(MetricRow.name == name)
+    order = (MetricRow.name, func.coalesce(MetricRow.step, MetricRow.ts), MetricRow.place)
+    return [Metric(*row) for row in connection.execute(statement.order_by(*order).offset(after).limit(limit))]

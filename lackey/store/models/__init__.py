@@ -1,0 +1,25 @@
+"""The tables, one module a noun. Importing this package declares them all."""
+
+from lackey.store.models.application import ApplicationRow, ProjectRow
+from lackey.store.models.base import Base
+from lackey.store.models.key import IdempotencyRow, KeyRow
+from lackey.store.models.log import IndexedTextRow, LogPieceRow
+from lackey.store.models.metric import MetricRow
+from lackey.store.models.run import EventRow, RunRow, TokenRow
+from lackey.store.models.service import InstallationRow, SchedulerRow
+
+__all__ = [
+    "ApplicationRow",
+    "Base",
+    "EventRow",
+    "IdempotencyRow",
+    "IndexedTextRow",
+    "InstallationRow",
+    "KeyRow",
+    "LogPieceRow",
+    "MetricRow",
+    "ProjectRow",
+    "RunRow",
+    "SchedulerRow",
+    "TokenRow",
+]

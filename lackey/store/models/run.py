@@ -1,0 +1,113 @@
+"""Runs, their tokens, their history."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from lackey.store.models.base import Base, Id
+
+
+_UNENDED = text("ended_at IS NULL")
+
+
+class RunRow(Base):
+    """See `domain.run.Run`.
+
+    The partial indexes keep the lists of what is active as quick at a million runs as at ten.
+    """
+
+    __tablename__ = "run"
+    __table_args__ = (
+        Index("ix_run_unended", "state", "scheduled_at", sqlite_where=_UNENDED, postgresql_where=_UNENDED),
+        Index("ix_run_ticket_open", "id", sqlite_where=text("ticket_open"), postgresql_where=text("ticket_open")),
+        Index("ix_run_log_due", "id", sqlite_where=text("NOT log_kept"), postgresql_where=text("NOT log_kept")),
+        Index("ix_run_scheduled_at", "scheduled_at"),
+        Index("ix_run_project_id", "project_id", "id"),
+        Index("ix_run_application_id", "application_id", "id"),
+        Index("ix_run_parent_id", "parent_id"),
+        Index("ix_run_state", "state", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    uid: Mapped[str]
+    name: Mapped[str]
+    project_id: Mapped[int | None] = mapped_column(Id, ForeignKey("project.id"))
+    application_id: Mapped[int | None] = mapped_column(Id, ForeignKey("application.id"))
+    project: Mapped[str | None]
+    application: Mapped[str | None]
+    launched: Mapped[bool]
+    state: Mapped[str]
+    reason: Mapped[str | None]
+    by: Mapped[str]
+    parent_id: Mapped[int | None] = mapped_column(Id, ForeignKey("run.id"))
+    cause: Mapped[str | None]
+    command: Mapped[str | None]
+    share: Mapped[str | None]
+    directory: Mapped[str | None]
+    workdir: Mapped[str]
+    parameters: Mapped[dict[str, str]] = mapped_column(JSON)
+    environment: Mapped[dict[str, str]] = mapped_column(JSON)
+    priority: Mapped[int]
+    executor: Mapped[str]
+    time_limit: Mapped[float | None]
+    start_grace: Mapped[float | None]
+    silence: Mapped[float | None]
+    retries: Mapped[int]
+    cpus: Mapped[int | None]
+    memory: Mapped[str | None]
+    held: Mapped[bool]
+    after: Mapped[list[int]] = mapped_column(JSON)
+    created_at: Mapped[datetime]
+    scheduled_at: Mapped[datetime]
+    queued_at: Mapped[datetime | None]
+    ticket: Mapped[str | None]
+    ticket_open: Mapped[bool]
+    claimed_at: Mapped[datetime | None]
+    host: Mapped[str | None]
+    handle: Mapped[str | None]
+    run_directory: Mapped[str | None]
+    cancel_requested_at: Mapped[datetime | None]
+    evidence: Mapped[dict[str, Any]] = mapped_column(JSON)
+    heard_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    exit_code: Mapped[int | None]
+    signal: Mapped[int | None]
+    outcome_source: Mapped[str | None]
+    marks: Mapped[list[str]] = mapped_column(JSON)
+    max_rss_bytes: Mapped[int | None] = mapped_column(Id)
+    cpu_seconds: Mapped[float | None]
+    progress: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    log_size: Mapped[int] = mapped_column(Id)
+    stop_log_size: Mapped[int] = mapped_column(Id)
+    file_size: Mapped[int | None] = mapped_column(Id)
+    log_kept: Mapped[bool]
+    revision: Mapped[int]
+
+
+class TokenRow(Base):
+    """A token of a run, by its SHA-256 alone. A run has one that was given out, and one of each launched process."""
+
+    __tablename__ = "token"
+    __table_args__ = (Index("ix_token_run_id", "run_id"),)
+
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(Id, ForeignKey("run.id"))
+
+
+class EventRow(Base):
+    """See `domain.run.Event`."""
+
+    __tablename__ = "event"
+    __table_args__ = (Index("ix_event_run_id", "run_id", "id"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    run_id: Mapped[int] = mapped_column(Id, ForeignKey("run.id"))
+    at: Mapped[datetime]
+    kind: Mapped[str]
+    by: Mapped[str]
+    text: Mapped[str]
+    details: Mapped[dict[str, Any]] = mapped_column(JSON)

@@ -1,0 +1,27 @@
+"""lackey itself."""
+
+from datetime import datetime
+
+from sqlalchemy.orm import Mapped, mapped_column
+
+from lackey.store.models.base import Base
+
+
+class InstallationRow(Base):
+    """One row: the random name of this installation, which tells its run directories from another's."""
+
+    __tablename__ = "installation"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime]
+
+
+class SchedulerRow(Base):
+    """A host's scheduler: its heartbeat, and whether it is the one that claims runs."""
+
+    __tablename__ = "scheduler"
+
+    host: Mapped[str] = mapped_column(primary_key=True)
+    started_at: Mapped[datetime]
+    beat_at: Mapped[datetime]
+    leads: Mapped[bool]

@@ -1,0 +1,85 @@
+"""What the scheduler asks of the database: which runs are due, which tickets are open, what is overdue."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from lackey.domain.policy import Candidate
+from lackey.domain.run import Run, RunState
+from lackey.store.models import ApplicationRow, RunRow
+from lackey.store.runs import as_run, select_runs
+
+_UNENDED = RunRow.ended_at.is_(None)
+
+
+def due(connection: Connection, now: datetime, limit: int) -> list[Run]:
+    """Launched runs whose time has come and which nothing has queued yet, the earliest first."""
+    statement = (
+        select_runs()
+        .where(_UNENDED, RunRow.state == RunState.SCHEDULED, RunRow.scheduled_at <= now, RunRow.launched)
+        .order_by(RunRow.scheduled_at, RunRow.id)
+        .limit(limit)
+    )
+    return [as_run(row) for row in connection.execute(statement).mappings()]
+
+
+def next_due(connection: Connection, now: datetime) -> datetime | None:
+    """When the next launched run is due."""
+    statement = select(RunRow.scheduled_at).where(
+        _UNENDED, RunRow.state == RunState.SCHEDULED, RunRow.launched, RunRow.scheduled_at > now
+    )
+    return connection.execute(statement.order_by(RunRow.scheduled_at).limit(1)).scalar_one_or_none()
+
+
+def candidates(connection: Connection, executor: str, after: int, limit: int) -> list[tuple[Candidate, str | None]]:
+    """Queued runs that nobody has claimed, cancelled or holds, in policy order, each with its present reason."""
+    statement = (
+        select(RunRow.id, RunRow.application_id, ApplicationRow.max_running, RunRow.share, RunRow.reason)
+        .outerjoin(ApplicationRow, ApplicationRow.id == RunRow.application_id)
+        .where(
+            _UNENDED,
+            RunRow.state == RunState.QUEUED,
+            RunRow.ticket.is_(None),
+            RunRow.cancel_requested_at.is_(None),
+            RunRow.held.is_(False),
+            RunRow.executor == executor,
+        )
+        .order_by(RunRow.priority.desc(), RunRow.scheduled_at, RunRow.id)
+        .offset(after)
+        .limit(limit)
+    )
+    return [
+        (Candidate(run_id, application_id, most, share or ""), reason)
+        for run_id, application_id, most, share, reason in connection.execute(statement)
+    ]
+
+
+def open_tickets(connection: Connection, host: str) -> list[Run]:
+    """The runs with a ticket on this host whose process may live, whatever their state."""
+    statement = select_runs().where(RunRow.ticket_open, RunRow.host == host).order_by(RunRow.id)
+    return [as_run(row) for row in connection.execute(statement).mappings()]
+
+
+def places_taken(connection: Connection, executor: str) -> list[tuple[int | None, str, str]]:
+    """Application id, share and host of each open ticket."""
+    statement = select(RunRow.application_id, RunRow.share, RunRow.host).where(
+        RunRow.ticket_open, RunRow.executor == executor
+    )
+    return [(application_id, share or "", host or "") for application_id, share, host in connection.execute(statement)]
+
+
+def followed_by_reports(connection: Connection) -> list[Run]:
+    """Runs that lackey has no process of, started or not, whose silence may come to mean something."""
+    statement = select_runs().where(
+        _UNENDED,
+        RunRow.ticket_open.is_(False),
+        RunRow.state.in_([RunState.SCHEDULED, RunState.RUNNING]),
+        func.coalesce(RunRow.start_grace, RunRow.silence, RunRow.time_limit).is_not(None),
+    )
+    return [as_run(row) for row in connection.execute(statement).mappings()]
+
+
+def logs_to_keep(connection: Connection, host: str, limit: int) -> list[Run]:
+    """Ended runs whose log.txt has not been taken into the database yet, the earliest first."""
+    statement = select_runs().where(RunRow.log_kept.is_(False), RunRow.host == host, RunRow.ticket_open.is_(False))
+    return [as_run(row) for row in connection.execute(statement.order_by(RunRow.id).limit(limit)).mappings()]

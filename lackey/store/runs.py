@@ -1,0 +1,153 @@
+"""Runs: insert, read, change, list."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, insert, or_, select, update
+
+from lackey.domain.refusals import NotFound
+from lackey.domain.run import ACTIVE, FINAL, Run, RunState
+from lackey.store import words
+from lackey.store.database import Changed
+from lackey.store.models import RunRow
+
+RUN = RunRow.__table__.c
+
+
+def as_run(row: RowMapping) -> Run:
+    """A stored row as a value."""
+    return Run(**{**row, "state": RunState(row["state"])})
+
+
+def select_runs() -> Select[Any]:
+    """All columns of runs; the callers add conditions."""
+    return select(RunRow.__table__)
+
+
+def add(connection: Connection, values: dict[str, Any]) -> Run:
+    """Insert a run. `values` names what differs from `_UNBORN`."""
+    row = connection.execute(insert(RunRow).values({**_UNBORN, **values}).returning(RunRow.__table__)).mappings().one()
+    return as_run(row)
+
+
+_UNBORN: dict[str, Any] = {
+    "reason": None,
+    "held": False,
+    "ticket_open": False,
+    "evidence": {},
+    "marks": [],
+    "log_size": 0,
+    "stop_log_size": 0,
+    "log_kept": True,
+    "revision": 0,
+}
+
+
+def get(connection: Connection, run_id: int) -> Run:
+    """The run. Raises NotFound."""
+    run = find(connection, run_id)
+    if run is None:
+        raise NotFound(f"there is no run {run_id}")
+    return run
+
+
+def find(connection: Connection, run_id: int) -> Run | None:
+    """The run, or None."""
+    row = connection.execute(select_runs().where(RunRow.id == run_id)).mappings().one_or_none()
+    return None if row is None else as_run(row)
+
+
+def by_ticket(connection: Connection, ticket: str) -> Run | None:
+    """The run that this ticket was drawn for, if it still is its ticket."""
+    row = connection.execute(select_runs().where(RunRow.ticket == ticket)).mappings().one_or_none()
+    return None if row is None else as_run(row)
+
+
+def change(connection: Connection, run: Run, values: dict[str, Any]) -> Run:
+    """Write `values` to the run unless it has changed since it was read. Raises Changed."""
+    statement = (
+        update(RunRow)
+        .where(RunRow.id == run.id, RunRow.revision == run.revision)
+        .values(**values, revision=run.revision + 1)
+        .returning(RunRow.__table__)
+    )
+    row = connection.execute(statement).mappings().one_or_none()
+    if row is None:
+        raise Changed
+    return as_run(row)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What a list of runs is narrowed to; None and empty ask for nothing. `text` holds words that all have to occur."""
+
+    states: frozenset[RunState] = frozenset()
+    project_id: int | None = None
+    application_id: int | None = None
+    by: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str = ""
+
+
+def listing(connection: Connection, wanted: Filter, before_id: int | None, limit: int) -> list[Run]:
+    """The newest runs first, at most `limit`, below `before_id`."""
+    statement = select_runs().where(*_conditions(connection, wanted)).order_by(RunRow.id.desc()).limit(limit)
+    if before_id is not None:
+        statement = statement.where(RunRow.id < before_id)
+    return [as_run(row) for row in connection.execute(statement).mappings()]
+
+
+def _conditions(connection: Connection, wanted: Filter) -> Iterable[ColumnElement[bool]]:
+    if wanted.states:
+        yield RunRow.state.in_(sorted(wanted.states))
+        if not wanted.states & FINAL:
+            yield RunRow.ended_at.is_(None)
+    for column, value in (
+        (RunRow.project_id, wanted.project_id),
+        (RunRow.application_id, wanted.application_id),
+        (RunRow.by, wanted.by),
+    ):
+        if value is not None:
+            yield column == value
+    if wanted.since is not None:
+        yield RunRow.scheduled_at >= wanted.since
+    if wanted.until is not None:
+        yield RunRow.scheduled_at <= wanted.until
+    if wanted.text:
+        yield words.occur(connection, RunRow.id, wanted.text)
+
+
+def due_jobs(connection: Connection, now: datetime, before_id: int | None, limit: int) -> list[Run]:
+    """Launched or reported runs that are due and have not started, newest first."""
+    statement = select_runs().where(
+        RunRow.ended_at.is_(None),
+        or_(RunRow.state == RunState.QUEUED, and_(RunRow.state == RunState.SCHEDULED, RunRow.scheduled_at <= now)),
+    )
+    if before_id is not None:
+        statement = statement.where(RunRow.id < before_id)
+    return [as_run(row) for row in connection.execute(statement.order_by(RunRow.id.desc()).limit(limit)).mappings()]
+
+
+def has_child(connection: Connection, run_id: int, cause: str) -> bool:
+    """Whether a run was made from this one for this cause."""
+    statement = select(RunRow.id).where(RunRow.parent_id == run_id, RunRow.cause == cause).limit(1)
+    return connection.execute(statement).first() is not None
+
+
+def states_of(connection: Connection, run_ids: Sequence[int]) -> dict[int, RunState]:
+    """The states of those of the runs that exist."""
+    rows = connection.execute(select(RunRow.id, RunRow.state).where(RunRow.id.in_(run_ids)))
+    return {run_id: RunState(state) for run_id, state in rows}
+
+
+def count_of(
+    connection: Connection, *, project_id: int | None = None, application_id: int | None = None
+) -> tuple[int, int]:
+    """How many runs a project or application has: all, and the active ones."""
+    mine = RunRow.project_id == project_id if project_id is not None else RunRow.application_id == application_id
+    active = func.count().filter(RunRow.state.in_(sorted(ACTIVE)))
+    every, alive = connection.execute(select(func.count(), active).where(mine)).one()
+    return every, alive

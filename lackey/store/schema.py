@@ -1,0 +1,39 @@
+"""The schema and its migrations, which Alembic carries out."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from lackey.store.database import Database
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
+
+
+def upgrade(database: Database) -> None:
+    """Bring the schema to this version's, in one transaction; harmless when it is there already."""
+    with database.writer.begin() as connection:
+        command.upgrade(_config(connection), "head")
+
+
+def current(database: Database) -> str | None:
+    """The revision the database is at; None for an empty one. Raises Unavailable."""
+    with database.read() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def expected() -> str | None:
+    """The revision this version of lackey needs."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    return ScriptDirectory.from_config(config).get_current_head()

@@ -1,0 +1,23 @@
+"""Tokens of runs, by their digests."""
+
+import hashlib
+
+from sqlalchemy import Connection, insert, select
+
+from lackey.store.models import TokenRow
+
+
+def digest(secret: str) -> bytes:
+    """What is stored of a token or key. Both are random and long, so a plain hash can't be turned back."""
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()
+
+
+def add(connection: Connection, run_id: int, token: str) -> None:
+    """Let this token speak for the run."""
+    connection.execute(insert(TokenRow).values(digest=digest(token), run_id=run_id))
+
+
+def run_of(connection: Connection, token: str) -> int | None:
+    """The id of the run that the token speaks for; one indexed read."""
+    statement = select(TokenRow.run_id).where(TokenRow.digest == digest(token))
+    return connection.execute(statement).scalar_one_or_none()
