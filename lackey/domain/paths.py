@@ -1,4 +1,4 @@
-"""Directories on shares: always relative to the share, always inside it. `lab:heat/explicit` is `heat/explicit` on `lab`."""
+"""Directories on shares: always relative to the share, always inside it; `lab:heat/explicit` is one on `lab`."""
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath

@@ -1,4 +1,4 @@
-"""The scheduler's loop: wake, look, end, claim, launch. It never touches a share and never waits for anything but a wake.
+"""The scheduler's loop: wake, look, end, claim, launch. It never touches a share, and waits only to be woken.
 
 A tick does all there is to do and may be done at any time. What it waits for: a datagram (somebody scheduled or
 cancelled, a guard has news), a pidfd (a guard has ended), the time of the next run, a second as the safety net.
@@ -84,7 +84,10 @@ class Loop:
             self._selector.register(descriptor, selectors.EVENT_READ, None)
 
     def tick(self) -> float:
-        """Do what there is to do; the seconds until there may be more. Raises Unavailable while the database is away."""
+        """Do what there is to do; the seconds until there may be more.
+
+        Raises Unavailable while the database is away.
+        """
         self._follow()
         leads = self._lead.take()
         if leads is not self._memory.led:

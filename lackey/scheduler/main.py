@@ -29,7 +29,7 @@ _STANDBY_POLL_SECONDS = 0.5
 
 
 def run(settings: Settings) -> int:
-    """Schedule until SIGTERM or SIGINT; the exit code. What runs then lives on, and is found again at the next start."""
+    """Schedule until SIGTERM or SIGINT; the exit code. What runs then lives on, and is found again later."""
     if settings.executor.local.user and os.geteuid() != 0:
         log.error(
             "executor.local.user is %s: only a scheduler started as root can run as another user",

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
 
 from lackey.domain.application import Application, Parameter, Project
 from lackey.domain.command import check_command, check_parameters
@@ -14,7 +13,7 @@ from lackey.domain.paths import Share, relative_directory
 from lackey.domain.refusals import Conflict, invalid
 from lackey.services.once import Once, answered, remember
 from lackey.store import applications, runs
-from lackey.store.database import Database
+from lackey.store.database import Database, Taken
 
 EXECUTORS = ("local",)
 
@@ -143,8 +142,8 @@ def _check(columns: dict[str, Any]) -> None:
 
 @contextmanager
 def _unique(message: str) -> Iterator[None]:
-    """Turn a broken unique constraint into a Conflict that says what is there already."""
+    """Turn what is taken into a Conflict that says what is there already."""
     try:
         yield
-    except IntegrityError as error:
+    except Taken as error:
         raise Conflict(message) from error

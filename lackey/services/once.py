@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
 
 from lackey.domain.refusals import Conflict
 from lackey.store import keys
-from lackey.store.database import Changed
+from lackey.store.database import Changed, Taken
 
 KEPT = timedelta(hours=24)
 
@@ -23,7 +22,10 @@ class Once:
 
 
 def answered(connection: Connection, once: Once | None, now: datetime) -> int | None:
-    """The id of what this request made before; None if it is new. Raises Conflict when the same name asked otherwise."""
+    """The id of what this request made before; None if it is new.
+
+    Raises Conflict when the same name asked for something else.
+    """
     if once is None:
         return None
     known = keys.answered(connection, once.key_id, once.name, now - KEPT)
@@ -40,5 +42,5 @@ def remember(connection: Connection, once: Once | None, resource_id: int, now: d
     if once is not None:
         try:
             keys.remember(connection, once.key_id, once.name, once.request, resource_id, now, now - KEPT)
-        except IntegrityError as error:
+        except Taken as error:
             raise Changed from error

@@ -125,7 +125,7 @@ def _columns(run: Run, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rescheduled(connection: Connection, run: Run, by: str, now: datetime) -> Run:
-    """Put the run where its time says: back from the queue if it is not due any more. The scheduler queues what is due."""
+    """Take a run that is not due any more back from the queue; the scheduler queues what is due."""
     if run.state is RunState.QUEUED and run.scheduled_at > now:
         return move(connection, run, RunState.SCHEDULED, by, now, {"reason": None, "queued_at": None})
     return run

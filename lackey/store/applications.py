@@ -6,12 +6,14 @@ from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from lackey.domain.application import Application, Project
 from lackey.domain.refusals import NotFound
+from lackey.store.database import unique
 from lackey.store.models import ApplicationRow, ProjectRow
 
 
 def add_project(connection: Connection, values: dict[str, Any]) -> int:
-    """Insert a project; its id."""
-    return connection.execute(insert(ProjectRow).values(**values).returning(ProjectRow.id)).scalar_one()
+    """Insert a project; its id. Raises Taken."""
+    with unique():
+        return connection.execute(insert(ProjectRow).values(**values).returning(ProjectRow.id)).scalar_one()
 
 
 def project(connection: Connection, named: int | str) -> Project:
@@ -33,8 +35,9 @@ def projects(connection: Connection, before_id: int | None, limit: int) -> list[
 
 
 def change_project(connection: Connection, project_id: int, values: dict[str, Any]) -> None:
-    """Write these fields."""
-    connection.execute(update(ProjectRow).where(ProjectRow.id == project_id).values(**values))
+    """Write these fields. Raises Taken."""
+    with unique():
+        connection.execute(update(ProjectRow).where(ProjectRow.id == project_id).values(**values))
 
 
 def remove_project(connection: Connection, project_id: int) -> None:
@@ -44,8 +47,9 @@ def remove_project(connection: Connection, project_id: int) -> None:
 
 
 def add_application(connection: Connection, values: dict[str, Any]) -> int:
-    """Insert an application; its id."""
-    return connection.execute(insert(ApplicationRow).values(**values).returning(ApplicationRow.id)).scalar_one()
+    """Insert an application; its id. Raises Taken."""
+    with unique():
+        return connection.execute(insert(ApplicationRow).values(**values).returning(ApplicationRow.id)).scalar_one()
 
 
 def application(connection: Connection, named: int | str) -> Application:
@@ -75,8 +79,9 @@ def applications(
 
 
 def change_application(connection: Connection, application_id: int, values: dict[str, Any]) -> None:
-    """Write these fields."""
-    connection.execute(update(ApplicationRow).where(ApplicationRow.id == application_id).values(**values))
+    """Write these fields. Raises Taken."""
+    with unique():
+        connection.execute(update(ApplicationRow).where(ApplicationRow.id == application_id).values(**values))
 
 
 def remove_application(connection: Connection, application_id: int) -> None:

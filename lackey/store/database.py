@@ -1,10 +1,10 @@
 """The database: engines, and the one way to write.
 
-`Database.write` runs a use case as one transaction. On SQLite there can be only one writer at a time, and what costs is
-the sync at each commit, so the threads of a process gather: whoever holds the writer's place carries out what the others
-have handed in meanwhile, each use case in a savepoint of its own, and one commit serves them all. Each is answered after
-that commit. Between processes a lock on a file beside the database hands over at once, where SQLite's own busy handler
-would sleep. On PostgreSQL each use case is a transaction on a connection of its own.
+`Database.write` runs a use case as one transaction. On SQLite there can be only one writer at a time, and what costs
+is the sync at each commit, so the threads of a process gather: whoever holds the writer's place carries out what the
+others have handed in meanwhile, each use case in a savepoint of its own, and one commit serves them all. Each is
+answered after that commit. Between processes a lock on a file beside the database hands over at once, where SQLite's
+own busy handler would sleep. On PostgreSQL each use case is a transaction on a connection of its own.
 """
 
 import fcntl
@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from lackey.domain.refusals import Unavailable
@@ -45,6 +45,19 @@ _TRY_AGAIN_STATES = {"40001", "40P01"}
 
 class Changed(Exception):
     """A guarded UPDATE found the row changed since it was read; the use case is tried again from its start."""
+
+
+class Taken(Exception):
+    """Something that has to be unique is there already."""
+
+
+@contextmanager
+def unique() -> Iterator[None]:
+    """Turn a broken unique constraint into Taken. On PostgreSQL the transaction is spoilt then, so let it fail."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise Taken from error
 
 
 @dataclass

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, insert, select, update
 
 from lackey.domain.application import Key
+from lackey.store.database import unique
 from lackey.store.models import IdempotencyRow, KeyRow
 from lackey.store.tokens import digest
 
@@ -58,14 +59,15 @@ def remember(
     now: datetime,
     since: datetime,
 ) -> None:
-    """Note what was answered, and forget what is older than `since`."""
+    """Note what was answered, and forget what is older than `since`. Raises Taken."""
     connection.execute(delete(IdempotencyRow).where(IdempotencyRow.created_at <= since))
-    connection.execute(
-        insert(IdempotencyRow).values(
-            key_id=key_id,
-            digest=digest(idempotency_key),
-            request_digest=request,
-            resource_id=resource_id,
-            created_at=now,
+    with unique():
+        connection.execute(
+            insert(IdempotencyRow).values(
+                key_id=key_id,
+                digest=digest(idempotency_key),
+                request_digest=request,
+                resource_id=resource_id,
+                created_at=now,
+            )
         )
-    )

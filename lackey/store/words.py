@@ -1,6 +1,6 @@
 """Finding runs by words in their name, command and log: whole words, without regard to case.
 
-SQLite's FTS5 and PostgreSQL's tsvector hold the words only; a run has several rows, one for each text that became known.
+SQLite's FTS5 and PostgreSQL's tsvector hold the words only; a run has a row for each text that became known.
 """
 
 import re

@@ -8,7 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from lackey.store.models.base import Base, Id
 
-
 _UNENDED = text("ended_at IS NULL")
 
 
