@@ -8,11 +8,23 @@ stored whole, and cut when it is read.
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select
 
 from lackey.store.models import LogPieceRow
 
+_PIECE = LogPieceRow.metadata.tables[LogPieceRow.__tablename__]
 _LENGTH = func.length(LogPieceRow.content)
+_ADD = insert(_PIECE)
+_OVERLAPPING = (
+    select(LogPieceRow.start, _LENGTH)
+    .where(
+        LogPieceRow.run_id == bindparam("its_run"),
+        LogPieceRow.part == bindparam("its_part"),
+        LogPieceRow.start < bindparam("its_end"),
+        LogPieceRow.start + _LENGTH > bindparam("its_start"),
+    )
+    .order_by(LogPieceRow.start)
+)
 
 
 @dataclass(frozen=True)
@@ -27,11 +39,8 @@ class Span:
 def put(connection: Connection, run_id: int, part: str, start: int, content: bytes) -> int:
     """Keep those of the bytes that are not held yet; the end of what is known now, in bytes."""
     for first, last in _missing(connection, run_id, part, start, start + len(content)):
-        connection.execute(
-            insert(LogPieceRow).values(
-                run_id=run_id, part=part, start=first, content=content[first - start : last - start]
-            )
-        )
+        piece = content[first - start : last - start]
+        connection.execute(_ADD, {"run_id": run_id, "part": part, "start": first, "content": piece})
     return start + len(content)
 
 
@@ -79,11 +88,8 @@ def _of(run_id: int, part: str) -> tuple[ColumnElement[bool], ColumnElement[bool
 
 def _missing(connection: Connection, run_id: int, part: str, start: int, end: int) -> list[tuple[int, int]]:
     """The parts of [start, end) that no piece holds."""
-    rows = connection.execute(
-        select(LogPieceRow.start, _LENGTH)
-        .where(*_of(run_id, part), LogPieceRow.start < end, LogPieceRow.start + _LENGTH > start)
-        .order_by(LogPieceRow.start)
-    )
+    wanted = {"its_run": run_id, "its_part": part, "its_start": start, "its_end": end}
+    rows = connection.execute(_OVERLAPPING, wanted)
     missing = []
     for first, length in rows:
         if first > start:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, bindparam, func, insert, or_, select, update
 
 from lackey.domain.refusals import NotFound
 from lackey.domain.run import ACTIVE, FINAL, Run, RunState
@@ -13,7 +13,16 @@ from lackey.store import words
 from lackey.store.database import Changed
 from lackey.store.models import RunRow
 
-RUN = RunRow.__table__.c
+# The statements of the hot path are made once: to put one together costs SQLAlchemy more than SQLite needs for it.
+_RUN = RunRow.metadata.tables[RunRow.__tablename__]
+_ADD = insert(_RUN).returning(_RUN)
+_ONE = select(_RUN).where(_RUN.c.id == bindparam("wanted_id"))
+_OF_TICKET = select(_RUN).where(_RUN.c.ticket == bindparam("wanted_ticket"))
+_CHANGE = (
+    update(_RUN)
+    .where(_RUN.c.id == bindparam("known_id"), _RUN.c.revision == bindparam("known_revision"))
+    .returning(_RUN)
+)
 
 
 def as_run(row: RowMapping) -> Run:
@@ -23,13 +32,12 @@ def as_run(row: RowMapping) -> Run:
 
 def select_runs() -> Select[Any]:
     """All columns of runs; the callers add conditions."""
-    return select(RunRow.__table__)
+    return select(_RUN)
 
 
 def add(connection: Connection, values: dict[str, Any]) -> Run:
     """Insert a run. `values` names what differs from `_UNBORN`."""
-    row = connection.execute(insert(RunRow).values({**_UNBORN, **values}).returning(RunRow.__table__)).mappings().one()
-    return as_run(row)
+    return as_run(connection.execute(_ADD, {**_UNBORN, **values}).mappings().one())
 
 
 _UNBORN: dict[str, Any] = {
@@ -55,25 +63,20 @@ def get(connection: Connection, run_id: int) -> Run:
 
 def find(connection: Connection, run_id: int) -> Run | None:
     """The run, or None."""
-    row = connection.execute(select_runs().where(RunRow.id == run_id)).mappings().one_or_none()
+    row = connection.execute(_ONE, {"wanted_id": run_id}).mappings().one_or_none()
     return None if row is None else as_run(row)
 
 
 def by_ticket(connection: Connection, ticket: str) -> Run | None:
     """The run that this ticket was drawn for, if it still is its ticket."""
-    row = connection.execute(select_runs().where(RunRow.ticket == ticket)).mappings().one_or_none()
+    row = connection.execute(_OF_TICKET, {"wanted_ticket": ticket}).mappings().one_or_none()
     return None if row is None else as_run(row)
 
 
 def change(connection: Connection, run: Run, values: dict[str, Any]) -> Run:
     """Write `values` to the run unless it has changed since it was read. Raises Changed."""
-    statement = (
-        update(RunRow)
-        .where(RunRow.id == run.id, RunRow.revision == run.revision)
-        .values(**values, revision=run.revision + 1)
-        .returning(RunRow.__table__)
-    )
-    row = connection.execute(statement).mappings().one_or_none()
+    known = {"known_id": run.id, "known_revision": run.revision, "revision": run.revision + 1}
+    row = connection.execute(_CHANGE, {**values, **known}).mappings().one_or_none()
     if row is None:
         raise Changed
     return as_run(row)

@@ -2,9 +2,11 @@
 
 import hashlib
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from lackey.store.models import TokenRow
+
+_RUN_OF = select(TokenRow.run_id).where(TokenRow.digest == bindparam("known"))
 
 
 def digest(secret: str) -> bytes:
@@ -19,5 +21,4 @@ def add(connection: Connection, run_id: int, token: str) -> None:
 
 def run_of(connection: Connection, token: str) -> int | None:
     """The id of the run that the token speaks for; one indexed read."""
-    statement = select(TokenRow.run_id).where(TokenRow.digest == digest(token))
-    return connection.execute(statement).scalar_one_or_none()
+    return connection.execute(_RUN_OF, {"known": digest(token)}).scalar_one_or_none()

@@ -14,13 +14,16 @@ from lackey.store.models import IndexedTextRow
 _INDEXED_AT_MOST = 400_000
 _WORD = re.compile(r"\w+")
 
+_TEXT = IndexedTextRow.metadata.tables[IndexedTextRow.__tablename__]
+_ADD = insert(_TEXT).returning(_TEXT.c.id)
+
 
 def index(connection: Connection, run_id: int, content: str) -> None:
     """Let the run be found by the words of `content` too."""
     known = " ".join(dict.fromkeys(word.casefold()[:100] for word in _WORD.findall(_ends(content))))
     if not known:
         return
-    row_id = connection.execute(insert(IndexedTextRow).values(run_id=run_id).returning(IndexedTextRow.id)).scalar_one()
+    row_id = connection.execute(_ADD, {"run_id": run_id}).scalar_one()
     connection.execute(_INSERT[connection.dialect.name], {"id": row_id, "words": known})
 
 
