@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from lackey.domain.evidence import Observed
+from lackey.domain.refusals import Refusal
 from lackey.domain.run import Run
 from lackey.executors import base
 from lackey.services import Database, launching
@@ -43,11 +44,23 @@ class Follower:
                 settled.append(ticket)
             elif self._judge(run, ticket, look, ticket in under_way):
                 settled.append(ticket)
-        if endings:
-            launching.ended(self._database, endings, self._clock())
+        self._record(endings)
         for ticket in settled:
             self._gone_since.pop(ticket, None)
         return settled
+
+    def _record(self, endings: list[launching.Ending]) -> None:
+        """Record how commands ended: in one transaction, or each in its own, so that a faulty one stops no other."""
+        try:
+            if endings:
+                launching.ended(self._database, endings, self._clock())
+        except Refusal:
+            raise
+        except Exception:
+            log.exception("%d endings could not be recorded", len(endings))
+            if len(endings) > 1:
+                for ending in endings:
+                    self._record([ending])
 
     def _judge(self, run: Run, ticket: str, look: base.Look, under_way: bool) -> bool:
         """Act on a look that is no end; whether the ticket is settled by it."""
