@@ -76,39 +76,43 @@ def _stand_by_for(lock: FileLock, data_dir: Path, stop: threading.Event) -> bool
 
 
 def _schedule(settings: Settings, database: Database, stop: threading.Event) -> None:
-    place = Place(
-        installation=_installation(database, stop),
-        host=socket.gethostname(),
-        url=settings.server.url or "http://localhost:8000",
-        wake_path=str(settings.data_dir / wake.NAME),
-        shares=settings.shares,
-        slots=settings.executor.local.slots,
-        user=settings.executor.local.user,
-        kill_grace=settings.executor.local.kill_grace,
-    )
+    place = _place(settings, _installation(database, stop))
+    data_dir = settings.data_dir
     with contextlib.ExitStack() as held:
-        listener = held.enter_context(wake.listen(settings.data_dir))
-        readers = Readers(
-            {s.name: (s.path, s.must_be_mounted) for s in place.shares.values()}, settings.data_dir / "readers"
-        )
+        listener = held.enter_context(wake.listen(data_dir))
+        readers = Readers({s.name: (s.path, s.must_be_mounted) for s in place.shares.values()}, data_dir / "readers")
         readers.start()
         held.callback(readers.stop)
-        files = Files(settings.data_dir / "readers")
-        shares = SharesWatch(place.shares, files, lambda: wake.send(settings.data_dir))
+        files = Files(data_dir / "readers")
         keeper = LogKeeper(database, files, place.host)
-        executor = LocalExecutor(settings.data_dir)
-        loop = Loop(database, executor, place, shares, keeper, _follower(database, executor), _now)
+        executor = LocalExecutor(data_dir)
+        follower = Follower(database, executor, _now, _SECOND_LOOK_SECONDS)
+        shares = SharesWatch(place.shares, files, lambda: wake.send(data_dir))
+        loop = Loop(database, executor, place, shares, keeper, follower, _now)
         held.callback(loop.close)
         loop.listen(listener.fileno())
-        shares.start()
-        held.callback(shares.stop)
-        keeper.start()
-        held.callback(keeper.stop)
+        for thread in (shares, keeper):
+            thread.start()
+            held.callback(thread.stop)
         while not stop.is_set():
             wait = _tick(loop)
             readers.tend()
             loop.wait(wait)
             wake.drain(listener)
+
+
+def _place(settings: Settings, installation: str) -> Place:
+    local = settings.executor.local
+    return Place(
+        installation=installation,
+        host=socket.gethostname(),
+        url=settings.server.url or "http://localhost:8000",
+        wake_path=str(settings.data_dir / wake.NAME),
+        shares=settings.shares,
+        slots=local.slots,
+        user=local.user,
+        kill_grace=local.kill_grace,
+    )
 
 
 def _installation(database: Database, stop: threading.Event) -> str:
@@ -120,10 +124,6 @@ def _installation(database: Database, stop: threading.Event) -> str:
             log.warning("%s; trying again", error)
             if stop.wait(1.0):
                 raise
-
-
-def _follower(database: Database, executor: LocalExecutor) -> Follower:
-    return Follower(database, executor, _now, _SECOND_LOOK_SECONDS)
 
 
 def _tick(loop: Loop) -> float:

@@ -1,0 +1,72 @@
+#!/bin/sh
+# An epidemic in a closed population: the SIR model of Kermack and McKendrick (1927), day by day, with Heun's method.
+#
+#     dS/dt = -beta S I / N      dI/dt = beta S I / N - gamma I      dR/dt = gamma I
+#
+# usage: epidemic.sh POPULATION BETA GAMMA DAYS [STEPS_A_DAY]
+#
+# The figures of each day go to epidemic.csv in the run's directory, or the working directory where there is none. The
+# script tells lackey itself when it starts and how it ends, with curl; it runs without lackey, too.
+set -u
+LC_ALL=C
+export LC_ALL
+
+if [ $# -lt 4 ]; then
+    echo "usage: epidemic.sh POPULATION BETA GAMMA DAYS [STEPS_A_DAY]" >&2
+    exit 2
+fi
+population=$1 beta=$2 gamma=$3 days=$4 steps=${5:-100000}
+table=${LACKEY_RUN_DIR:-.}/epidemic.csv
+summary=${LACKEY_RUN_DIR:-.}/summary.txt
+
+# One day from the state given on standard input. S, I and R are added up each for itself, so that their sum tells
+# whether the arithmetic is sound.
+one_day() {
+    awk -v n="$population" -v beta="$beta" -v gamma="$gamma" -v steps="$steps" '
+        {
+            s = $1; i = $2; r = $3; dt = 1 / steps
+            for (step = 0; step < steps; step++) {
+                caught = beta * s * i / n; healed = gamma * i
+                s1 = s - dt * caught; i1 = i + dt * (caught - healed)
+                caught = (caught + beta * s1 * i1 / n) / 2; healed = (healed + gamma * i1) / 2
+                s -= dt * caught; i += dt * (caught - healed); r += dt * healed
+            }
+            drift = s + i + r - n
+            if (drift > n * 1e-9 || drift < -n * 1e-9) {
+                print "S + I + R differs from the population by " drift > "/dev/stderr"
+                exit 1
+            }
+            printf "%.17g %.17g %.17g\n", s, i, r
+        }'
+}
+
+simulate() {
+    echo "day,susceptible,infected,recovered" >"$table" || return 1
+    state=$(awk -v n="$population" 'BEGIN { print n - 10, 10, 0 }') day=0
+    while [ "$day" -lt "$days" ]; do
+        state=$(echo "$state" | one_day) || return 1
+        day=$((day + 1))
+        echo "$day $state" | awk '{ printf "%d,%.6f,%.6f,%.6f\n", $1, $2, $3, $4 }' >>"$table" || return 1
+        [ $((day % 10)) -ne 0 ] || echo "$day $state" |
+            awk '{ printf "day %d: %.0f susceptible, %.0f infected, %.0f recovered\n", $1, $2, $3, $4 }'
+    done
+    awk -F, 'NR > 1 && $3 > most { most = $3; day = $1 }
+        END { printf "at most %.0f infected at once, on day %d; %.0f ever infected\n", most, day, $3 + $4 }' \
+        "$table" >"$summary" && cat "$summary"
+}
+
+if [ -n "${LACKEY_TOKEN:-}" ]; then
+    # In the background: the simulation does not wait for lackey.
+    curl -fsS -m 30 --retry 8 --retry-all-errors -H "Accept: application/json" -X PUT \
+        -d "token=$LACKEY_TOKEN&ts=$(date +%s)" "$LACKEY_URL/api/run/start/$LACKEY_RUN_ID" >/dev/null &
+fi
+simulate
+exit=$?
+if [ -n "${LACKEY_TOKEN:-}" ]; then
+    wait
+    if [ -s "$summary" ]; then log=log@$summary; else log="log=the simulation wrote no summary"; fi
+    curl -fsS -m 30 --retry 8 --retry-all-errors -H "Accept: application/json" -X PUT \
+        -d "token=$LACKEY_TOKEN&ts=$(date +%s)&exit=$exit" --data-urlencode "$log" \
+        "$LACKEY_URL/api/run/stop/$LACKEY_RUN_ID" >/dev/null
+fi
+exit "$exit"

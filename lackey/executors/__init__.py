@@ -1,0 +1,1 @@
+"""Where runs are launched, followed and ended: one protocol (`base`), one module for each place."""

@@ -1,0 +1,226 @@
+"""The guard: a process for each launch, which outlives the scheduler, waits for the command and writes its receipt.
+
+It is a session leader of its own and child subreaper (prctl(2)): whatever the command starts, however it detaches,
+becomes the guard's child in the end, so nothing gets away. SIGTERM ends the command only where the scheduler has
+written down why; without, it is the host that goes down, and the receipt is still to be written.
+"""
+
+import ctypes
+import math
+import os
+import resource
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from lackey.executors import command as commands
+from lackey.executors.accounts import Account
+from lackey.executors.base import KillCause, Launch, NotStarted, Receipt
+from lackey.executors.delivery import copy_receipt, hand_in, wake
+from lackey.executors.directories import Places, RanAlready, make_places
+from lackey.executors.processes import descendants, send, start_ticks
+from lackey.executors.tickets import Command, Mark, Owner
+
+_PR_SET_CHILD_SUBREAPER = 36
+_SIGNALS = (signal.SIGCHLD, signal.SIGTERM)
+_RETRY_SECONDS = 1.0
+_LOOK_SECONDS = 0.1
+_LONG = 3600.0
+
+
+@dataclass
+class Followed:
+    """A command that was started: where, when (by a clock that can't be set), and what became of it."""
+
+    process: commands.Waiting
+    places: Places
+    account: Account
+    started_at: float
+    began: float
+    status: int | None = None
+    usage: resource.struct_rusage | None = None
+    ended_at: float = 0.0
+    duration: float = 0.0
+    killed: KillCause | None = None
+    kill_at: float = math.inf
+
+
+def guard(launch: Launch, tickets: Path) -> None:
+    """Launch, once, and see it through to its receipt. Returns when nothing of it is left."""
+    settle_in()
+    mark = Mark(tickets, launch.ticket)
+    if not take(mark, launch):
+        return
+    try:
+        followed = start(launch, mark)
+    except NotStarted as refused:
+        finish(launch, mark, not_started(launch, refused))
+    except Exception as error:
+        # Whatever it was: an attempt that leaves no word would be taken for lost.
+        finish(launch, mark, not_started(launch, NotStarted(f"the launch failed: {error}")))
+    else:
+        wake(launch.wake_path)
+        follow(launch, mark, followed)
+        receipt = outcome(launch, followed)
+        finish(launch, mark, receipt, followed.kill_at)
+        copy_receipt(receipt, followed.places.run, followed.account)
+
+
+def settle_in() -> None:
+    """Become a process that depends on nobody and that loses no child."""
+    os.setsid()
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    for signum in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(signum, signal.SIG_IGN)
+
+
+def take(mark: Mark, launch: Launch) -> bool:
+    """Take the right to run the ticket; False if it is another's, or can't be had."""
+    try:
+        mark.make()
+        return mark.own(Owner.of(launch))
+    except OSError:
+        return False
+
+
+def start(launch: Launch, mark: Mark) -> Followed:
+    """Have the command run. Raises NotStarted if it can't; nothing has run then, whatever is raised."""
+    account = Account.of(launch.user)
+    places = _make_places(launch, mark, account)
+    env = commands.environment(launch, account, places.run_directory, os.environ)
+    process = commands.prepare(launch, account, places, env)
+    try:
+        ticks = start_ticks(process.pid)
+        if ticks is None:
+            raise NotStarted("the command's process was ended before it began")
+        now = time.time()
+        mark.add_command(Command(process.pid, ticks, places.run_directory, now))
+    except BaseException:
+        process.abandon()
+        raise
+    process.begin()
+    return Followed(process, places, account, now, time.monotonic())
+
+
+def _make_places(launch: Launch, mark: Mark, account: Account) -> Places:
+    plain, unique = str(launch.run_id), f"{launch.run_id}-{launch.ticket[:8]}"
+    try:
+        with account.acting():
+            return make_places(launch, plain)
+    except RanAlready as earlier:
+        if not never_ran(mark.path.parent, earlier.ticket):
+            reason = f"this run ran already, as ticket {earlier.ticket}: the database is older than the run directory"
+            raise NotStarted(reason, ran_as=earlier.ticket) from None
+    except FileExistsError:
+        pass  # somebody else's, from another installation perhaps
+    try:
+        with account.acting():
+            return make_places(launch, unique)
+    except (FileExistsError, RanAlready):
+        raise NotStarted(f"the run directories {plain!r} and {unique!r} are both taken") from None
+
+
+def never_ran(tickets: Path, ticket: str) -> bool:
+    """Whether it is on record that an earlier attempt came to nothing, say because its share went away."""
+    try:
+        receipt = Mark(tickets, ticket).receipt()
+    except (OSError, ValueError):
+        return False  # no record, or no ticket at all: the file is in reach of others
+    return receipt is not None and receipt.result == "not_started" and receipt.ran_as is None
+
+
+def follow(launch: Launch, mark: Mark, followed: Followed) -> None:
+    """Wait until the command has ended, and end it when told to."""
+    while followed.status is None:
+        wait = _LONG if followed.killed is None else _LOOK_SECONDS
+        told = signal.sigtimedwait(_SIGNALS, wait)
+        _reap(followed)
+        if followed.status is not None:
+            return
+        if told and told.si_signo == signal.SIGTERM and followed.killed is None:
+            followed.killed = _cause(mark)
+            if followed.killed:
+                followed.kill_at = time.monotonic() + launch.kill_grace
+                send(descendants(os.getpid()), signal.SIGTERM)
+        if time.monotonic() >= followed.kill_at:
+            send(descendants(os.getpid()), signal.SIGKILL)
+
+
+def _cause(mark: Mark) -> KillCause | None:
+    try:
+        return mark.kill_cause()
+    except OSError:
+        return None  # no reason on record, so none to end anything
+
+
+def _reap(followed: Followed | None) -> bool:
+    """Bury what has ended; keep the command's status. Returns whether any child is left."""
+    while True:
+        try:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return False
+        if pid == 0:
+            return True
+        if followed and pid == followed.process.pid:
+            followed.status, followed.usage = status, usage
+            followed.ended_at = time.time()
+            followed.duration = time.monotonic() - followed.began
+
+
+def outcome(launch: Launch, followed: Followed) -> Receipt:
+    """The receipt of a command that has ended, or that failed in becoming one."""
+    refused = followed.process.refusal()
+    if refused:
+        return not_started(launch, refused)
+    assert followed.status is not None and followed.usage is not None
+    code = os.waitstatus_to_exitcode(followed.status)
+    left = 0 if followed.killed or not _reap(None) else len(descendants(os.getpid()))
+    return Receipt(
+        **launch.identity(),
+        result="ended",
+        exit_code=code if code >= 0 else None,
+        signal=-code if code < 0 else None,
+        started_at=followed.started_at,
+        ended_at=followed.ended_at,
+        duration=followed.duration,
+        max_rss_bytes=followed.usage.ru_maxrss * 1024,
+        cpu_seconds=followed.usage.ru_utime + followed.usage.ru_stime,
+        killed=followed.killed,
+        left_behind=left,
+        run_directory=followed.places.run_directory,
+    )
+
+
+def not_started(launch: Launch, refused: NotStarted) -> Receipt:
+    """The receipt of an attempt in which no command ran."""
+    return Receipt(
+        **launch.identity(),
+        result="not_started",
+        ended_at=time.time(),
+        reason=refused.reason,
+        share_away=refused.share_away,
+        ran_as=refused.ran_as,
+    )
+
+
+def finish(launch: Launch, mark: Mark, receipt: Receipt, kill_at: float = math.inf) -> None:
+    """Hand in the receipt, and end what the command has left: TERM, and KILL after the grace time, if not `kill_at`.
+
+    The receipt comes first, for the outcome must not depend on how the rest goes. Returns when both are done.
+    """
+    kill_at = min(kill_at, time.monotonic() + launch.kill_grace)
+    handed_in, told, tried = False, False, -math.inf
+    while True:
+        if not handed_in and time.monotonic() - tried >= _RETRY_SECONDS:
+            tried = time.monotonic()
+            handed_in = hand_in(launch, mark, receipt)
+        left = descendants(os.getpid()) if _reap(None) else []
+        if handed_in and not left:
+            return
+        if not told or time.monotonic() >= kill_at:
+            send(left, signal.SIGKILL if told else signal.SIGTERM)
+            told = True
+        signal.sigtimedwait(_SIGNALS, _LOOK_SECONDS)

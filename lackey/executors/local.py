@@ -1,0 +1,187 @@
+"""Runs on this host: each under a guard of its own, which the launcher forks."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+from lackey.executors.base import (
+    Absent,
+    Ended,
+    Gone,
+    KillCause,
+    Launch,
+    Look,
+    Running,
+    Started,
+    Unowned,
+    Unreadable,
+    Void,
+)
+from lackey.executors.launcher import GUARDED, LENGTH
+from lackey.executors.processes import family, send
+from lackey.executors.tickets import Mark, Owner, Voided, make_tickets
+
+_ANSWER_SECONDS = 10.0
+_LONGEST_ANSWER = 4096
+_LIBRARY = Path(__file__).resolve().parents[2]
+
+
+class LocalExecutor:
+    """The executor for this host (`base.Executor`). Its methods may be called from several threads."""
+
+    def __init__(self, data_dir: Path) -> None:
+        """Tickets are kept in `data_dir`, which must be on a local disk. Raises OSError."""
+        self._tickets = make_tickets(data_dir.absolute())
+        self._lock = threading.Lock()
+        self._launcher: subprocess.Popen[bytes] | None = None
+        self._wire: socket.socket | None = None
+        # When a command whose guard is gone was first told to end; by a clock that can't be set.
+        self._told: dict[str, float] = {}
+
+    def launch(self, launch: Launch) -> Started:
+        """Fork a guard. Raises OSError if the launcher fails; whether there is a guard is then unknown."""
+        Mark(self._tickets, launch.ticket)
+        message = json.dumps(asdict(launch)).encode()
+        with self._lock:
+            try:
+                wire = self._connected()
+                wire.sendall(LENGTH.pack(len(message)) + message)
+                answer, descriptors, _, _ = socket.recv_fds(wire, _LONGEST_ANSWER, 1)
+            except OSError:
+                self._disconnect()
+                raise
+            if answer == GUARDED and descriptors:
+                os.set_inheritable(descriptors[0], False)
+                return Started(descriptors[0])
+            if not answer:
+                self._disconnect()
+                raise ConnectionResetError("the launcher has ended")
+            raise OSError(f"no guard could be started: {answer.decode(errors='replace')}")
+
+    def look(self, ticket: str) -> Look:
+        """What the ticket's mark and processes say."""
+        try:
+            return self._look(Mark(self._tickets, ticket))
+        except (OSError, ValueError) as error:
+            return Unreadable(str(error))
+
+    def _look(self, mark: Mark) -> Look:
+        owner = mark.owner()
+        if owner is None:
+            return Unowned() if mark.path.is_dir() else Absent()
+        if isinstance(owner, Voided):
+            return Void()
+        alive = _alive(owner)
+        if not alive and mark.owner() != owner:
+            return self._look(mark)  # the guard put its command on record, and died, in between
+        # Read after the look at the processes: the guard may write it, and end, in between.
+        receipt = mark.receipt()
+        if receipt is not None:
+            if (receipt.installation, receipt.run_uid) != (owner.installation, owner.run_uid):
+                return Unreadable("the receipt is another installation's")
+            return Ended(receipt)
+        if not alive:
+            return Gone(mark.kill_cause())
+        command = owner.command
+        if command is None:
+            return Running(str(owner.pid), owner.pid, None, None)
+        return Running(str(command.command_pid), command.command_pid, command.run_directory, command.started_at)
+
+    def void(self, ticket: str) -> bool:
+        """Sign the mark, unless a guard has."""
+        return Mark(self._tickets, ticket).void()
+
+    def kill(self, ticket: str, cause: KillCause, grace_seconds: float) -> None:
+        """Tell the guard to end its command; where the guard is gone, end the command without it."""
+        mark = Mark(self._tickets, ticket)
+        owner = mark.owner()
+        if not isinstance(owner, Owner):
+            return
+        guard = owner.open_guard()
+        if guard is not None:
+            try:
+                mark.order_kill(cause)
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(guard, signal.SIGTERM)
+            finally:
+                os.close(guard)
+            return
+        command = owner.open_command()
+        if command is None:
+            self._told.pop(ticket, None)
+            return
+        os.close(command)
+        mark.order_kill(cause)
+        self._end_orphan(owner, grace_seconds)
+
+    def _end_orphan(self, owner: Owner, grace_seconds: float) -> None:
+        """TERM, and at a call that comes `grace_seconds` after the first, KILL."""
+        assert owner.command is not None
+        now = time.monotonic()
+        told = self._told.get(owner.ticket)
+        self._told.setdefault(owner.ticket, now)
+        late = told is not None and now - told >= grace_seconds
+        send(family(owner.command.command_pid, owner.pid), signal.SIGKILL if late else signal.SIGTERM)
+
+    def watch(self, ticket: str) -> int | None:
+        """A pidfd of the guard, or of the command whose guard is gone."""
+        owner = Mark(self._tickets, ticket).owner()
+        if not isinstance(owner, Owner):
+            return None
+        guard = owner.open_guard()
+        return owner.open_command() if guard is None else guard
+
+    def close(self) -> None:
+        """End the launcher."""
+        with self._lock:
+            self._disconnect()
+
+    def _connected(self) -> socket.socket:
+        if self._launcher is not None and self._launcher.poll() is not None:
+            self._disconnect()
+        if self._wire is None:
+            self._wire, theirs = socket.socketpair()
+            self._wire.settimeout(_ANSWER_SECONDS)
+            with theirs:
+                self._launcher = self._start_launcher(theirs.fileno())
+        return self._wire
+
+    def _start_launcher(self, descriptor: int) -> subprocess.Popen[bytes]:
+        # -P: nothing is imported from wherever lackey was started; utf8: names are bytes as UTF-8, in any locale.
+        module = ("-P", "-X", "utf8", "-m", "lackey.executors.launcher")
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TZ") if name in os.environ}
+        return subprocess.Popen(
+            [sys.executable, *module, str(descriptor), str(self._tickets)],
+            pass_fds=[descriptor],
+            env={**kept, "PYTHONPATH": str(_LIBRARY)},
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def _disconnect(self) -> None:
+        """End the launcher, which might hang; its guards are none the worse for it."""
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None
+        if self._launcher is not None:
+            self._launcher.kill()
+            self._launcher.wait()
+            self._launcher = None
+
+
+def _alive(owner: Owner) -> bool:
+    for pidfd in (owner.open_guard(), owner.open_command()):
+        if pidfd is not None:
+            os.close(pidfd)
+            return True
+    return False

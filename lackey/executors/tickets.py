@@ -1,0 +1,230 @@
+"""What both sides of a launch write down about a ticket, in `<data_dir>/tickets/<ticket>`, its mark.
+
+    owner    whose it is. Written once: whoever links it first has the ticket, be it the guard, which then launches, or
+             the scheduler, which so voids it. The guard adds a line once the command's process exists.
+    kill     why the scheduler has its processes ended
+    receipt  how it went
+
+Each is written aside and then linked or renamed into place: whoever reads it finds all of it or nothing.
+"""
+
+import errno
+import json
+import os
+import re
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from lackey.executors.base import KillCause, Launch, Receipt, parse_receipt
+from lackey.executors.processes import boot_id, open_living, start_ticks
+
+_LONGEST = 1 << 20  # bytes of a file in a mark that are read: far more than any of them holds
+
+_Content = TypeVar("_Content")
+
+
+@dataclass(frozen=True)
+class Command:
+    """The process that is, or is about to become, the command. `started_at` is in unix seconds."""
+
+    command_pid: int
+    command_ticks: int
+    run_directory: str
+    started_at: float
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose ticket it is: the guard with this pid, started `ticks` after the boot `boot_id`."""
+
+    installation: str
+    run_id: int
+    run_uid: str
+    ticket: str
+    host: str
+    boot_id: str
+    pid: int
+    ticks: int
+    command: Command | None = None
+
+    @classmethod
+    def of(cls, launch: Launch) -> Self:
+        """This process, as owner of the launch."""
+        pid = os.getpid()
+        ticks = start_ticks(pid)
+        assert ticks is not None
+        return cls(**launch.identity(), host=socket.gethostname(), boot_id=boot_id(), pid=pid, ticks=ticks)
+
+    def open_guard(self) -> int | None:
+        """A pidfd of the guard; None if it has ended. The caller closes it."""
+        return open_living(self.pid, self.ticks) if self.boot_id == boot_id() else None
+
+    def open_command(self) -> int | None:
+        """A pidfd of the command; None if it has ended, or never was. The caller closes it."""
+        if self.command is None or self.boot_id != boot_id():
+            return None
+        return open_living(self.command.command_pid, self.command.command_ticks)
+
+
+class Voided:
+    """The owner of a ticket that is void."""
+
+
+def make_tickets(data_dir: Path) -> Path:
+    """The directory of all marks, made if it is not there. Raises OSError."""
+    tickets = data_dir / "tickets"
+    tickets.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _flush(data_dir)
+    return tickets
+
+
+class Mark:
+    """The directory of one ticket.
+
+    All methods raise OSError where the disk does, and (EBADMSG) for a file that holds what nobody here has written.
+    """
+
+    def __init__(self, tickets: Path, ticket: str) -> None:
+        """Raises ValueError for a ticket that is no plain name."""
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{7,63}", ticket):
+            raise ValueError(f"no ticket: {ticket!r}")
+        self.ticket = ticket
+        self.path = tickets / ticket
+
+    def make(self) -> None:
+        """Make the mark. Raises OSError, FileExistsError among them: then the ticket is not yours to launch."""
+        self.path.mkdir(mode=0o700)
+
+    def own(self, owner: Owner) -> bool:
+        """Take the ticket, for good; survives a power failure. False if it has been taken or voided."""
+        line = asdict(owner)
+        del line["command"]
+        return self._settle("owner", line)
+
+    def void(self) -> bool:
+        """Take the ticket so that nobody else can. False if it has been taken already, to launch."""
+        with suppress(FileExistsError):
+            self.make()
+        return self._settle("owner", {"void": True}) or isinstance(self.owner(), Voided)
+
+    def add_command(self, command: Command) -> None:
+        """Note the command's process. Not flushed to the disk: after a power failure there is no such process."""
+        line = (json.dumps(asdict(command)) + "\n").encode()
+        descriptor = os.open(self.path / "owner", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        try:
+            if os.write(descriptor, line) != len(line):
+                raise OSError("the disk is full")
+        finally:
+            os.close(descriptor)
+
+    def owner(self) -> Owner | Voided | None:
+        """Who has the ticket; None if nobody has."""
+        return self._read("owner", self._parse_owner)
+
+    def _parse_owner(self, text: str) -> Owner | Voided:
+        # What follows the last line end was being written just now, or when the host went down.
+        first, *more = text.split("\n")[:-1] or [""]
+        found = json.loads(first)
+        if found == {"void": True}:
+            return Voided()
+        owner = Owner(**_fields(Owner, found))
+        # Of another boot, the process is gone, and the line of it may be anything.
+        if more and owner.boot_id == boot_id():
+            owner = Owner(**_fields(Owner, found), command=Command(**_fields(Command, json.loads(more[0]))))
+        if owner.ticket != self.ticket:
+            raise ValueError("the owner is of another ticket")
+        return owner
+
+    def order_kill(self, cause: KillCause) -> None:
+        """Note why its processes are about to be ended. The first cause stands."""
+        self._settle("kill", {"cause": cause})
+
+    def kill_cause(self) -> KillCause | None:
+        """Why its processes were ended; None if nobody had them ended."""
+        return self._read("kill", _parse_kill)
+
+    def add_receipt(self, receipt: Receipt) -> None:
+        """Write the receipt; survives a power failure."""
+        aside = self._aside("receipt", receipt.to_json())
+        try:
+            os.rename(aside, self.path / "receipt")
+        except OSError:
+            aside.unlink(missing_ok=True)
+            raise
+        _flush(self.path)
+
+    def receipt(self) -> Receipt | None:
+        """The receipt; None if there is none."""
+        return self._read("receipt", self._parse_receipt)
+
+    def _parse_receipt(self, text: str) -> Receipt:
+        receipt = parse_receipt(text)
+        if receipt.ticket != self.ticket:
+            raise ValueError("the receipt is of another ticket")
+        return receipt
+
+    def _settle(self, name: str, content: dict[str, Any]) -> bool:
+        """Write a file that is written once; False if it is there already."""
+        aside = self._aside(name, json.dumps(content) + "\n")
+        try:
+            os.link(aside, self.path / name)
+        except FileExistsError:
+            return False
+        finally:
+            aside.unlink()
+        _flush(self.path)
+        _flush(self.path.parent)
+        return True
+
+    def _aside(self, name: str, content: str) -> Path:
+        aside = self.path / f"{name}.{os.urandom(8).hex()}"
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with open(descriptor, "w", encoding="utf-8") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(descriptor)
+        except OSError:
+            aside.unlink()
+            raise
+        return aside
+
+    def _read(self, name: str, parse: Callable[[str], _Content]) -> _Content | None:
+        try:
+            with open(self.path / name, "rb") as file:
+                return parse(file.read(_LONGEST).decode())
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise OSError(errno.EBADMSG, str(error), str(self.path / name)) from error
+
+
+def _parse_kill(text: str) -> KillCause:
+    found = json.loads(text)
+    if found == {"cause": "cancelled"}:
+        return "cancelled"
+    if found == {"cause": "timed_out"}:
+        return "timed_out"
+    raise ValueError("the cause of a kill is unknown")
+
+
+def _fields(kind: type[Owner] | type[Command], found: Any) -> dict[str, Any]:
+    """What `found` holds for `kind`, each field of it, as the type it should be. Raises ValueError."""
+    wanted = {name: of for name, of in kind.__annotations__.items() if name != "command"}
+    if not isinstance(found, dict) or found.keys() != wanted.keys():
+        raise ValueError("the owner is malformed")
+    if any(type(found[name]) is not of for name, of in wanted.items()):
+        raise ValueError("the owner is malformed")
+    return found
+
+
+def _flush(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

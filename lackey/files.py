@@ -1,0 +1,154 @@
+"""Reads files on shares by asking the share's reader process (`lackey.shares`), never by touching the share itself.
+
+A share that hangs blocks whoever touches it, past any timeout. Here no call takes longer than its deadline.
+"""
+
+import json
+import os
+import socket
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# A listing comes as one line: a thousand names of 255 bytes, each byte six characters at worst.
+_HEADER_LIMIT = 4 << 20
+_CONTENT_LIMIT = 1 << 20
+
+
+class FileError(Exception):
+    """Nothing can be read; `str()` says why in a sentence."""
+
+
+class ShareAway(FileError):
+    """The share is not there, or does not answer in time, or nothing reads it. It may be back later."""
+
+
+class FileMissing(FileError):
+    """The share is there, and on it no such file."""
+
+
+class FileRefused(FileError):
+    """It lies outside the share or behind a link, or is no regular file (no directory), or lackey may not read it."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Part of a file, whose whole `size` (bytes) and `mtime` (unix seconds) are those of the moment of reading."""
+
+    size: int
+    mtime: float
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What lies in a directory: its `kind` is `file`, `directory`, `link` or `other`, its `mtime` in unix seconds.
+
+    A name that is no UTF-8 holds its bytes as `os.fsdecode` gives them: encode it with `surrogateescape`.
+    """
+
+    name: str
+    size: int
+    mtime: float
+    kind: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The entries of a directory, by name; not `complete` if there are more than the reader lists."""
+
+    entries: tuple[Entry, ...]
+    complete: bool
+
+
+class Files:
+    """The client of the readers whose sockets lie in `directory`. Each call ends within `deadline_seconds`.
+
+    Paths are relative to their share. All calls raise ShareAway, FileMissing, FileRefused. Safe for threads and forks.
+    """
+
+    def __init__(self, directory: Path, deadline_seconds: float = 1.0) -> None:
+        self._directory = directory
+        self._deadline_seconds = deadline_seconds
+
+    def probe(self, share: str) -> None:
+        """Return if the share is there, and raise ShareAway if it is not."""
+        self._ask(share, {"op": "probe"})
+
+    def read(self, share: str, path: str, offset: int, length: int) -> Piece:
+        """At most `length` bytes (up to 1 MiB) from `offset` on; none past the end. Only regular files are read."""
+        header, content = self._ask(share, {"op": "read", "path": path, "offset": offset, "length": length})
+        return Piece(header["size"], header["mtime"], content)
+
+    def listing(self, share: str, path: str) -> Listing:
+        """What lies in the directory `path`; "" is the top of the share."""
+        header, _ = self._ask(share, {"op": "list", "path": path})
+        entries = tuple(Entry(**entry) for entry in header["entries"])
+        return Listing(entries, header["complete"])
+
+    def _ask(self, share: str, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        deadline = time.monotonic() + self._deadline_seconds
+        try:
+            with _Connection(deadline) as connection:
+                connection.open(self._directory, share)
+                header, content = connection.exchange(json.dumps(request).encode() + b"\n")
+        except (TimeoutError, BlockingIOError):  # the latter: too many wait to be let in
+            raise ShareAway(f"The share {share!r} did not answer within {self._deadline_seconds:g} s.") from None
+        except (OSError, ValueError) as error:
+            raise ShareAway(f"Nothing reads the share {share!r} at the moment ({error}).") from error
+        if header["ok"]:
+            return header, content
+        refusal = {"missing": FileMissing, "refused": FileRefused}.get(header["error"], ShareAway)
+        raise refusal(header["why"])
+
+
+class _Connection:
+    """One request to a reader, and its answer; raises OSError, and TimeoutError once the deadline has passed."""
+
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+
+    def __enter__(self) -> "_Connection":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def open(self, directory: Path, share: str) -> None:
+        if "/" in share:
+            raise ValueError("no share has such a name")
+        # A socket's path ends at 107 bytes (unix(7)), that of a data directory may not: so by way of its descriptor.
+        descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._wait()
+            self._socket.connect(f"/proc/self/fd/{descriptor}/{share}.sock")
+        finally:
+            os.close(descriptor)
+
+    def exchange(self, request: bytes) -> tuple[dict[str, Any], bytes]:
+        self._wait()
+        self._socket.sendall(request)
+        received = bytearray()
+        while b"\n" not in received:
+            self._receive(received, _HEADER_LIMIT)
+        line, _, rest = received.partition(b"\n")
+        header: dict[str, Any] = json.loads(line)
+        length = header.get("length", 0)
+        while len(rest) < length:
+            self._receive(rest, _CONTENT_LIMIT)
+        return header, bytes(rest)
+
+    def _receive(self, received: bytearray, limit: int) -> None:
+        self._wait()
+        piece = self._socket.recv(_CONTENT_LIMIT)
+        if not piece or len(received) > limit:
+            raise ConnectionError("its reader broke off")
+        received += piece
+
+    def _wait(self) -> None:
+        remaining = self._deadline - time.monotonic()
+        if remaining <= 0:
+            raise TimeoutError
+        self._socket.settimeout(remaining)

@@ -1,0 +1,21 @@
+"""Each share's reader process, which alone touches the share, and `Readers`, which keeps the readers alive.
+
+A share that hangs (a dead SMB mount) blocks a process in the kernel, where no signal ends it. So each share has a
+process of its own, and each request in it a thread of its own: a hang takes nothing with it but the requests for that
+share, and what waits goes on when the share is back. `lackey.files` is the client.
+
+The protocol, on a Unix stream socket: the client sends one line of JSON, and gets a line of JSON and then as many bytes
+as its `length` says, if it has one; then the connection ends.
+
+    {"op": "probe"}                                         {"ok": true}
+    {"op": "read", "path": "…", "offset": 0, "length": 9}   {"ok": true, "size": 99, "mtime": 1.5, "length": 9}
+    {"op": "list", "path": "…"}                             {"ok": true, "entries": […], "complete": true}
+    anything that can't be done                             {"ok": false, "error": "missing", "why": "…"}
+
+`error` is `missing`, `refused` (a link, outside the share, no regular file, no permission, a request that makes no
+sense), `away` (the share) or `failed` (anything else).
+"""
+
+from lackey.shares.readers import Readers
+
+__all__ = ["Readers"]

@@ -1,0 +1,85 @@
+"""The reader of one share: `python -m lackey.shares NAME PATH SOCKET [--must-be-mounted]`, started by `Readers`."""
+
+import argparse
+import json
+import select
+import signal
+import socket
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from lackey.shares.reading import LINE_LIMIT, Share, answer
+from lackey.shares.sockets import listen
+
+# A request that hangs keeps its thread until the share is back; clients that ask again and again must not fill memory.
+_THREADS = 64
+_IDLE_SECONDS = 10.0
+
+
+class _Server:
+    """Answers each connection in a thread of its own, so that none waits for another."""
+
+    def __init__(self, share: Share, listener: socket.socket) -> None:
+        self._share = share
+        self._listener = listener
+        self._free = threading.Semaphore(_THREADS)
+
+    def serve(self) -> None:
+        """Go on until standard input ends: with the process that holds its other end, however that one ends."""
+        poll = select.poll()
+        poll.register(self._listener, select.POLLIN)
+        poll.register(sys.stdin, select.POLLIN)
+        while all(ready == self._listener.fileno() for ready, _ in poll.poll()):
+            connection, _ = self._listener.accept()
+            connection.settimeout(_IDLE_SECONDS)
+            if self._free.acquire(blocking=False):
+                threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+            else:
+                self._turn_away(connection)
+
+    def _answer(self, connection: socket.socket) -> None:
+        try:
+            with connection, suppress(OSError):  # the client may leave when it likes
+                _send(connection, *answer(self._share, _line(connection)))
+        finally:
+            self._free.release()
+
+    def _turn_away(self, connection: socket.socket) -> None:
+        why = f"The share {self._share.name} does not answer; {_THREADS} requests wait for it already."
+        with connection, suppress(OSError):
+            _send(connection, {"ok": False, "error": "away", "why": why}, b"")
+
+
+def _line(connection: socket.socket) -> bytes:
+    """The client's line; if that is too long, more of it than the limit."""
+    received = bytearray()
+    while b"\n" not in received and len(received) <= LINE_LIMIT and (piece := connection.recv(LINE_LIMIT)):
+        received += piece
+    return bytes(received.partition(b"\n")[0])
+
+
+def _send(connection: socket.socket, header: dict[str, Any], content: bytes) -> None:
+    # Pure ASCII: a file name that is no UTF-8 travels as the lone surrogates that os.fsdecode makes of it.
+    connection.sendall(json.dumps(header).encode() + b"\n" + content)
+
+
+def main() -> None:
+    """Serve one share until standard input ends, or SIGTERM."""
+    parser = argparse.ArgumentParser(prog="python -m lackey.shares", description="Reads one share for lackey.")
+    parser.add_argument("name")
+    parser.add_argument("path")
+    parser.add_argument("socket", type=Path)
+    parser.add_argument("--must-be-mounted", action="store_true")
+    given = parser.parse_args()
+    # Both are inherited, and a parent that waits for its signals has blocked them.
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    share = Share(given.name, given.path, given.must_be_mounted)
+    _Server(share, listen(given.socket, _THREADS)).serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Keeps one reader process per share alive."""
+
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from lackey.shares.sockets import somebody_listens
+
+log = logging.getLogger(__name__)
+
+_PACKAGE_PARENT = Path(__file__).resolve().parents[2]
+_RESTART_SECONDS = 1.0
+# Python starts in a tenth of that, but a host may be busy.
+_START_SECONDS = 10.0
+_STOP_SECONDS = 1.0
+
+
+class Readers:
+    """The readers of `shares` (name → path here, and whether that must be a mount point); their sockets in `directory`.
+
+    They end with this process, however it ends. None of this ever waits for a share.
+    """
+
+    def __init__(self, shares: Mapping[str, tuple[str, bool]], directory: Path) -> None:
+        self._directory = directory.absolute()
+        self._readers = [
+            _Reader(name, _command(name, path, must_be_mounted, self._socket(name)), self._socket(name))
+            for name, (path, must_be_mounted) in shares.items()
+        ]
+
+    def _socket(self, name: str) -> Path:
+        return self._directory / f"{name}.sock"
+
+    def start(self) -> None:
+        """Start all of them. Raises OSError."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        for reader in self._readers:
+            reader.start()
+
+    def tend(self) -> None:
+        """Start those again that have ended or that nobody can reach; to be called again and again."""
+        for reader in self._readers:
+            try:
+                reader.tend()
+            except OSError as error:
+                log.warning("share %s: its reader does not start: %s", reader.name, error)
+
+    def stop(self) -> None:
+        """End all of them; one that hangs in the kernel with its share is left to end when the share is back."""
+        deadline = time.monotonic() + _STOP_SECONDS
+        for reader in self._readers:
+            reader.kill()
+        for reader in self._readers:
+            reader.wait(max(0.0, deadline - time.monotonic()))
+
+
+def _command(name: str, path: str, must_be_mounted: bool, socket: Path) -> list[str]:
+    flags = ["--must-be-mounted"] if must_be_mounted else []
+    # -P: what lies in the working directory is not to be imported.
+    return [sys.executable, "-P", "-m", "lackey.shares", *flags, "--", name, str(Path(path).absolute()), str(socket)]
+
+
+class _Reader:
+    """One share's reader, as its parent sees it."""
+
+    def __init__(self, name: str, command: list[str], socket: Path) -> None:
+        self.name = name
+        self._command = command
+        self._socket = socket
+        self._started_at = 0.0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._started_at = time.monotonic()
+        self._process = subprocess.Popen(
+            self._command,
+            # Its end is how the reader learns of ours.
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            cwd="/",
+            env={"PYTHONPATH": str(_PACKAGE_PARENT)},
+            # Ctrl-C in a terminal is for its whole process group; a reader ends when its parent says so.
+            start_new_session=True,
+        )
+
+    def tend(self) -> None:
+        age_seconds = time.monotonic() - self._started_at
+        if self._process is None or self._process.poll() is not None:
+            if age_seconds > _RESTART_SECONDS:
+                log.warning("share %s: its reader has ended; starting another", self.name)
+                self._close()
+                self.start()
+        elif age_seconds > _START_SECONDS and not somebody_listens(self._socket):
+            log.warning("share %s: nobody listens at %s; ending its reader", self.name, self._socket)
+            self._process.kill()
+
+    def kill(self) -> None:
+        # At once: a reader holds nothing that it would have to put in order, and one that is stopped hears no SIGTERM.
+        if self._process is not None:
+            self._process.kill()
+
+    def wait(self, seconds: float) -> None:
+        if self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
+        self._close()
+
+    def _close(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
