@@ -8,12 +8,15 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
+from typing import TypeVar
 
 from lackey.domain.evidence import Observed
 from lackey.domain.refusals import Refusal
 from lackey.domain.run import Run
 from lackey.executors import base
 from lackey.services import Database, launching
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -36,41 +39,42 @@ class Follower:
         """
         settled: list[str] = []
         endings: list[launching.Ending] = []
+        begun: list[launching.Begun] = []
         for run in runs:
             ticket = run.ticket or ""
             look = self._executor.look(ticket)
             if isinstance(look, base.Ended) and look.receipt.result == "ended":
                 endings.append(_ending(run, look.receipt))
                 settled.append(ticket)
+            elif isinstance(look, base.Running):
+                self._gone_since.pop(ticket, None)
+                begun += _begun(run, look)
             elif self._judge(run, ticket, look, ticket in under_way):
                 settled.append(ticket)
-        self._record(endings)
+        self._record(launching.started, begun)
+        self._record(launching.ended, endings)
         for ticket in settled:
             self._gone_since.pop(ticket, None)
         return settled
 
-    def _record(self, endings: list[launching.Ending]) -> None:
-        """Record how commands ended: in one transaction, or each in its own, so that a faulty one stops no other."""
+    def _record(self, use_case: Callable[[Database, list[T], datetime], None], seen: list[T]) -> None:
+        """Record what was seen: in one transaction, or each in its own, so that a faulty one stops no other."""
         try:
-            if endings:
-                launching.ended(self._database, endings, self._clock())
+            if seen:
+                use_case(self._database, seen, self._clock())
         except Refusal:
             raise
         except Exception:
-            log.exception("%d endings could not be recorded", len(endings))
-            if len(endings) > 1:
-                for ending in endings:
-                    self._record([ending])
+            log.exception("of %d tickets it could not be recorded how they are", len(seen))
+            if len(seen) > 1:
+                for one in seen:
+                    self._record(use_case, [one])
 
     def _judge(self, run: Run, ticket: str, look: base.Look, under_way: bool) -> bool:
-        """Act on a look that is no end; whether the ticket is settled by it."""
+        """Act on a look at a ticket of which nothing runs; whether it is settled by that."""
         match look:
             case base.Ended(receipt):
                 return self._not_started(run, ticket, receipt)
-            case base.Running(handle, _, directory, at):
-                self._gone_since.pop(ticket, None)
-                if at is not None and directory is not None and not run.state.is_final and run.handle != handle:
-                    launching.started(self._database, ticket, handle, directory, at, self._clock())
             case base.Absent() | base.Unowned():
                 return not under_way and self.void(ticket, "its launch came to nothing; it is tried again")
             case base.Void():
@@ -111,6 +115,13 @@ class Follower:
         else:
             launching.ended(self._database, [_ending(run, receipt)], self._clock())
         return True
+
+
+def _begun(run: Run, look: base.Running) -> list[launching.Begun]:
+    """What there is to record of a ticket that lives: nothing if that was done, or its command is not on record yet."""
+    if look.started_at is None or look.run_directory is None or run.state.is_final or run.handle == look.handle:
+        return []
+    return [launching.Begun(run.ticket or "", look.handle, look.run_directory, look.started_at)]
 
 
 def _ending(run: Run, receipt: base.Receipt) -> launching.Ending:

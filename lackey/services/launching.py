@@ -34,6 +34,16 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Begun:
+    """A ticket whose command runs, since `at` (unix seconds); `handle` is what to look for on its host."""
+
+    ticket: str
+    handle: str
+    run_directory: str
+    at: float
+
+
+@dataclass(frozen=True)
 class Ending:
     """What came of a ticket, from its receipt."""
 
@@ -124,16 +134,16 @@ def _claim_one(connection: Connection, run: Run, host: str, now: datetime) -> Cl
     return Claim(claimed, ticket, new_token(connection, run.id))
 
 
-def started(database: Database, ticket: str, handle: str, run_directory: str, at: float, now: datetime) -> None:
-    """Its command runs, since `at` (unix seconds)."""
+def started(database: Database, begun: list[Begun], now: datetime) -> None:
+    """Their commands run."""
 
     def work(connection: Connection) -> None:
-        run = runs.by_ticket(connection, ticket)
-        if run is None or not run.ticket_open:
-            return
-        evidence = replace(evidence_of(run), observed_start=at).with_sign_of_life(now.timestamp())
-        values = {"handle": handle, "run_directory": run_directory}
-        settle(connection, run, evidence, _scheduler(run.host), now, values=values)
+        for one in begun:
+            run = runs.by_ticket(connection, one.ticket)
+            if run is not None and run.ticket_open:
+                evidence = replace(evidence_of(run), observed_start=one.at).with_sign_of_life(now.timestamp())
+                values = {"handle": one.handle, "run_directory": one.run_directory}
+                settle(connection, run, evidence, _scheduler(run.host), now, values=values)
 
     database.write(work)
 
