@@ -5,9 +5,9 @@ printed are the ratios, lackey over bare: the median of the rounds, the least an
 """
 
 import argparse
+import contextlib
 import os
 import re
-import socket
 import sqlite3
 import statistics
 import subprocess
@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+
+import requests
 
 from lackey.services import Database, catalogue, scheduling
 from lackey.settings import Settings, load
@@ -88,7 +90,7 @@ def trivial_rate(seconds: int) -> float:
 
 def served_rate(module: str, seconds: int, runs: Path) -> float:
     """Requests a second that uWSGI answers with this module's `application`."""
-    command = [str(Path(sys.executable).parent / "uwsgi"), "--http-socket", f"127.0.0.1:{PORT}", "--module", module]
+    command = [str(Path(sys.executable).parent / "uwsgi"), "--http11-socket", f"127.0.0.1:{PORT}", "--module", module]
     command += [
         "--master",
         "--lazy-apps",
@@ -100,7 +102,7 @@ def served_rate(module: str, seconds: int, runs: Path) -> float:
     ]
     server = subprocess.Popen([*command, "--pythonpath", str(ROOT)], cwd=ROOT, stderr=subprocess.DEVNULL)
     try:
-        wait_for_port()
+        wait_for_answer()
         load_command = ["wrk", "-t2", f"-c{THREADS}", f"-d{seconds}s", "-s", "scripts/bench_reports.lua"]
         environment = {**os.environ, "LACKEY_BENCH_RUNS": str(runs), "LACKEY_BENCH_THREADS": "2"}
         command = [*load_command, f"http://127.0.0.1:{PORT}"]
@@ -114,13 +116,13 @@ def served_rate(module: str, seconds: int, runs: Path) -> float:
     return float(found[1])
 
 
-def wait_for_port() -> None:
-    """Until something listens, 30 s at most."""
-    deadline = time.monotonic() + 30
+def wait_for_answer() -> None:
+    """Until the application answers, whatever it says; 60 s at most."""
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        with socket.socket() as trial:
-            if trial.connect_ex(("127.0.0.1", PORT)) == 0:
-                return
+        with contextlib.suppress(requests.ConnectionError):
+            requests.get(f"http://127.0.0.1:{PORT}/healthz", timeout=60)
+            return
         time.sleep(0.05)
     raise SystemExit("uWSGI did not start")
 

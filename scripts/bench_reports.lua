@@ -1,9 +1,9 @@
 -- For wrk: each request starts or stops a run of the list in LACKEY_BENCH_RUNS, one "id token" a line.
-local threads = 0
+local made = 0
 
 function setup(thread)
-  thread:set("number", threads)
-  threads = threads + 1
+  thread:set("number", made)
+  made = made + 1
   thread:set("threads", tonumber(os.getenv("LACKEY_BENCH_THREADS")))
 end
 

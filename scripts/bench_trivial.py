@@ -7,5 +7,5 @@ application = bottle.Bottle()
 
 @application.put("/api/run/<verb>/<run_id:int>")  # type: ignore[untyped-decorator]
 def answer(verb: str, run_id: int) -> dict[str, object]:
-    """Answer with what was asked."""
-    return {"id": run_id, "verb": verb}
+    """Read the form, answer with what was asked."""
+    return {"id": run_id, "verb": verb, "exit": bottle.request.forms.get("exit")}
