@@ -1,0 +1,253 @@
+"""The guard: the last words of a run are not lost, and nothing runs that is not on record."""
+
+import errno
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import pytest
+
+from lackey.confined import open_root
+from lackey.executors.accounts import Account
+from lackey.executors.base import Gone, Launch, NotStarted, Running
+from lackey.executors.command import prepare
+from lackey.executors.directories import add_file, make_places, refusal
+from lackey.executors.guard import start, take
+from lackey.executors.local import LocalExecutor
+from lackey.executors.tickets import Mark
+from tests.executors.workbench import Workbench, until
+
+WAIT_FOR_STOP = "while [ ! -e stop ]; do sleep 0.05; done; "
+
+
+class Service:
+    """A stand-in for the web service, which gives the answers it is told to and keeps what it was sent."""
+
+    def __init__(self) -> None:
+        self.answers = [503]
+        self.stops: list[tuple[str, dict[str, list[str]]]] = []
+        service = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_PUT(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                service.stops.append((self.path, parse_qs(body)))
+                self.send_response(service.answers[0] if len(service.answers) == 1 else service.answers.pop(0))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    stand_in = Service()
+    thread = threading.Thread(target=stand_in.server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield stand_in
+    stand_in.server.shutdown()
+    thread.join()
+    stand_in.server.server_close()
+
+
+class Disk:
+    """A small file system that can be filled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def fill(self) -> None:
+        with open(self.path / "ballast", "wb", buffering=0) as ballast, pytest.raises(OSError):
+            while True:
+                ballast.write(bytes(4096))
+
+    def free(self) -> None:
+        (self.path / "ballast").unlink()
+
+
+@pytest.fixture
+def disk(data_dir: Path) -> Iterator[Disk]:
+    data_dir.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "lackey-test", data_dir], check=True)
+    yield Disk(data_dir)
+    subprocess.run(["umount", "--lazy", data_dir], check=True)
+
+
+def end_on_full_disk(disk: Disk, local: Workbench, service: Service, end: str) -> Launch:
+    launch = local.draft(WAIT_FOR_STOP + end, url=service.url)
+    local.start(launch)
+    disk.fill()
+    (local.application / "stop").write_text("")
+    until(lambda: len(service.stops) > 0)
+    return launch
+
+
+@pytest.mark.parametrize(("refusing", "accepting"), [(503, 200), (401, 200), (204, 409)])
+def test_an_outcome_that_the_disk_won_t_take_is_told_to_the_service(
+    disk: Disk, local: Workbench, service: Service, refusing: int, accepting: int
+) -> None:
+    service.answers = [refusing, accepting]
+    launch = end_on_full_disk(disk, local, service, "exit 3")
+    until(lambda: local.look(launch) == Gone(None))
+    assert len(service.stops) == 2
+    path, form = service.stops[-1]
+    assert path == "/api/run/stop/7"
+    assert (form["token"], form["exit"]) == ([launch.token], ["3"])
+    assert float(form["ts"][0]) > 0
+
+
+def test_a_signal_is_told_to_the_service_as_a_shell_would(disk: Disk, local: Workbench, service: Service) -> None:
+    service.answers = [200]
+    launch = end_on_full_disk(disk, local, service, "kill -KILL $$")
+    until(lambda: local.look(launch) == Gone(None))
+    assert service.stops[-1][1]["exit"] == ["137"]
+
+
+def test_an_outcome_that_nobody_takes_is_kept_until_the_disk_has_room(
+    disk: Disk, local: Workbench, service: Service
+) -> None:
+    launch = end_on_full_disk(disk, local, service, "exit 3")
+    until(lambda: len(service.stops) > 1)
+    assert isinstance(local.look(launch), Running)
+    disk.free()
+    assert local.finish(launch).exit_code == 3
+
+
+def test_a_full_disk_lets_no_command_run_off_the_record(disk: Disk, local: Workbench) -> None:
+    disk.fill()
+    launch = local.draft("echo > ran")
+    local.refuse(launch)
+    assert not (local.application / "ran").exists()
+    disk.free()
+    assert local.executor.void(launch.ticket)
+
+
+def test_a_command_whose_guard_dies_before_it_is_on_record_never_runs(local: Workbench) -> None:
+    launch = local.draft("echo > ran")
+    places = make_places(launch, "7")
+    waiting = prepare(launch, Account.of(None), places, {})
+    waiting.abandon()  # as the kernel does when the guard is killed
+    os.waitpid(waiting.pid, 0)
+    assert waiting.refusal() is None
+    assert not (local.application / "ran").exists()
+    os.close(places.run)
+    os.close(waiting.said)
+
+
+def test_a_command_that_can_t_be_put_on_record_never_runs(local: Workbench, tickets: Path) -> None:
+    launch = local.draft("echo > ran")
+    mark = Mark(tickets, launch.ticket)
+    assert take(mark, launch)
+    (mark.path / "owner").unlink()
+    with pytest.raises(OSError):
+        start(launch, mark)
+    os.wait()
+    assert not (local.application / "ran").exists()
+
+
+def test_nothing_is_written_over_what_was_planted(tmp_path: Path) -> None:
+    (tmp_path / "log.txt").write_text("theirs")
+    (tmp_path / "run.json").symlink_to(tmp_path / "elsewhere")
+    directory = open_root(str(tmp_path))
+    for name in ("log.txt", "run.json"):
+        with pytest.raises(FileExistsError):
+            add_file(directory, name, "ours")
+    os.close(directory)
+    assert (tmp_path / "log.txt").read_text() == "theirs"
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("code", [errno.EHOSTDOWN, errno.ESTALE, errno.ENOTCONN, errno.EIO, errno.ETIMEDOUT])
+def test_an_error_of_the_network_means_that_the_share_is_away(code: int) -> None:
+    refused = refusal("the directory 'heat'", OSError(code, "…"))
+    assert refused.share_away
+    assert "'heat'" in refused.reason and os.strerror(code) in refused.reason
+
+
+@pytest.mark.parametrize(
+    "code", [errno.ENOENT, errno.EACCES, errno.ENOSPC, errno.EROFS, errno.EXDEV, errno.ENAMETOOLONG]
+)
+def test_any_other_error_means_that_waiting_won_t_help(code: int) -> None:
+    refused = refusal("the directory 'heat'", OSError(code, "…"))
+    assert not refused.share_away
+    assert refused.reason.startswith("the directory 'heat' ")
+
+
+@pytest.fixture
+def nobody(data_dir: Path) -> Iterator[Workbench]:
+    """An executor, and a share that belongs to another user."""
+    place = Path(tempfile.mkdtemp(prefix="lackey-test-"))
+    place.chmod(0o755)
+    share = place / "share"
+    (share / "heat").mkdir(parents=True)
+    shutil.chown(share / "heat", "nobody")
+    groups = os.getgroups()
+    os.setgroups([0, 4])  # as those of a scheduler that was started by a person
+    executor = LocalExecutor(data_dir)
+    bench = Workbench(executor, share)
+    yield bench
+    bench.tidy()
+    executor.close()
+    os.setgroups(groups)
+    shutil.rmtree(place)
+
+
+def test_a_command_runs_as_the_user_it_should_with_no_way_back(nobody: Workbench) -> None:
+    receipt = nobody.run('id -un; id -Gn; echo "$USER $HOME"; grep -E "^(Uid|CapPrm)" /proc/self/status', user="nobody")
+    entry = pwd.getpwnam("nobody")
+    name, groups, home, uids, capabilities = nobody.log(receipt).splitlines()
+    assert (name, groups, home) == ("nobody", "nogroup", f"nobody {entry.pw_dir}")
+    assert uids.split()[1:] == [str(entry.pw_uid)] * 4
+    assert int(capabilities.split()[1], 16) == 0
+
+
+def test_all_that_is_made_on_the_share_belongs_to_that_user(nobody: Workbench) -> None:
+    nobody.run("true", user="nobody")
+    runs = nobody.application / "lackey-runs"
+    until(lambda: (runs / "7" / "receipt.json").exists())
+    made = [runs, *runs.rglob("*")]
+    assert len(made) == 6
+    assert {path.owner() for path in made} == {"nobody"}
+
+
+def test_a_directory_that_is_closed_to_that_user_is_a_reason(nobody: Workbench) -> None:
+    shutil.chown(nobody.application, "root")
+    nobody.application.chmod(0o700)
+    receipt = nobody.run("echo > ran", user="nobody")
+    assert (receipt.result, receipt.share_away) == ("not_started", False)
+    assert receipt.reason and "is closed to the user" in receipt.reason
+    assert os.listdir(nobody.application) == []
+
+
+def test_a_run_of_another_user_is_ended_too(nobody: Workbench) -> None:
+    launch = nobody.draft("setsid sleep 60 & sleep 60", user="nobody")
+    nobody.start(launch)
+    nobody.executor.kill(launch.ticket, "cancelled", 5)
+    assert nobody.finish(launch).killed == "cancelled"
+
+
+def test_a_user_that_does_not_exist_is_a_reason(nobody: Workbench) -> None:
+    receipt = nobody.run(user="no-such-user")
+    assert receipt.reason and "no user 'no-such-user'" in receipt.reason
+
+
+def test_another_user_than_one_s_own_needs_root() -> None:
+    uid = os.geteuid()
+    os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        with pytest.raises(NotStarted, match="only a scheduler started as root"):
+            Account.of("root")
+        assert not Account.of("nobody").other
+    finally:
+        os.seteuid(uid)

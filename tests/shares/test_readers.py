@@ -1,0 +1,189 @@
+"""Shares that go, hang and come back; readers that end and are started again."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lackey.files import Files, ShareAway
+from lackey.shares import Readers
+from tests.shares.seen import WITHIN_SECONDS, answers, eventually, processes_of, reading
+
+
+def test_a_share_that_goes_is_away_until_it_is_back(share: Path, files: Files) -> None:
+    (share / "log.txt").write_text("hello")
+    share.rename(share.with_name("elsewhere"))
+    with pytest.raises(ShareAway, match="The share lab is not there"):
+        files.probe("lab")
+    with pytest.raises(ShareAway, match="The share lab is not there"):
+        files.read("lab", "log.txt", 0, 10)
+    share.with_name("elsewhere").rename(share)
+    files.probe("lab")
+    assert files.read("lab", "log.txt", 0, 10).content == b"hello"
+
+
+def test_a_share_that_must_be_mounted_and_is_not_is_away(share: Path, tmp_path: Path) -> None:
+    (share / "log.txt").write_text("planted")
+    (tmp_path / "proc").symlink_to("/proc")
+    shares = {"lab": (str(share), True), "proc": ("/proc", True), "linked": (str(tmp_path / "proc"), True)}
+    with reading(shares, tmp_path / "readers"):
+        files = Files(tmp_path / "readers", deadline_seconds=WITHIN_SECONDS)
+        eventually(lambda: answers(files, "proc") and answers(files, "linked"))
+        eventually((tmp_path / "readers" / "lab.sock").exists)
+        with pytest.raises(ShareAway, match="is not mounted"):
+            files.probe("lab")
+        with pytest.raises(ShareAway, match="is not mounted"):
+            files.read("lab", "log.txt", 0, 1)
+
+
+def test_a_share_that_hangs_is_away_within_the_deadline_and_well_again_after(
+    share: Path, files: Files, tmp_path: Path
+) -> None:
+    (share / "log.txt").write_text("hello")
+    hurried = Files(tmp_path / "readers", deadline_seconds=0.2)
+    (process,) = processes_of(tmp_path)
+    process.suspend()
+    try:
+        with pytest.raises(ShareAway, match="did not answer within"):
+            hurried.read("lab", "log.txt", 0, 10)
+    finally:
+        process.resume()
+    eventually(lambda: answers(hurried))
+    assert files.read("lab", "log.txt", 0, 10).content == b"hello"
+
+
+def test_a_share_that_hangs_holds_up_no_other_share(share: Path, tmp_path: Path) -> None:
+    shares = {"lab": (str(share), False), "other": (str(share), False)}
+    with reading(shares, tmp_path / "readers") as readers:
+        files = Files(tmp_path / "readers", deadline_seconds=WITHIN_SECONDS)
+        eventually(lambda: answers(files, "lab") and answers(files, "other"))
+        lab = next(process for process in processes_of(tmp_path) if "lab" in process.cmdline())
+        lab.suspend()
+        readers.tend()
+        assert files.listing("other", "").complete
+        assert lab.is_running()
+
+
+def test_a_reader_that_was_killed_is_started_again(files: Files, readers: Readers, tmp_path: Path) -> None:
+    (killed,) = processes_of(tmp_path)
+    killed.kill()
+
+    def works_again() -> bool:
+        readers.tend()
+        return answers(files)
+
+    eventually(works_again)
+    assert [process.pid for process in processes_of(tmp_path)] != [killed.pid]
+
+
+def test_a_reader_whose_socket_somebody_removed_is_replaced(
+    files: Files, readers: Readers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "readers" / "lab.sock").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr("lackey.shares.readers._START_SECONDS", 0.0)
+        readers.tend()
+
+    def works_again() -> bool:
+        readers.tend()
+        return answers(files)
+
+    eventually(works_again)
+    assert len(processes_of(tmp_path)) == 1
+
+
+def test_tending_leaves_a_reader_that_works_alone(files: Files, readers: Readers, tmp_path: Path) -> None:
+    before = [process.pid for process in processes_of(tmp_path)]
+    for _ in range(100):
+        readers.tend()
+    assert [process.pid for process in processes_of(tmp_path)] == before
+    assert answers(files)
+
+
+def test_stopping_ends_the_readers_even_one_that_was_suspended(share: Path, tmp_path: Path) -> None:
+    shares = {"lab": (str(share), False), "other": (str(share), False)}
+    with reading(shares, tmp_path / "readers"):
+        files = Files(tmp_path / "readers")
+        eventually(lambda: answers(files, "lab") and answers(files, "other"))
+        processes_of(tmp_path)[0].suspend()
+    eventually(lambda: processes_of(tmp_path) == [])
+
+
+def test_sigterm_ends_a_reader_though_its_parent_blocks_and_ignores_it(share: Path, tmp_path: Path) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    handler = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with reading({"lab": (str(share), False)}, tmp_path / "readers"):
+            eventually(lambda: answers(Files(tmp_path / "readers")))
+            (process,) = processes_of(tmp_path)
+            process.terminate()
+            eventually(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+PARENT = """
+import sys, time, pathlib
+from lackey.shares import Readers
+readers = Readers({"lab": (sys.argv[1], False)}, pathlib.Path(sys.argv[2]))
+readers.start()
+time.sleep(600)
+"""
+
+
+def test_a_reader_ends_with_its_parent_however_that_ends(share: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PARENT, str(share), str(tmp_path / "readers")]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2]) as parent:
+        try:
+            eventually(lambda: answers(Files(tmp_path / "readers")))
+            (process,) = [found for found in processes_of(tmp_path) if found.ppid() == parent.pid]
+        finally:
+            parent.kill()
+    eventually(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_a_reader_has_nothing_of_the_services_environment_or_files(
+    share: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LACKEY_KEY", "secret")
+    with (tmp_path / "database").open("w") as database, reading({"lab": (str(share), False)}, tmp_path / "readers"):
+        os.set_inheritable(database.fileno(), True)
+        eventually(lambda: answers(Files(tmp_path / "readers")))
+        (process,) = processes_of(tmp_path)
+        assert "LACKEY_KEY" not in process.environ()
+        assert str(tmp_path / "database") not in [file.path for file in process.open_files()]
+        assert process.cwd() == "/"
+
+
+def test_a_socket_that_an_earlier_reader_left_is_replaced(share: Path, tmp_path: Path) -> None:
+    (tmp_path / "readers").mkdir()
+    with socket.socket(socket.AF_UNIX) as earlier:
+        earlier.bind(str(tmp_path / "readers" / "lab.sock"))
+    with reading({"lab": (str(share), False)}, tmp_path / "readers"):
+        eventually(lambda: answers(Files(tmp_path / "readers")))
+    assert [path.name for path in (tmp_path / "readers").iterdir()] == ["lab.sock"]
+
+
+def test_a_reader_is_reached_below_a_directory_whose_path_is_longer_than_a_sockets_may_be(
+    share: Path, tmp_path: Path
+) -> None:
+    directory = tmp_path / ("d" * 100) / ("e" * 100) / "readers"
+    with reading({"lab": (str(share), False)}, directory) as readers:
+        eventually(lambda: answers(Files(directory)))
+        readers.tend()
+        assert stat.filemode((directory / "lab.sock").stat().st_mode) == "srw-rw----"
+
+
+def test_a_directory_given_as_relative_is_found_by_the_readers_too(
+    share: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with reading({"-lab": ("share", False)}, Path("readers")):
+        eventually(lambda: answers(Files(Path("readers")), "-lab"))

@@ -1,0 +1,189 @@
+"""What a real reader reads, lists and refuses, seen through its client."""
+
+import json
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lackey.files import FileMissing, FileRefused, Files, ShareAway
+from tests.shares.seen import WITHIN_SECONDS, answers, eventually
+
+
+@pytest.fixture
+def ask(files: Files, tmp_path: Path) -> Callable[[bytes], dict[str, Any]]:
+    """Send the reader any line, and get the header of its answer."""
+
+    def ask(line: bytes) -> dict[str, Any]:
+        with socket.socket(socket.AF_UNIX) as connection, connection.makefile("rb") as answer:
+            connection.settimeout(WITHIN_SECONDS)
+            connection.connect(str(tmp_path / "readers" / "lab.sock"))
+            connection.sendall(line)
+            header: dict[str, Any] = json.loads(answer.readline())
+            return header
+
+    return ask
+
+
+def test_a_log_is_followed_piece_by_piece_while_it_grows(share: Path, files: Files) -> None:
+    with (share / "log.txt").open("wb", buffering=0) as log:
+        log.write(b"step 1\n")
+        first = files.read("lab", "log.txt", 0, 100)
+        log.write(b"step 2\n")
+        second = files.read("lab", "log.txt", 7, 100)
+    assert (first.content, first.size) == (b"step 1\n", 7)
+    assert (second.content, second.size) == (b"step 2\n", 14)
+    assert second.mtime == (share / "log.txt").stat().st_mtime
+
+
+def test_a_piece_ends_at_its_length_and_at_the_files_end(share: Path, files: Files) -> None:
+    (share / "log.txt").write_bytes(bytes(range(256)) * 8192)
+    assert files.read("lab", "log.txt", 3, 5).content == bytes([3, 4, 5, 6, 7])
+    assert len(files.read("lab", "log.txt", 0, 1 << 20).content) == 1 << 20
+    assert files.read("lab", "log.txt", (2 << 20) - 2, 100).content == bytes([254, 255])
+    assert files.read("lab", "log.txt", 3 << 20, 100).content == b""
+    assert files.read("lab", "log.txt", 0, 0).content == b""
+
+
+def test_a_missing_file_and_a_missing_directory_are_said_to_be_missing(share: Path, files: Files) -> None:
+    (share / "file").touch()
+    for path in ("log.txt", "heat/log.txt", "file/log.txt"):
+        with pytest.raises(FileMissing, match="on the share lab"):
+            files.read("lab", path, 0, 10)
+    with pytest.raises(FileMissing):
+        files.listing("lab", "heat")
+
+
+def test_nothing_is_read_through_a_link_wherever_it_stands(share: Path, files: Files, tmp_path: Path) -> None:
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "key").write_text("secret")
+    (share / "key").write_text("mine")
+    (share / "at_the_end").symlink_to(tmp_path / "secret" / "key")
+    (share / "on_the_way").symlink_to(tmp_path / "secret")
+    (share / "inside").symlink_to("key")
+    for path in ("at_the_end", "on_the_way/key", "inside"):
+        with pytest.raises(FileRefused, match="links are not followed"):
+            files.read("lab", path, 0, 10)
+    with pytest.raises(FileRefused, match="links are not followed"):
+        files.listing("lab", "on_the_way")
+
+
+@pytest.mark.parametrize("path", ["../key", "heat/../../key", "/etc/passwd", "..", "lo\0g", "x" * 300, "\ud800"])
+def test_a_path_that_leaves_the_share_or_is_none_is_refused(share: Path, files: Files, path: str) -> None:
+    (share / "heat").mkdir()
+    (share.parent / "key").write_text("secret")
+    with pytest.raises(FileRefused):
+        files.read("lab", path, 0, 10)
+    with pytest.raises(FileRefused):
+        files.listing("lab", path)
+
+
+def test_what_is_no_regular_file_is_refused_without_waiting_for_it(share: Path, files: Files) -> None:
+    os.mkfifo(share / "fifo")
+    (share / "directory").mkdir()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(share / "socket"))
+        for path in ("fifo", "directory", "socket", ""):
+            with pytest.raises(FileRefused):
+                files.read("lab", path, 0, 10)
+        for path in ("fifo", "socket"):
+            with pytest.raises(FileRefused):
+                files.listing("lab", path)
+
+
+def test_a_listing_tells_names_sizes_and_kinds_in_order(share: Path, files: Files) -> None:
+    (share / "heat").mkdir()
+    (share / "heat" / "log.txt").write_bytes(b"12345")
+    (share / "heat" / "frames").mkdir()
+    (share / "heat" / "away").symlink_to("/nowhere")
+    os.mkfifo(share / "heat" / "pipe")
+    listing = files.listing("lab", "heat")
+    assert listing.complete
+    assert [(entry.name, entry.kind) for entry in listing.entries] == [
+        ("away", "link"),
+        ("frames", "directory"),
+        ("log.txt", "file"),
+        ("pipe", "other"),
+    ]
+    assert listing.entries[2].size == 5
+    assert listing.entries[2].mtime == (share / "heat" / "log.txt").stat().st_mtime
+    assert [entry.name for entry in files.listing("lab", "").entries] == ["heat"]
+
+
+def test_a_name_that_is_no_utf8_is_listed_and_can_be_read(share: Path, files: Files) -> None:
+    Path(os.fsdecode(os.fsencode(share) + b"/\xff\xfe.log")).write_text("found")
+    (entry,) = files.listing("lab", "").entries
+    assert os.fsencode(entry.name) == b"\xff\xfe.log"
+    assert files.read("lab", entry.name, 0, 10).content == b"found"
+
+
+def test_a_listing_of_a_thousand_is_complete_and_one_of_more_says_that_it_is_not(share: Path, files: Files) -> None:
+    for number in range(1000):
+        (share / (f"{number:04}" + "\udcff" * 200)).touch()
+    listing = files.listing("lab", "")
+    assert (len(listing.entries), listing.complete) == (1000, True)
+    (share / "one more").touch()
+    listing = files.listing("lab", "")
+    assert (len(listing.entries), listing.complete) == (1000, False)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\n",
+        b"hello\n",
+        b"\xff\xfe\n",
+        b"[]\n",
+        b"17\n",
+        b"[" * 60000 + b"\n",
+        b'{"op": "remove", "path": "log.txt"}\n',
+        b'{"op": ["read"]}\n',
+        b'{"op": "read"}\n',
+        b'{"op": "read", "path": 3, "offset": 0, "length": 1}\n',
+        b'{"op": "read", "path": "log.txt", "offset": -1, "length": 1}\n',
+        b'{"op": "read", "path": "log.txt", "offset": 0, "length": -1}\n',
+        b'{"op": "read", "path": "log.txt", "offset": 0, "length": 1048577}\n',
+        b'{"op": "read", "path": "log.txt", "offset": 99999999999999999999, "length": 1}\n',
+        b'{"op": "read", "path": "log.txt", "offset": 0.5, "length": 1}\n',
+        b'{"op": "read", "path": "log.txt", "offset": true, "length": 1}\n',
+        b'{"op": "read", "path": "log.txt", "offset": 1e999, "length": 1}\n',
+        b'{"op": "list", "path": null}\n',
+        b'{"op": "probe", "x": "' + b"x" * 70000 + b'"}\n',
+    ],
+)
+def test_a_request_that_makes_no_sense_gets_an_error_and_ends_nothing(
+    share: Path, files: Files, ask: Callable[[bytes], dict[str, Any]], line: bytes
+) -> None:
+    (share / "log.txt").write_text("hello")
+    answer = ask(line)
+    assert (answer["ok"], answer["error"]) == (False, "refused")
+    assert files.read("lab", "log.txt", 0, 10).content == b"hello"
+
+
+def test_a_client_that_says_nothing_keeps_nobody_waiting(share: Path, files: Files, tmp_path: Path) -> None:
+    (share / "log.txt").write_text("hello")
+    idle = [socket.socket(socket.AF_UNIX) for _ in range(10)]
+    try:
+        for client in idle:
+            client.connect(str(tmp_path / "readers" / "lab.sock"))
+            client.sendall(b'{"op": "re')
+        assert files.read("lab", "log.txt", 0, 10).content == b"hello"
+    finally:
+        for client in idle:
+            client.close()
+
+
+def test_when_too_many_requests_hang_the_next_hears_so_at_once(files: Files, tmp_path: Path) -> None:
+    idle = [socket.socket(socket.AF_UNIX) for _ in range(64)]
+    try:
+        for client in idle:
+            client.connect(str(tmp_path / "readers" / "lab.sock"))
+        with pytest.raises(ShareAway, match="requests wait for it already"):
+            files.probe("lab")
+    finally:
+        for client in idle:
+            client.close()
+    eventually(lambda: answers(files))
