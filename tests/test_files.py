@@ -11,17 +11,18 @@ import pytest
 from lackey.files import FileMissing, FileRefused, Files, ShareAway
 
 Speak = Callable[[socket.socket], None]
+Start = Callable[..., Files]
 
 
 @pytest.fixture
-def reader(tmp_path: Path) -> Iterator[Callable[[Speak], Files]]:
+def reader(tmp_path: Path) -> Iterator[Start]:
     """Start a false reader of the share `lab`, which speaks as it is told to each client, and get a client for it."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(tmp_path / "lab.sock"))
     listener.listen()
     threads = []
 
-    def start(speak: Speak) -> Files:
+    def start(speak: Speak, deadline_seconds: float = 0.2) -> Files:
         def serve() -> None:
             connection, _ = listener.accept()
             with connection:
@@ -30,7 +31,7 @@ def reader(tmp_path: Path) -> Iterator[Callable[[Speak], Files]]:
 
         threads.append(threading.Thread(target=serve))
         threads[-1].start()
-        return Files(tmp_path, deadline_seconds=0.2)
+        return Files(tmp_path, deadline_seconds)
 
     yield start
     for thread in threads:
@@ -58,17 +59,17 @@ def until_the_client_leaves(piece: bytes) -> Speak:
     return speak
 
 
-def test_an_answer_that_never_comes_ends_with_the_deadline(reader: Callable[[Speak], Files]) -> None:
+def test_an_answer_that_never_comes_ends_with_the_deadline(reader: Start) -> None:
     with pytest.raises(ShareAway, match=r"'lab' did not answer within 0\.2 s"):
         reader(until_the_client_leaves(b"")).probe("lab")
 
 
-def test_an_answer_that_drips_does_not_stretch_the_deadline(reader: Callable[[Speak], Files]) -> None:
+def test_an_answer_that_drips_does_not_stretch_the_deadline(reader: Start) -> None:
     with pytest.raises(ShareAway, match="did not answer within"):
         reader(until_the_client_leaves(b" ")).probe("lab")
 
 
-def test_content_that_drips_does_not_stretch_the_deadline(reader: Callable[[Speak], Files]) -> None:
+def test_content_that_drips_does_not_stretch_the_deadline(reader: Start) -> None:
     def speak(connection: socket.socket) -> None:
         say({"ok": True, "size": 1 << 20, "mtime": 1.0, "length": 1 << 20})(connection)
         until_the_client_leaves(b"x")(connection)
@@ -87,20 +88,16 @@ def test_content_that_drips_does_not_stretch_the_deadline(reader: Callable[[Spea
         pytest.param(lambda connection: until_the_client_leaves(b"x" * (1 << 20))(connection), id="a line without end"),
     ],
 )
-def test_an_answer_that_breaks_off_or_makes_no_sense_means_that_the_share_is_away(
-    reader: Callable[[Speak], Files], speak: Speak
-) -> None:
-    with pytest.raises(ShareAway, match="'lab'"):
-        reader(speak).read("lab", "log.txt", 0, 10)
+def test_an_answer_that_breaks_off_or_makes_no_sense_means_that_the_share_is_away(reader: Start, speak: Speak) -> None:
+    with pytest.raises(ShareAway, match="Nothing reads the share 'lab'"):
+        reader(speak, deadline_seconds=20.0).read("lab", "log.txt", 0, 10)
 
 
 @pytest.mark.parametrize(
     ("error", "raised"),
     [("missing", FileMissing), ("refused", FileRefused), ("away", ShareAway), ("failed", ShareAway)],
 )
-def test_each_error_comes_with_the_readers_own_sentence(
-    reader: Callable[[Speak], Files], error: str, raised: type[Exception]
-) -> None:
+def test_each_error_comes_with_the_readers_own_sentence(reader: Start, error: str, raised: type[Exception]) -> None:
     with pytest.raises(raised, match="^The dog ate it.$"):
         reader(say({"ok": False, "error": error, "why": "The dog ate it."})).read("lab", "log.txt", 0, 10)
 

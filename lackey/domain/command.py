@@ -22,7 +22,11 @@ def check_command(command: str, names: Iterable[str]) -> None:
     for found in _PLACEHOLDER.finditer(command):
         if found[1] not in declared:
             known = ", ".join(sorted(declared)) or "none"
-            raise invalid("command", f"{found[0]} names no declared parameter (declared: {known})")
+            raise invalid(
+                "command",
+                f"{found[0]} names no declared parameter (declared: {known}); "
+                f"if these braces are the command's own, write {{ {found[1]} }}",
+            )
         if _inside_quotes(command[: found.start()]):
             raise invalid(
                 "command", f"{found[0]} stands inside quotes or a comment; leave them out, it is quoted by itself"
@@ -51,7 +55,7 @@ def _inside_quotes(before: str) -> bool:
             quote = "" if letter == quote else quote
         elif letter in "'\"`":
             quote = letter
-        elif letter == "#" and previous.isspace():
+        elif letter == "#" and (previous.isspace() or previous in ";&|()<>"):
             quote = "#"
         previous = letter
     return bool(quote) or escaped
@@ -98,7 +102,7 @@ def _misfit(parameter: Parameter, value: str) -> str | None:
         return "holds a NUL character, which no environment variable can carry"
     if parameter.choices and value not in parameter.choices:
         return f"is none of {', '.join(parameter.choices)}"
-    if parameter.kind == "integer" and not re.fullmatch(r"[+-]?\d+", value):
+    if parameter.kind == "integer" and not re.fullmatch(r"[+-]?[0-9]+", value):
         return f"{value[:40]!r} is no whole number"
     if parameter.kind == "number" and not _is_number(value):
         return f"{value[:40]!r} is no number"
@@ -108,8 +112,9 @@ def _misfit(parameter: Parameter, value: str) -> str | None:
 
 
 def _is_number(text: str) -> bool:
+    """Whether C and Fortran would read it too: Python alone allows 1_000, other scripts' digits, blanks around it."""
     try:
         float(text)
     except ValueError:
         return False
-    return True
+    return text.isascii() and "_" not in text and text == text.strip()

@@ -7,7 +7,7 @@ from lackey.domain.refusals import invalid
 
 # What Windows, and so the share's users, can't have in a file name (Microsoft, "Naming Files, Paths, and Namespaces").
 _FORBIDDEN = set('<>:"|?*') | {chr(code) for code in range(32)} | {chr(127)}
-_DEVICES = {"CON", "PRN", "AUX", "NUL"} | {f"{kind}{number}" for kind in ("COM", "LPT") for number in range(1, 10)}
+_DEVICES = {"CON", "PRN", "AUX", "NUL"} | {f"{kind}{number}" for kind in ("COM", "LPT") for number in "123456789¹²³"}
 
 
 @dataclass(frozen=True)

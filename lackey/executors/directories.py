@@ -116,7 +116,7 @@ def _open_share(launch: Launch) -> int:
         if error.errno in _TRANSPORT | {errno.ENOENT, errno.ENOTDIR}:
             raise NotStarted(f"{away}: {error.strerror}", share_away=True) from error
         raise refusal(f"the share at {launch.share_path!r}", error) from error
-    if launch.must_be_mounted and not os.path.ismount(launch.share_path):
+    if launch.must_be_mounted and not os.path.ismount(os.path.realpath(launch.share_path)):
         raise NotStarted(f"{away}: nothing is mounted there", share_away=True)
     return root
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from lackey.domain.evidence import Observed
 from lackey.domain.refusals import Refusal
-from lackey.domain.run import Run
+from lackey.domain.run import Run, RunState
 from lackey.executors import base
 from lackey.services import Database, launching
 
@@ -119,7 +119,9 @@ class Follower:
 
 def _begun(run: Run, look: base.Running) -> list[launching.Begun]:
     """What there is to record of a ticket that lives: nothing if that was done, or its command is not on record yet."""
-    if look.started_at is None or look.run_directory is None or run.state.is_final or run.handle == look.handle:
+    if look.started_at is None or look.run_directory is None:
+        return []
+    if run.state is not RunState.LOST and (run.state.is_final or run.handle == look.handle):
         return []
     return [launching.Begun(run.ticket or "", look.handle, look.run_directory, look.started_at)]
 

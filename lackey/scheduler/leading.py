@@ -7,10 +7,28 @@ marks. Locks end with the process that holds them, however it ends.
 import contextlib
 import fcntl
 import os
+import secrets
 from pathlib import Path
 
 from lackey.services import Database
 from lackey.services.health import Leadership
+
+
+def series(data_dir: Path) -> str:
+    """What the tickets end in whose marks are in this directory; drawn now if it has none. For the lock's holder only.
+
+    Another scheduler on the same host may, by mistake, have the same database and another directory. To each the other
+    one's tickets would seem never launched, if they could not be told apart.
+    """
+    path = data_dir / "series"
+    if not path.exists():
+        aside = data_dir / "series.new"
+        with open(aside, "w", encoding="ascii") as file:
+            file.write(f"-{secrets.token_hex(4)}")
+            file.flush()
+            os.fsync(file.fileno())
+        aside.rename(path)
+    return path.read_text(encoding="ascii")
 
 
 class FileLock:

@@ -31,10 +31,11 @@ _PAUSE_AFTER_TROUBLE_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Place:
-    """What the scheduler knows of its host and installation."""
+    """What the scheduler knows of its host and installation. `series`: what the tickets that it draws end in."""
 
     installation: str
     host: str
+    series: str
     url: str
     wake_path: str
     shares: dict[str, Share]
@@ -54,7 +55,7 @@ class _Memory:
     not_before: dict[int, float] = field(default_factory=dict)
     reconcile_at: float = 0.0
     beat_at: float = 0.0
-    led: bool = False
+    led: bool | None = None
 
 
 class Loop:
@@ -99,6 +100,7 @@ class Loop:
         if leads:
             now = self._clock()
             following.note_silence(self._database, now)
+            following.note_silent_schedulers(self._database, now)
             next_due = launching.queue_due(self._database, now)
             self._claim_and_launch()
             if next_due is not None:
@@ -129,14 +131,16 @@ class Loop:
         everything = now >= memory.reconcile_at
         if everything:
             memory.reconcile_at = now + _RECONCILE_SECONDS
-        runs = following.open_tickets(self._database, self._place.host)
+        runs = following.open_tickets(self._database, self._place.host, self._place.series)
         memory.under_way &= memory.watched.keys()
         settled = self._follower.follow([run for run in runs if everything or self._has_news(run)], memory.under_way)
         memory.news.difference_update(settled)
-        for ticket in settled:
-            self._forget(ticket)
         for run in runs:
-            if run.ticket is not None and run.ticket not in settled:
+            if run.ticket in settled:
+                self._forget(run.ticket)
+                # One that was given back would be launched again at once, over and over while the trouble lasts.
+                memory.not_before[run.id] = now + _PAUSE_AFTER_TROUBLE_SECONDS
+            elif run.ticket is not None:
                 self._tend(run, run.ticket)
         if settled:
             self._keeper.wake()
@@ -177,15 +181,16 @@ class Loop:
 
     def _beat(self, leads: bool) -> None:
         if time.monotonic() >= self._memory.beat_at:
-            health.beat(self._database, self._place.host, self._started_at, leads, self._clock())
+            health.beat(self._database, self._place.host + self._place.series, self._started_at, leads, self._clock())
             self._memory.beat_at = time.monotonic() + health.BEAT_EVERY.total_seconds()
 
     def _claim_and_launch(self) -> None:
         memory, now = self._memory, time.monotonic()
         memory.not_before = {run_id: at for run_id, at in memory.not_before.items() if at > now}
         away = self._shares.away()
+        place, passed_over = self._place, memory.not_before.keys()
         claims = launching.claim(
-            self._database, self._place.host, self._place.slots, away, memory.not_before.keys(), self._clock()
+            self._database, place.host, place.slots, away, passed_over, self._clock(), place.series
         )
         for claim in claims:
             try:

@@ -15,7 +15,7 @@ from lackey.executors.local import LocalExecutor
 from lackey.files import Files
 from lackey.scheduler.follower import Follower
 from lackey.scheduler.keeper import LogKeeper
-from lackey.scheduler.leading import FileLock
+from lackey.scheduler.leading import FileLock, series
 from lackey.scheduler.loop import Loop, Place
 from lackey.scheduler.shares_watch import SharesWatch
 from lackey.services import Database, health
@@ -106,6 +106,7 @@ def _place(settings: Settings, installation: str) -> Place:
     return Place(
         installation=installation,
         host=socket.gethostname(),
+        series=series(settings.data_dir),
         url=settings.server.url or "http://localhost:8000",
         wake_path=str(settings.data_dir / wake.NAME),
         shares=settings.shares,

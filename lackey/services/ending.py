@@ -9,6 +9,7 @@ from lackey.domain.evidence import Kill
 from lackey.domain.refusals import AlreadyFinal
 from lackey.domain.run import Event, Run
 from lackey.services import newcomers
+from lackey.services.once import Once, answered, remember
 from lackey.services.settling import evidence_of, settle
 from lackey.store import events, runs
 from lackey.store.database import Database
@@ -41,10 +42,15 @@ def _request(connection: Connection, run: Run, by: str, now: datetime) -> Run:
     return runs.change(connection, run, {"cancel_requested_at": now})
 
 
-def rerun(database: Database, run_id: int, by: str, now: datetime) -> tuple[Run, str]:
-    """A new run with the same inputs, to start now, and its token. Raises NotFound."""
+def rerun(database: Database, run_id: int, by: str, now: datetime, once: Once | None = None) -> tuple[Run, str]:
+    """A new run with the same inputs, to start now, and its token. Raises NotFound, Conflict."""
 
     def work(connection: Connection) -> tuple[Run, str]:
-        return newcomers.again(connection, runs.get(connection, run_id), "rerun", by, now)
+        known = answered(connection, once, now)
+        if known is not None:
+            return runs.get(connection, known), newcomers.new_token(connection, known)
+        again, token = newcomers.again(connection, runs.get(connection, run_id), "rerun", by, now)
+        remember(connection, once, again.id, now)
+        return again, token
 
     return database.write(work)

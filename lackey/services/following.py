@@ -1,24 +1,57 @@
 """What silence comes to, and what is kept of a launched run's log when it has ended."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from lackey.domain.evidence import Silence
 from lackey.domain.run import Run, RunState
 from lackey.services.settling import evidence_of, settle
-from lackey.store import logs, queue, runs, words
+from lackey.store import logs, queue, runs, service, words
 from lackey.store.database import Database
 
 # A log.txt stays where it is; this much of it is kept here, for when the share is away and to find runs by its words.
 FILE_LOG_LIMIT = 1024 * 1024
 
 
-def open_tickets(database: Database, host: str) -> list[Run]:
-    """The runs with a ticket on this host whose process may live."""
+# A scheduler that has not been heard from for this long is down, or cut off from the database.
+_SCHEDULER_IS_SILENT = timedelta(seconds=60)
+
+
+def open_tickets(database: Database, host: str, series: str) -> list[Run]:
+    """The runs with a ticket of this series on this host whose process may live."""
     with database.read() as connection:
-        return queue.open_tickets(connection, host)
+        return [run for run in queue.open_tickets(connection) if scheduler_of(run) == host + series]
+
+
+def scheduler_of(run: Run) -> str:
+    """The name of the scheduler that launched the run: its host's and, behind a hyphen, its series'."""
+    return (run.host or "") + "".join((run.ticket or "").partition("-")[1:])
+
+
+def note_silent_schedulers(database: Database, now: datetime) -> None:
+    """Settle as lost what was launched by schedulers that have gone silent: a host may be gone for good.
+
+    Never are such runs queued anew: they may well be running. When their scheduler is back, it finds them again.
+    """
+    with database.read() as connection:
+        beats = {one.name: one.beat_at for one in service.heartbeats(connection)}
+        launched = [run for run in queue.open_tickets(connection) if not run.state.is_final]
+    for run in launched:
+        heard = beats.get(scheduler_of(run)) or run.claimed_at
+        if heard is not None and now - heard > _SCHEDULER_IS_SILENT:
+            _lose(database, run.id, f"the scheduler on {run.host} has not been heard from since {heard:%F %T} UTC", now)
+
+
+def _lose(database: Database, run_id: int, reason: str, now: datetime) -> None:
+    def work(connection: Connection) -> None:
+        run = runs.get(connection, run_id)
+        if run.ticket_open and not run.state.is_final:
+            silence = Silence("lost", now.timestamp(), reason)
+            settle(connection, run, replace(evidence_of(run), silence=silence), "lackey", now)
+
+    database.write(work)
 
 
 def note_silence(database: Database, now: datetime) -> None:

@@ -45,9 +45,9 @@ def found(database: Database, now: datetime) -> str:
     return database.write(lambda connection: service.found(connection, now))
 
 
-def beat(database: Database, host: str, started_at: datetime, leads: bool, now: datetime) -> None:
-    """This host's scheduler is there."""
-    database.write(lambda connection: service.beat(connection, Heartbeat(host, started_at, now, leads)))
+def beat(database: Database, name: str, started_at: datetime, leads: bool, now: datetime) -> None:
+    """The scheduler of this name is there."""
+    database.write(lambda connection: service.beat(connection, Heartbeat(name, started_at, now, leads)))
 
 
 def troubles(database: Database, now: datetime) -> list[str]:

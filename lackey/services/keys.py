@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from lackey.domain.application import Key
 from lackey.domain.refusals import NotAllowed, NotAuthenticated, NotFound
+from lackey.services.once import Once, answered, remember
 from lackey.store import keys
 from lackey.store.database import Database
 
@@ -14,10 +15,22 @@ from lackey.store.database import Database
 SCOPES = ("read", "run", "manage", "admin")
 
 
-def create(database: Database, name: str, scope: str, now: datetime) -> tuple[Key, str]:
-    """A new key and its secret, which is shown this once and never stored."""
+def create(database: Database, name: str, scope: str, now: datetime, once: Once | None = None) -> tuple[Key, str]:
+    """A new key and its secret, which is shown this once and never stored.
+
+    The same request again gives the key a new secret: the first one may have been lost on its way. Raises Conflict.
+    """
     secret = f"lackey_{secrets.token_urlsafe(32)}"
-    return database.write(lambda connection: keys.add(connection, name, scope, secret, now)), secret
+
+    def work(connection: Connection) -> Key:
+        known = answered(connection, once, now)
+        if known is not None:
+            return keys.renew(connection, known, secret)
+        key = keys.add(connection, name, scope, secret, now)
+        remember(connection, once, key.id, now)
+        return key
+
+    return database.write(work), secret
 
 
 def authorize(database: Database, secret: str | None, scope: str) -> Key:

@@ -1,7 +1,8 @@
 """What the scheduler does to runs: queue, claim, note their start and end. The launch protocol is in `executors`.
 
 A *ticket* is a random name for one attempt to launch one run. Run ids can come again (a new database over an old share,
-a restored backup), tickets can't. Claiming a run draws its ticket; everything after goes by the ticket.
+a restored backup), tickets can't. Claiming a run draws its ticket; everything after goes by the ticket. It ends in the
+*series* of the scheduler that draws it, for only who has the marks of a series can say what has come of its tickets.
 """
 
 import secrets
@@ -88,8 +89,9 @@ def claim(
     away: Mapping[str, str],
     not_yet: Collection[int],
     now: datetime,
+    series: str = "",
 ) -> list[Claim]:
-    """Claim for this host what may start now, and note of the others why they wait.
+    """Claim for this host what may start now, under tickets of this series, and note of the others why they wait.
 
     `away`: shares that can't be reached → the reason; a process on such a share holds no slot meanwhile.
     `not_yet`: runs to pass over for now.
@@ -97,11 +99,17 @@ def claim(
     with database.read() as connection:
         if not queue.candidates(connection, "local", 0, 1):
             return []
-    return database.write(lambda writing: _claim(writing, host, slots, away, not_yet, now))
+    return database.write(lambda writing: _claim(writing, host, slots, away, not_yet, now, series))
 
 
 def _claim(
-    connection: Connection, host: str, slots: int, away: Mapping[str, str], not_yet: Collection[int], now: datetime
+    connection: Connection,
+    host: str,
+    slots: int,
+    away: Mapping[str, str],
+    not_yet: Collection[int],
+    now: datetime,
+    series: str,
 ) -> list[Claim]:
     places = queue.places_taken(connection, "local")
     running = Counter(application_id for application_id, _, _ in places)
@@ -116,7 +124,7 @@ def _claim(
         for run_id, reason in choice.waiting.items():
             if reasons[run_id] != reason:
                 runs.change(connection, runs.get(connection, run_id), {"reason": reason})
-        chosen = [_claim_one(connection, runs.get(connection, run_id), host, now) for run_id in choice.start]
+        chosen = [_claim_one(connection, runs.get(connection, run_id), host, series, now) for run_id in choice.start]
         running.update(claimed.run.application_id for claimed in chosen)
         claims += chosen
         # Those just claimed are no candidates any more.
@@ -126,8 +134,8 @@ def _claim(
     return claims
 
 
-def _claim_one(connection: Connection, run: Run, host: str, now: datetime) -> Claim:
-    ticket = secrets.token_hex(16)
+def _claim_one(connection: Connection, run: Run, host: str, series: str, now: datetime) -> Claim:
+    ticket = secrets.token_hex(16) + series
     values = {"ticket": ticket, "ticket_open": True, "host": host, "claimed_at": now, "reason": f"starting on {host}"}
     claimed = runs.change(connection, run, values)
     events.add(connection, Event(run.id, now, "claimed", _scheduler(host), f"claimed; starting on {host}"))

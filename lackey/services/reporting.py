@@ -43,8 +43,9 @@ class Progress:
 
     @property
     def order(self) -> tuple[Any, ...]:
-        """The latest counts; of two in one second the one that is further."""
-        return (self.ts, self.fraction or 0.0, self.done or 0.0, self.total or 0.0, self.message or "")
+        """The latest counts; of two in one second the one that is further, and what is told before what is not."""
+        told = (self.fraction, self.done, self.total, self.message)
+        return (self.ts, *((part is not None, part if part is not None else 0) for part in told))
 
 
 def authenticate(database: Database, run_id: int, token: str | None) -> None:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -28,7 +28,7 @@ T = TypeVar("T")
 Work = Callable[[Connection], T]
 
 _GATHERED_AT_MOST = 64
-_TRIES = 10
+_TRIES = 20
 _BUSY_SECONDS = 20
 # https://www.sqlite.org/rescode.html: what a full disk, a lock or a missing file says, and a mistake of ours does not.
 _AWAY_CODES = {
@@ -41,6 +41,10 @@ _AWAY_CODES = {
 }
 # PostgreSQL, appendix A: serialization_failure and deadlock_detected; the same transaction may pass next time.
 _TRY_AGAIN_STATES = {"40001", "40P01"}
+# read_only_sql_transaction: a standby, or a server that is being looked after; psycopg does not call it operational.
+_READ_ONLY_STATE = "25006"
+# PostgreSQL: any number will do, as long as nothing else in the same database uses it.
+_TRYING_AGAIN = 0x7472796167
 
 
 class Changed(Exception):
@@ -101,10 +105,10 @@ class Database:
         `work` may be called again, so it must have no effect but on the connection. Raises what `work` raises, with
         nothing written; Unavailable while the database can't be reached.
         """
-        for _ in range(_TRIES):
+        for number in range(_TRIES):
             try:
                 with _unavailable():
-                    return self._gather(work) if self.is_sqlite else self._transact(work)
+                    return self._gather(work) if self.is_sqlite else self._transact(work, again=number > 0)
             except Changed:
                 continue
         raise Unavailable("many changed the same thing at once; try again")
@@ -117,13 +121,19 @@ class Database:
             os.close(self._lock_file)
             self._lock_file = None
 
-    def _transact(self, work: Work[T]) -> T:
+    def _transact(self, work: Work[T], again: bool) -> T:
         try:
             with self.writer.begin() as connection:
+                if again:
+                    # Those who got in each other's way take turns, so that they don't do so again.
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:it)"), {"it": _TRYING_AGAIN})
                 return work(connection)
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) in _TRY_AGAIN_STATES:
+            state = getattr(error.orig, "sqlstate", None)
+            if state in _TRY_AGAIN_STATES:
                 raise Changed from error
+            if state == _READ_ONLY_STATE:
+                raise Unavailable("the database can only be read for now") from error
             raise
 
     def _gather(self, work: Work[T]) -> T:

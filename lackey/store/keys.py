@@ -18,6 +18,12 @@ def add(connection: Connection, name: str, scope: str, secret: str, now: datetim
     return Key(*connection.execute(statement).one())
 
 
+def renew(connection: Connection, key_id: int, secret: str) -> Key:
+    """Give a key another secret in place of the one it had."""
+    statement = update(KeyRow).where(KeyRow.id == key_id).values(digest=digest(secret)).returning(*_KEY)
+    return Key(*connection.execute(statement).one())
+
+
 def by_secret(connection: Connection, secret: str) -> Key | None:
     """The key, unless there is none such or it is revoked."""
     statement = select(*_KEY).where(KeyRow.digest == digest(secret), KeyRow.revoked_at.is_(None))

@@ -19,8 +19,8 @@ class Metric:
 
     @property
     def place(self) -> str:
-        """What another value has to share with this one to take its place."""
-        return f"step {self.step!r}" if self.step is not None else f"ts {self.ts!r}"
+        """What another value has to share with this one to take its place: 1 is 1.0, and -0.0 is 0.0."""
+        return f"step {self.step + 0.0!r}" if self.step is not None else f"ts {self.ts + 0.0!r}"
 
 
 def put(connection: Connection, run_id: int, metrics: list[Metric]) -> None:

@@ -54,16 +54,16 @@ def candidates(connection: Connection, executor: str, after: int, limit: int) ->
     ]
 
 
-def open_tickets(connection: Connection, host: str) -> list[Run]:
-    """The runs with a ticket on this host whose process may live, whatever their state."""
-    statement = select_runs().where(RunRow.ticket_open, RunRow.host == host).order_by(RunRow.id)
+def open_tickets(connection: Connection) -> list[Run]:
+    """The runs with a ticket whose process may live, whatever their state."""
+    statement = select_runs().where(RunRow.ticket_open).order_by(RunRow.id)
     return [as_run(row) for row in connection.execute(statement).mappings()]
 
 
 def places_taken(connection: Connection, executor: str) -> list[tuple[int | None, str, str]]:
-    """Application id, share and host of each open ticket."""
+    """Application id, share and host of each open ticket, but of those that are lost."""
     statement = select(RunRow.application_id, RunRow.share, RunRow.host).where(
-        RunRow.ticket_open, RunRow.executor == executor
+        RunRow.ticket_open, RunRow.executor == executor, RunRow.state != RunState.LOST
     )
     return [(application_id, share or "", host or "") for application_id, share, host in connection.execute(statement)]
 

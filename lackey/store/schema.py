@@ -6,11 +6,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from lackey.store.database import Database
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+# PostgreSQL: any number will do, as long as nothing else in the same database uses it.
+_UPGRADING = 0x75706772616465
 
 
 def _config(connection: Connection) -> Config:
@@ -21,8 +23,10 @@ def _config(connection: Connection) -> Config:
 
 
 def upgrade(database: Database) -> None:
-    """Bring the schema to this version's, in one transaction; harmless when it is there already."""
+    """Bring the schema to this version's, in one transaction; harmless when it is there, or others do it as well."""
     with database.writer.begin() as connection:
+        if not database.is_sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:it)"), {"it": _UPGRADING})
         command.upgrade(_config(connection), "head")
 
 

@@ -4,7 +4,8 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, text
+from sqlalchemy import Connection, insert, select, text
+from sqlalchemy.dialects import postgresql, sqlite
 
 from lackey.store.models import InstallationRow, SchedulerRow
 
@@ -14,9 +15,9 @@ _LEADERSHIP = 0x6C61636B6579
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """When a host's scheduler last said that it is there, and whether it claims runs."""
+    """When a scheduler last said that it is there, and whether it claims runs. `name`: its host and its series."""
 
-    host: str
+    name: str
     started_at: datetime
     beat_at: datetime
     leads: bool
@@ -30,6 +31,10 @@ def installation(connection: Connection) -> str | None:
 def found(connection: Connection, now: datetime) -> str:
     """The name of this installation, drawn now if it has none."""
     known = installation(connection)
+    if known is None and connection.dialect.name == "postgresql":
+        # Two services that start at once would else draw two names. On SQLite there is one writer anyway.
+        connection.execute(text("LOCK TABLE installation IN EXCLUSIVE MODE"))
+        known = installation(connection)
     if known is None:
         known = uuid.uuid4().hex
         connection.execute(insert(InstallationRow).values(id=known, created_at=now))
@@ -37,13 +42,14 @@ def found(connection: Connection, now: datetime) -> str:
 
 
 def beat(connection: Connection, heartbeat: Heartbeat) -> None:
-    """Note that this host's scheduler is there."""
-    connection.execute(delete(SchedulerRow).where(SchedulerRow.host == heartbeat.host))
-    connection.execute(insert(SchedulerRow).values(**vars(heartbeat)))
+    """Note that this scheduler is there."""
+    make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = make(SchedulerRow).values(**vars(heartbeat))
+    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=vars(heartbeat)))
 
 
 def heartbeats(connection: Connection) -> list[Heartbeat]:
-    """Of all hosts, the latest first."""
+    """Of all schedulers, the latest first."""
     rows = connection.execute(select(SchedulerRow.__table__).order_by(SchedulerRow.beat_at.desc())).mappings()
     return [Heartbeat(**row) for row in rows]
 

@@ -10,8 +10,9 @@ from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, tex
 
 from lackey.store.models import IndexedTextRow
 
-# PostgreSQL refuses a tsvector over 1 MiB; a long log's first and last words are those that people remember.
-_INDEXED_AT_MOST = 400_000
+# PostgreSQL refuses a tsvector over 1 MiB, where a word takes its bytes in UTF-8 and up to five more. A long log's first
+# and last words are those that people remember.
+_INDEXED_AT_MOST_BYTES = 400_000
 _WORD = re.compile(r"\w+")
 
 _TEXT = IndexedTextRow.metadata.tables[IndexedTextRow.__tablename__]
@@ -20,7 +21,7 @@ _ADD = insert(_TEXT).returning(_TEXT.c.id)
 
 def index(connection: Connection, run_id: int, content: str) -> None:
     """Let the run be found by the words of `content` too."""
-    known = " ".join(dict.fromkeys(word.casefold()[:100] for word in _WORD.findall(_ends(content))))
+    known = " ".join(_words(_ends(content.casefold())))
     if not known:
         return
     row_id = connection.execute(_ADD, {"run_id": run_id}).scalar_one()
@@ -31,19 +32,25 @@ def occur(connection: Connection, run_id: Any, wanted: str) -> ColumnElement[boo
     """A condition: each word of `wanted` occurs in one of the run's texts."""
     match = _MATCH[connection.dialect.name]
     condition: ColumnElement[bool] = true()
-    for number, word in enumerate(dict.fromkeys(_WORD.findall(wanted.casefold()))):
-        given = f'"{word[:100]}"' if connection.dialect.name == "sqlite" else word[:100]
+    for number, word in enumerate(_words(wanted.casefold())):
+        given = f'"{word}"' if connection.dialect.name == "sqlite" else word
         found = text(match.format(number)).bindparams(bindparam(f"word{number}", given)).columns(IndexedTextRow.id)
         texts = select(IndexedTextRow.run_id).where(IndexedTextRow.id.in_(found))
         condition = condition & run_id.in_(texts)
     return condition
 
 
+def _words(folded: str) -> dict[str, None]:
+    """Each word once, in the order of the text."""
+    return dict.fromkeys(word[:100] for word in _WORD.findall(folded))
+
+
 def _ends(content: str) -> str:
-    if len(content) <= _INDEXED_AT_MOST:
+    encoded = content.encode(errors="replace")
+    if len(encoded) <= _INDEXED_AT_MOST_BYTES:
         return content
-    half = _INDEXED_AT_MOST // 2
-    return f"{content[:half]}\n{content[-half:]}"
+    half = _INDEXED_AT_MOST_BYTES // 2
+    return f"{encoded[:half].decode(errors='ignore')}\n{encoded[-half:].decode(errors='ignore')}"
 
 
 _INSERT = {

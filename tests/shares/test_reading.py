@@ -177,7 +177,7 @@ def test_a_client_that_says_nothing_keeps_nobody_waiting(share: Path, files: Fil
 
 
 def test_when_too_many_requests_hang_the_next_hears_so_at_once(files: Files, tmp_path: Path) -> None:
-    idle = [socket.socket(socket.AF_UNIX) for _ in range(64)]
+    idle = [socket.socket(socket.AF_UNIX) for _ in range(80)]
     try:
         for client in idle:
             client.connect(str(tmp_path / "readers" / "lab.sock"))

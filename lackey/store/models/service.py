@@ -17,11 +17,11 @@ class InstallationRow(Base):
 
 
 class SchedulerRow(Base):
-    """A host's scheduler: its heartbeat, and whether it is the one that claims runs."""
+    """A scheduler, by its host and series: its heartbeat, and whether it is the one that claims runs."""
 
     __tablename__ = "scheduler"
 
-    host: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
     started_at: Mapped[datetime]
     beat_at: Mapped[datetime]
     leads: Mapped[bool]

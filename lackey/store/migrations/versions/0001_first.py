@@ -55,11 +55,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "scheduler",
-        sa.Column("host", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("beat_at", sa.BigInteger(), nullable=False),
         sa.Column("leads", sa.Boolean(), nullable=False),
-        sa.PrimaryKeyConstraint("host", name=op.f("pk_scheduler")),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_scheduler")),
     )
     op.create_table(
         "application",

@@ -1,0 +1,99 @@
+"""`lackey key`: on the database itself, for the first key has to come from somewhere."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lackey.cli import show
+from lackey.cli.db import opened_current
+from lackey.cli.session import Session, Trouble, json_option, pass_session
+from lackey.cli.terminal import plain
+
+if TYPE_CHECKING:
+    from lackey.domain.application import Key
+    from lackey.services import Database
+
+_SCOPES = ("read", "run", "manage", "admin")
+_PAGE = 1000
+
+
+@click.group()
+def key() -> None:
+    """Keys that let people and programs use the API."""
+
+
+@key.command()
+@click.argument("name")
+@click.option(
+    "--scope",
+    type=click.Choice(_SCOPES),
+    required=True,
+    help="What it may do; each scope may do what the ones before it may.",
+)
+@pass_session
+def create(session: Session, name: str, scope: str) -> None:
+    """Make a key. It is printed this once, alone on standard output."""
+    from lackey.services import keys
+
+    if not name.strip() or plain(name) != name or len(name) > 100:
+        raise click.UsageError("A key's name has 1 to 100 characters, none of them invisible.")
+    with opened_current(session.settings) as database:
+        made, secret = keys.create(database, name, scope, datetime.now(UTC))
+    click.echo(f"Key {made.id} ({name}, scope {scope}); it is shown this once. Put it into LACKEY_KEY.", err=True)
+    click.echo(secret)
+
+
+@key.command("list")
+@json_option
+@pass_session
+def list_(session: Session, as_json: bool) -> None:
+    """List the keys, newest first, the revoked ones too. The keys themselves are not stored."""
+    with opened_current(session.settings) as database:
+        items = [_item(each) for each in _all(database)]
+    if as_json:
+        show.print_json(items)
+        return
+    rows = [
+        (str(each["id"]), each["name"], each["scope"], show.moment(each["created_at"]), show.moment(each["revoked_at"]))
+        for each in items
+    ]
+    show.print_table(("ID", "NAME", "SCOPE", "MADE", "REVOKED"), rows, "There are no keys: lackey key create NAME")
+
+
+@key.command()
+@click.argument("wanted", metavar="ID|NAME")
+@pass_session
+def revoke(session: Session, wanted: str) -> None:
+    """End a key, by its id or by its name if no other key in force has it."""
+    from lackey.services import keys
+
+    with opened_current(session.settings) as database:
+        known = [each for each in _all(database) if each.revoked_at is None]
+        found = [each for each in known if str(each.id) == wanted] or [each for each in known if each.name == wanted]
+        if not found:
+            raise Trouble(f"there is no key {wanted} in force; lackey key list shows those there are")
+        if len(found) > 1:
+            ids = ", ".join(str(each.id) for each in found)
+            raise Trouble(f"{len(found)} keys are called {wanted}; say which by its id: {ids}")
+        keys.revoke(database, found[0].id, datetime.now(UTC))
+    click.echo(f"Key {found[0].id} ({plain(found[0].name)}) is revoked.", err=True)
+
+
+def _all(database: "Database") -> list["Key"]:
+    from lackey.services import keys
+
+    found: list[Key] = []
+    while len(page := keys.listing(database, found[-1].id if found else None, _PAGE)) == _PAGE:
+        found += page
+    return found + page
+
+
+def _item(key: "Key") -> dict[str, Any]:
+    """A key as the API shows it."""
+    times = {
+        name: value and value.isoformat().replace("+00:00", "Z")
+        for name, value in (("created_at", key.created_at), ("revoked_at", key.revoked_at))
+    }
+    return asdict(key) | times

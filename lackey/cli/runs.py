@@ -1,0 +1,253 @@
+"""`lackey run`."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import click
+
+from lackey.cli import show
+from lackey.cli.outcome import ending, is_final, outcome_line
+from lackey.cli.session import Session, Trouble, json_option, pairs, pass_session
+from lackey.cli.terminal import plain
+from lackey.cli.times import read_time
+from lackey.domain.run import RunState
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_ID = click.IntRange(min=0)
+_STATES = [*(state.value for state in RunState), "active", "final"]
+
+_follow_option = click.option(
+    "--follow", is_flag=True, help="Show its log and progress until it ends; exit with its exit code."
+)
+
+
+def _inputs(command: F) -> F:
+    for names, details in (
+        (("--time-limit",), {"type": click.FloatRange(min=0, min_open=True), "help": "End it after so many seconds."}),
+        (("--priority",), {"type": int, "help": "Higher ones are started first, then older ones."}),
+        (("-p", "--parameter", "parameters"), {"multiple": True, "metavar": "NAME=VALUE", "help": "A parameter."}),
+    ):
+        command = click.option(*names, **details)(command)  # type: ignore[arg-type]
+    return command
+
+
+def _body(application: str, parameters: tuple[str, ...], **given: Any) -> dict[str, Any]:
+    """What is asked of the API, with what was given alone."""
+    if parameters:
+        given["parameters"] = pairs(parameters, "-p")
+    return {"application": application, **{name: value for name, value in given.items() if value is not None}}
+
+
+@click.group()
+def run() -> None:
+    """Runs: start, list, follow, cancel, do again."""
+
+
+@run.command()
+@click.argument("application", metavar="PROJECT/APP")
+@_inputs
+@_follow_option
+@json_option
+@pass_session
+def now(session: Session, /, application: str, follow: bool, as_json: bool, **given: Any) -> None:
+    """Run an application as soon as there is a slot for it.
+
+    With --follow and --json standard output has the ended run, and no log.
+    """
+    _made(session, session.client.post("/api/run", _body(application, **given)), follow, as_json)
+
+
+@run.command()
+@click.argument("time")
+@click.argument("application", metavar="PROJECT/APP")
+@_inputs
+@json_option
+@pass_session
+def at(session: Session, /, time: str, application: str, as_json: bool, **given: Any) -> None:
+    """Run an application at TIME.
+
+    TIME is unix seconds, RFC 3339 with an offset, or a local time such as "2026-01-31 18:00".
+    """
+    try:
+        moment, in_words = read_time(time)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    made = session.client.post("/api/run", {"at": moment, **_body(application, **given)})
+    if in_words:
+        click.echo(f"TIME is taken as {in_words}, the zone of this machine.", err=True)
+    _made(session, made, follow=False, as_json=as_json)
+
+
+@run.command("list")
+@click.option("--active", is_flag=True, help="Those queued and running only.")
+@click.option("--state", "states", multiple=True, type=click.Choice(_STATES), help="In this state; may be repeated.")
+@click.option("--project", help="Of this project, by its name or id.")
+@click.option("--application", help="Of this application: PROJECT/APP or id.")
+@click.option("-q", "words", help="With these words in name, command or log.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="So many at most.")
+@json_option
+@pass_session
+def list_(
+    session: Session,
+    active: bool,
+    states: tuple[str, ...],
+    project: str | None,
+    application: str | None,
+    words: str | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List runs, newest first."""
+    asked = {
+        "state": ",".join([*states, *(["active"] if active else [])]),
+        "project": project,
+        "application": application,
+        "q": words,
+    }
+    query = {name: value for name, value in asked.items() if value}
+    items = session.client.items("/api/run", limit, **query)
+    if as_json:
+        show.print_json(items)
+        return
+    columns = ("ID", "STATE", "RUN", "BY", "WHEN", "TOOK", "NOTE")
+    show.print_table(columns, map(_row, items), "No such runs." if query else "There are no runs yet.")
+
+
+@run.command("show")
+@click.argument("run_id", metavar="ID", type=_ID)
+@json_option
+@pass_session
+def show_(session: Session, run_id: int, as_json: bool) -> None:
+    """Show a run."""
+    found = session.client.get(f"/api/run/{run_id}")
+    if as_json:
+        show.print_json(found)
+    else:
+        show.print_fields(_fields(found))
+
+
+@run.command()
+@click.argument("run_id", metavar="ID", type=_ID)
+@_follow_option
+@pass_session
+def log(session: Session, run_id: int, follow: bool) -> None:
+    """Print a run's log.
+
+    A file or a pipe gets its bytes as they are; a terminal its text and colours, without other control characters.
+    """
+    from lackey.cli.follow import follow_and_exit, print_log
+
+    if follow:
+        follow_and_exit(session.client, run_id, as_json=False, with_log=True)
+    print_log(session.client, run_id)
+
+
+@run.command()
+@click.argument("run_id", metavar="ID", type=_ID)
+@json_option
+@pass_session
+def wait(session: Session, run_id: int, as_json: bool) -> None:
+    """Wait for a run's end, and exit with its exit code."""
+    from lackey.cli.follow import follow_and_exit
+
+    follow_and_exit(session.client, run_id, as_json, with_log=False)
+
+
+@run.command()
+@click.argument("run_ids", metavar="ID…", type=_ID, nargs=-1, required=True)
+@json_option
+@pass_session
+def cancel(session: Session, run_ids: tuple[int, ...], as_json: bool) -> None:
+    """Cancel runs.
+
+    Those that wait never start, those that run are ended with all that they started.
+    """
+    from lackey.cli.client import Refused
+
+    done, refusals = [], []
+    for run_id in run_ids:
+        try:
+            done.append(session.client.post(f"/api/run/cancel/{run_id}"))
+        except Refused as refusal:
+            refusals.append(f"run {run_id}: {refusal.message}")
+    if as_json:
+        show.print_json(done)
+    for each in () if as_json else done:
+        click.echo(plain(outcome_line(each) if is_final(each) else f"run {each['id']} is being cancelled"))
+    if refusals:
+        raise Trouble("\n".join(refusals))
+
+
+@run.command()
+@click.argument("run_id", metavar="ID", type=_ID)
+@_follow_option
+@json_option
+@pass_session
+def rerun(session: Session, run_id: int, follow: bool, as_json: bool) -> None:
+    """Run it again with the same inputs, as a new run."""
+    _made(session, session.client.post(f"/api/run/rerun/{run_id}"), follow, as_json)
+
+
+def _made(session: Session, made: dict[str, Any], follow: bool, as_json: bool) -> None:
+    """Show a run that was just made, or follow it."""
+    if follow:
+        from lackey.cli.follow import follow_and_exit
+
+        follow_and_exit(session.client, made["id"], as_json, with_log=True)
+    if as_json:
+        show.print_json(made)
+        return
+    when = f" for {show.moment(made['scheduled_at'])}" if made["state"] == "scheduled" else ""
+    why = f": {made['reason']}" if made["reason"] else ""
+    click.echo(plain(f"run {made['id']} ({made['name']}) is {made['state']}{when}{why}"))
+
+
+def _row(each: dict[str, Any]) -> list[show.Cell]:
+    waits = each["state"] == "scheduled"
+    when = each["scheduled_at"] if waits else each["started_at"] or each["queued_at"] or each["scheduled_at"]
+    progress = each["progress"] or {}
+    going = progress.get("fraction") is not None and not is_final(each)
+    note = f"{progress['fraction']:.0%}" if going else ending(each)
+    return [
+        str(each["id"]), show.state(each["state"]), each["name"], each["by"], show.moment(when), _took(each), note
+    ]  # fmt: skip
+
+
+def _took(each: dict[str, Any]) -> str:
+    """How long it ran, or runs by now."""
+    if each["state"] == "running" and each["started_at"]:
+        so_far = (datetime.now(UTC) - datetime.fromisoformat(each["started_at"])).total_seconds()
+        return show.span(max(0, int(so_far)))
+    return show.span(each["duration"])
+
+
+def _fields(each: dict[str, Any]) -> list[tuple[str, show.Cell | None]]:
+    progress = each["progress"] or {}
+    paths = each["paths"] or {}
+    return [
+        ("id", str(each["id"])),
+        ("run", each["name"]),
+        ("state", show.state(each["state"])),
+        ("reason", each["reason"]),
+        ("exit code", "" if each["exit_code"] is None else str(each["exit_code"])),
+        ("signal", "" if each["signal"] is None else str(each["signal"])),
+        ("progress", "" if progress.get("fraction") is None else f"{progress['fraction']:.0%}"),
+        ("message", progress.get("message")),
+        ("by", each["by"]),
+        ("scheduled", show.moment(each["scheduled_at"])),
+        ("started", show.moment(each["started_at"])),
+        ("ended", show.moment(each["ended_at"])),
+        ("took", _took(each)),
+        ("command", each["command"]),
+        *(("parameter", f"{name}={value}") for name, value in each["parameters"].items()),
+        ("directory", paths.get("posix") or each["directory"]),
+        ("from Windows", paths.get("unc")),
+        ("host", each["host"]),
+        ("parent", "" if each["parent"] is None else f"{each['parent']} ({each['cause']})"),
+        ("memory", show.size(each["max_rss_bytes"])),
+        ("processor", show.span(each["cpu_seconds"])),
+        ("log", show.size(each["log_size"])),
+        ("marks", ", ".join(each["marks"])),
+    ]

@@ -1,0 +1,118 @@
+"""`lackey serve` and `lackey scheduler`: the service for a desk, and its other half."""
+
+import contextlib
+import errno
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lackey.cli.session import KEY_FILE, URL_FILE, Session, Trouble, pass_session
+
+if TYPE_CHECKING:
+    from lackey.web.devserver import DevelopmentServer
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address or name to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: one that is free.")
+@click.option("--no-scheduler", is_flag=True, help="Serve only; something else runs the scheduler.")
+@click.option("--reload", is_flag=True, help="Start again when lackey's own code changes.")
+@pass_session
+def serve(session: Session, host: str, port: int, no_scheduler: bool, reload: bool) -> None:
+    """Serve, with the scheduler beside it.
+
+    Ctrl-C ends both; runs live on. The first time it makes the data directory, the SQLite database and a key for
+    this host's command line.
+    """
+    from lackey.web import devserver
+
+    _log_to_stderr()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Wherever they come, Ctrl-C and SIGTERM end it in good order.
+    with contextlib.suppress(KeyboardInterrupt):
+        if reload and not devserver.is_watched():
+            sys.exit(devserver.watch([sys.executable, "-m", "lackey", *sys.argv[1:]]))
+        _serve(session, _listen(host, port), not no_scheduler, reload)
+
+
+@click.command()
+@pass_session
+def scheduler(session: Session) -> None:
+    """Run the scheduler alone.
+
+    Ctrl-C or SIGTERM ends it; runs live on.
+    """
+    from lackey import scheduler
+
+    _log_to_stderr()
+    sys.exit(scheduler.run(session.settings))
+
+
+def _serve(session: Session, server: "DevelopmentServer", with_scheduler: bool, reload: bool) -> None:
+    from lackey.app import make_app
+    from lackey.cli.beside import Beside
+    from lackey.cli.db import opened
+    from lackey.cli.founding import found
+    from lackey.web import devserver
+
+    settings = session.settings
+    with opened(settings) as database:
+        found(settings, database)
+    with contextlib.ExitStack() as held:
+        held.enter_context(_announced(settings.data_dir / URL_FILE, server.url))
+        if with_scheduler:
+            held.enter_context(Beside(_scheduler_command(session.config), settings.server.url or server.url))
+        # While things are given back, another Ctrl-C must not interrupt that.
+        held.callback(_ignore_signals)
+        click.echo(f"lackey serves {server.url} until Ctrl-C; its key is in {settings.data_dir / KEY_FILE}", err=True)
+        devserver.serve(make_app(settings), server, reload)
+
+
+def _listen(host: str, port: int) -> "DevelopmentServer":
+    """Before anything else is done, so that a second service changes nothing. Raises Trouble."""
+    from lackey.web.devserver import DevelopmentServer
+
+    try:
+        return DevelopmentServer(host, port)
+    except PermissionError as error:
+        raise Trouble(f"port {port} needs root; choose another with --port") from error
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise Trouble(f"port {port} of {host} is in use; choose another with --port") from error
+        raise Trouble(f"can't listen on {host}, port {port}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _announced(path: Path, url: str) -> Iterator[None]:
+    """Write where this service is into a file, for the command line on this host, as long as it is there."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_text(f"{url}\n", encoding="ascii")
+    aside.rename(path)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            if path.read_text(encoding="ascii").strip() == url:
+                path.unlink()
+
+
+def _scheduler_command(config: Path | None) -> list[str]:
+    options = [] if config is None else ["--config", str(config)]
+    return [sys.executable, "-m", "lackey", *options, "scheduler"]
+
+
+def _ignore_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # It tells of each look at the schema.
+    logging.getLogger("alembic").setLevel(logging.WARNING)

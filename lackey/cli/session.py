@@ -1,0 +1,79 @@
+"""What the commands have in common: where the settings are, how to reach the service, how things go wrong."""
+
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from lackey.cli.terminal import plain
+
+if TYPE_CHECKING:
+    from lackey.cli.client import Client
+    from lackey.settings import Settings
+
+# What `lackey serve` leaves in the data directory for the command line on its host: where it is, and a key.
+URL_FILE = "url"
+KEY_FILE = "admin.key"
+
+
+class Trouble(click.ClickException):
+    """It failed. The message says in a sentence what is wrong and what to do; further lines, if any, are details."""
+
+    exit_code = 1
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the message; it may hold text from outside."""
+        click.echo("lackey: " + "\n".join(map(plain, self.message.splitlines())), err=True)
+
+
+@dataclass
+class Session:
+    """One call of the command line. Settings are read, and the service is looked for, once they are needed."""
+
+    config: Path | None = None
+
+    @cached_property
+    def settings(self) -> "Settings":
+        """The settings. Raises Trouble."""
+        from lackey.settings import SettingsError, load
+
+        try:
+            return load(self.config)
+        except SettingsError as error:
+            raise Trouble(str(error)) from error
+
+    @cached_property
+    def client(self) -> "Client":
+        """A client of the service, with a key. Raises Trouble."""
+        from lackey.cli.client import find_service
+
+        return find_service(self)
+
+
+pass_session = click.make_pass_decorator(Session)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, as the API gives it.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Go on if the user wants it; `yes`: no need to ask. Raises Abort, or UsageError where nobody can answer."""
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError(f"{plain(question)} There is nobody to ask: say --yes.")
+        click.confirm(plain(question), abort=True, err=True)
+
+
+def pairs(texts: tuple[str, ...], option: str) -> dict[str, str]:
+    """`name=value` texts as a dictionary. Raises UsageError when one is none, or a name comes twice."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise click.UsageError(f"{option} takes name=value, not {plain(text)!r}.")
+        if name in found:
+            raise click.UsageError(f"{option} names {plain(name)} twice.")
+        found[name] = value
+    return found

@@ -1,0 +1,107 @@
+"""What the command line prints: JSON, tables, fields. Times are local, with how long ago; text from outside is escaped.
+
+A cell is text, or a pair of text and the name of its colour.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from lackey.cli.terminal import plain
+
+Cell = str | tuple[str, str]
+
+_COLOURS = {
+    "scheduled": "cyan",
+    "queued": "yellow",
+    "running": "blue",
+    "succeeded": "green",
+    "failed": "red",
+    "timed_out": "red",
+    "cancelled": "magenta",
+    "lost": "red",
+}
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
+
+
+def print_json(value: Any) -> None:
+    """Print JSON, indented. ASCII only, so that nothing in it reaches a terminal as a control character."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], empty: str) -> None:
+    """Print rows under their columns' names; `empty` on standard error when there are none."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        cells = [(cell, "") if isinstance(cell, str) else cell for cell in row]
+        table.add_row(*(Text(plain(text), style) for text, style in cells))
+    if table.row_count:
+        # A file or a pipe gets whole lines, however long.
+        Console(file=sys.stdout, width=None if sys.stdout.isatty() else 10_000).print(table)
+    else:
+        click.echo(empty, err=True)
+
+
+def print_fields(fields: Iterable[tuple[str, Cell | None]]) -> None:
+    """Print names and values, a line each; those without a value are left out."""
+    known = [(name, value) for name, value in fields if value not in (None, "")]
+    width = max((len(name) for name, _ in known), default=0)
+    for name, value in known:
+        text, colour = (value, None) if isinstance(value, str) else value or ("", None)
+        click.echo(f"{name:<{width}}  {click.style(plain(text), fg=colour)}")
+
+
+def state(name: str) -> Cell:
+    """A state, in its colour."""
+    return name, _COLOURS.get(name, "")
+
+
+def moment(text: str | None) -> str:
+    """A time of the API's as local time, and how long ago that was or how soon it will be; empty for none."""
+    if text is None:
+        return ""
+    at = datetime.fromisoformat(text)
+    away = (at - datetime.now(UTC)).total_seconds()
+    return f"{local(at)} ({'in ' if away > 0 else ''}{span(abs(away), rough=True)}{' ago' if away <= 0 else ''})"
+
+
+def local(at: datetime) -> str:
+    """A time in the zone of this machine."""
+    try:
+        at = at.astimezone()
+    except OverflowError:
+        return at.isoformat(" ", "seconds")
+    return at.replace(tzinfo=None).isoformat(" ", "seconds")
+
+
+def span(seconds: float | None, rough: bool = False) -> str:
+    """A duration in words: `12.3 s`, `5 min 02 s`, `3 h 20 min`; `rough`: the larger unit alone. Empty for none."""
+    if seconds is None:
+        return ""
+    for number, (length, unit) in enumerate(_UNITS):
+        if seconds >= length:
+            whole, rest = divmod(int(seconds), length)
+            smaller, name = (*_UNITS, (1, "s"))[number + 1]
+            return f"{whole} {unit}" if rough else f"{whole} {unit} {rest // smaller:02} {name}"
+    return f"{seconds:.0f} s" if rough or seconds == int(seconds) else f"{seconds:.1f} s"
+
+
+def size(count: float | None) -> str:
+    """Bytes in words; empty for none."""
+    if count is None:
+        return ""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"

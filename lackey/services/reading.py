@@ -1,0 +1,120 @@
+"""What the API shows: lists and single things. Nothing here changes anything.
+
+A list begins below the id `before_id` (None: with the newest), and holds at most `limit`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from lackey.domain.application import Application, Project
+from lackey.domain.refusals import NotFound, invalid
+from lackey.domain.run import Event, Run, RunState
+from lackey.store import applications as stored_applications
+from lackey.store import events as stored_events
+from lackey.store import metrics as stored_metrics
+from lackey.store import runs as stored_runs
+from lackey.store.database import Database
+from lackey.store.metrics import Metric
+
+__all__ = ["Metric", "Search", "application", "applications", "due_runs", "events", "metrics", "project", "projects"]
+__all__ += ["run", "runs"]
+
+
+@dataclass(frozen=True)
+class Search:
+    """Which runs are wanted; None and empty ask for nothing. Projects and applications by id or name.
+
+    `since` and `until` bound the time for which a run was scheduled; `words` all have to occur in its name, command or
+    log.
+    """
+
+    states: frozenset[RunState] = frozenset()
+    project: int | str | None = None
+    application: int | str | None = None
+    by: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    words: str = ""
+
+
+def projects(database: Database, before_id: int | None, limit: int) -> list[Project]:
+    """Those not archived, newest first."""
+    with database.read() as connection:
+        return stored_applications.projects(connection, before_id, limit)
+
+
+def project(database: Database, project_id: int) -> Project:
+    """One project. Raises NotFound."""
+    with database.read() as connection:
+        return stored_applications.project(connection, project_id)
+
+
+def applications(
+    database: Database, of_project: int | str | None, before_id: int | None, limit: int
+) -> list[Application]:
+    """Those not archived, newest first. Raises Invalid if there is no such project."""
+    with database.read() as connection:
+        project_id = None
+        if of_project is not None:
+            try:
+                project_id = stored_applications.project(connection, of_project).id
+            except NotFound as refusal:
+                raise invalid("project", str(refusal)) from refusal
+        return stored_applications.applications(connection, project_id, before_id, limit)
+
+
+def application(database: Database, application_id: int) -> Application:
+    """One application. Raises NotFound."""
+    with database.read() as connection:
+        return stored_applications.application(connection, application_id)
+
+
+def run(database: Database, run_id: int) -> Run:
+    """One run. Raises NotFound."""
+    with database.read() as connection:
+        return stored_runs.get(connection, run_id)
+
+
+def runs(database: Database, search: Search, before_id: int | None, limit: int) -> list[Run]:
+    """The runs searched for, newest first. Raises Invalid if there is no such project or application."""
+    with database.read() as connection:
+        project_id = application_id = None
+        try:
+            if search.project is not None:
+                project_id = stored_applications.project(connection, search.project).id
+            if search.application is not None:
+                application_id = stored_applications.application(connection, search.application).id
+        except NotFound as refusal:
+            raise invalid(
+                "project" if project_id is None and search.project else "application", str(refusal)
+            ) from refusal
+        wanted = stored_runs.Filter(
+            states=search.states,
+            project_id=project_id,
+            application_id=application_id,
+            by=search.by,
+            since=search.since,
+            until=search.until,
+            text=search.words,
+        )
+        return stored_runs.listing(connection, wanted, before_id, limit)
+
+
+def due_runs(database: Database, now: datetime, before_id: int | None, limit: int) -> list[Run]:
+    """Those that are due and have not started, newest first."""
+    with database.read() as connection:
+        return stored_runs.due_jobs(connection, now, before_id, limit)
+
+
+def events(database: Database, run_id: int, before_id: int | None, limit: int) -> list[tuple[int, Event]]:
+    """A run's history, newest first, each event with its id. Raises NotFound."""
+    with database.read() as connection:
+        stored_runs.get(connection, run_id)
+        return stored_events.of_run(connection, run_id, before_id, limit)
+
+
+def metrics(database: Database, run_id: int, name: str | None, after: int, limit: int) -> list[Metric]:
+    """A run's figures, by name, then step, then time; `after` of them are passed over. Raises NotFound."""
+    with database.read() as connection:
+        stored_runs.get(connection, run_id)
+        return stored_metrics.of_run(connection, run_id, name, after, limit)

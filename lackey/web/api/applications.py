@@ -1,0 +1,52 @@
+"""Applications."""
+
+from lackey.domain.refusals import Conflict, NotFound
+from lackey.services import catalogue, reading
+from lackey.web.call import Call
+from lackey.web.pages import page
+from lackey.web.present import application_out
+from lackey.web.routes import route
+from lackey.web.schemas.catalogue import (
+    ApplicationChange,
+    ApplicationOut,
+    ApplicationQuery,
+    Applications,
+    NewApplication,
+)
+
+
+@route("GET", "/api/application", scope="read")
+def applications(call: Call, query: ApplicationQuery) -> Applications:
+    """List the applications, newest first."""
+    found = reading.applications(call.database, query.project, query.cursor, query.limit + 1)
+    return page(Applications, query, found, application_out, lambda application: application.id)
+
+
+@route("POST", "/api/application", scope="manage", status=201, may=[Conflict, NotFound])
+def add_application(call: Call, body: NewApplication) -> ApplicationOut:
+    """Make an application."""
+    return application_out(catalogue.add_application(call.database, body.model_dump(), call.now, call.once))
+
+
+@route("GET", "/api/application/<application_id:id>", scope="read")
+def application(call: Call, application_id: int) -> ApplicationOut:
+    """Show an application."""
+    return application_out(reading.application(call.database, application_id))
+
+
+@route("PUT", "/api/application/<application_id:id>", scope="manage", may=[Conflict])
+def change_application(call: Call, application_id: int, body: ApplicationChange) -> ApplicationOut:
+    """Change the fields given.
+
+    Runs that were made before keep what they were made with.
+    """
+    return application_out(catalogue.change_application(call.database, application_id, body.given()))
+
+
+@route("DELETE", "/api/application/<application_id:id>", scope="manage", status=204, may=[Conflict])
+def remove_application(call: Call, application_id: int) -> None:
+    """Remove an application.
+
+    One that has runs is archived instead, and while one of them is queued or running it can't be removed.
+    """
+    catalogue.remove_application(call.database, application_id, call.now)

@@ -1,0 +1,81 @@
+"""The log of a run, as text, whole or in parts."""
+
+from dataclasses import dataclass
+
+from lackey.domain.paths import join
+from lackey.domain.run import Run
+from lackey.files import FileError
+from lackey.services import reading
+from lackey.services.log_text import PIECE, Held, LogText, Missing, stored
+from lackey.web import problems
+from lackey.web.call import Call
+from lackey.web.ranges import Unsatisfiable, wanted_range
+from lackey.web.routes import Raw, route
+from lackey.web.schemas.runs import LogQuery
+
+LOG_FILE = "log.txt"
+_TEXT = "text/plain; charset=utf-8"
+
+
+@route("GET", "/api/run/<run_id:id>/log", scope="read", content_type="text/plain")
+def log(call: Call, run_id: int, query: LogQuery) -> Raw:
+    """Show a run's log.
+
+    `Range` counts in the text as served. With `offset` at most 1 MiB is answered, at once: `X-Log-Size` says how long
+    the text is now, `X-Log-Complete` whether anything is missing from it.
+    """
+    text = _text(call, reading.run(call.database, run_id))
+    start, end, status = 0, text.size, 200
+    headers = {"Accept-Ranges": "bytes", "X-Log-Complete": "true" if text.complete else "false"}
+    if query.offset is not None:
+        start, end = query.offset, max(query.offset, min(query.offset + PIECE, text.size))
+    else:
+        try:
+            if part := wanted_range(call.range, text.size):
+                (start, end), status = part, 206
+                headers["Content-Range"] = f"bytes {start}-{end - 1}/{text.size}"
+        except Unsatisfiable:
+            return _unsatisfiable(text.size)
+    headers |= {"X-Log-Offset": str(start), "X-Log-Size": str(text.size)}
+    return Raw(_TEXT, text.read(start, end), end - start, status, headers)
+
+
+def _unsatisfiable(size: int) -> Raw:
+    problem = problems.written(problems.plain_problem(416, f"the log has {size} bytes, and none of those asked for"))
+    return Raw(problems.CONTENT_TYPE, problem, len(problem), 416, {"Content-Range": f"bytes */{size}"})
+
+
+def _text(call: Call, run: Run) -> LogText:
+    limit = call.service.log_limit
+    file, complete = _file(call, run)
+    parts = [
+        *file,
+        *stored(call.database, run.id, "reported", run.log_size, limit),
+        *stored(call.database, run.id, "stop", run.stop_log_size, limit),
+    ]
+    return LogText(parts, complete)
+
+
+@dataclass(frozen=True)
+class _LogFile:
+    """A run's log.txt on its share, as far as it reached when it was looked at."""
+
+    call: Call
+    share: str
+    path: str
+
+    def held(self) -> Held:
+        return Held(self.call.service.files.read(self.share, self.path, 0, 0).size, self.read)
+
+    def read(self, start: int, length: int) -> bytes:
+        return self.call.service.files.read(self.share, self.path, start, length).content
+
+
+def _file(call: Call, run: Run) -> tuple[list[Held | Missing], bool]:
+    """What the run wrote, and whether that was read where it wrote it; else it is what was kept of it at its end."""
+    if run.share is None or run.run_directory is None:
+        return [], True
+    try:
+        return [_LogFile(call, run.share, join(run.run_directory, LOG_FILE)).held()], True
+    except FileError:
+        return stored(call.database, run.id, "file", run.file_size or 0, call.service.log_limit), False

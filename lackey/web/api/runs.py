@@ -1,0 +1,173 @@
+"""Runs: make, list, show, change, cancel, do again."""
+
+from lackey.domain.refusals import Conflict, NotFound
+from lackey.domain.run import ACTIVE, Event, Run, RunState
+from lackey.services import ending, reading, scheduling
+from lackey.services.reading import Metric, Search
+from lackey.web.call import Call
+from lackey.web.pages import page
+from lackey.web.present import made_run, moment, run_out
+from lackey.web.routes import route
+from lackey.web.schemas.base import PageQuery
+from lackey.web.schemas.runs import (
+    INSTEAD,
+    EventOut,
+    Events,
+    FileOut,
+    Files,
+    MadeRun,
+    MetricOut,
+    MetricQuery,
+    Metrics,
+    NewRun,
+    RunChange,
+    RunOut,
+    RunQuery,
+    Runs,
+)
+
+
+@route("POST", "/api/run", scope="run", status=201, takes_forms=True, may=[Conflict, NotFound])
+def schedule(call: Call, body: NewRun) -> MadeRun:
+    """Schedule a run."""
+    wanted = scheduling.Wanted(
+        application=body.application,
+        name=body.name,
+        launch=body.launch,
+        at=body.at,
+        parameters=body.parameters,
+        after=tuple(body.after),
+        priority=body.priority,
+        instead={name: value for name, value in body.given().items() if name in INSTEAD},
+    )
+    run, token = scheduling.schedule(call.database, wanted, call.by, call.now, call.once)
+    return _made(call, run, token)
+
+
+@route("GET", "/api/run", scope="read")
+def runs(call: Call, query: RunQuery) -> Runs:
+    """List the runs, newest first."""
+    if query.sweep is not None:
+        return Runs(items=[])
+    search = Search(
+        states=query.state,
+        project=query.project,
+        application=query.application,
+        by=query.by,
+        since=query.since,
+        until=query.until,
+        words=query.q,
+    )
+    return _page(call, query, reading.runs(call.database, search, query.cursor, query.limit + 1))
+
+
+@route("GET", "/api/run/active", scope="read")
+def active(call: Call, query: PageQuery) -> Runs:
+    """List the runs that are queued or running, newest first."""
+    found = reading.runs(call.database, Search(states=ACTIVE), query.cursor, query.limit + 1)
+    return _page(call, query, found)
+
+
+@route("GET", "/api/run/running", scope="read")
+def running(call: Call, query: PageQuery) -> Runs:
+    """List the runs that are running, newest first."""
+    search = Search(states=frozenset({RunState.RUNNING}))
+    return _page(call, query, reading.runs(call.database, search, query.cursor, query.limit + 1))
+
+
+@route("GET", "/api/run/jobs", scope="read")
+def jobs(call: Call, query: PageQuery) -> Runs:
+    """List the runs that are due and have not started, newest first."""
+    return _page(call, query, reading.due_runs(call.database, call.now, query.cursor, query.limit + 1))
+
+
+@route("GET", "/api/run/<run_id:id>", scope="read")
+def run(call: Call, run_id: int) -> RunOut:
+    """Show a run."""
+    return run_out(reading.run(call.database, run_id), call.service.shares)
+
+
+@route("PUT", "/api/run/<run_id:id>", scope="run", may=[Conflict])
+def change(call: Call, run_id: int, body: RunChange) -> RunOut:
+    """Change a run that waits."""
+    values = body.given()
+    if not values:
+        return run(call, run_id)
+    if "at" in values:
+        values["at"] = body.at or call.now
+    changed = scheduling.change(call.database, run_id, values, call.by, call.now)
+    call.service.wake()
+    return run_out(changed, call.service.shares)
+
+
+@route("POST PUT", "/api/run/cancel/<run_id:id>", scope="run", may=[Conflict])
+def cancel(call: Call, run_id: int) -> RunOut:
+    """Cancel a run.
+
+    What has a process is ended with all that it started, first by TERM, then by KILL; this answers before it is gone.
+    """
+    cancelled = ending.cancel(call.database, run_id, call.by, call.now)
+    call.service.wake()
+    return run_out(cancelled, call.service.shares)
+
+
+@route("POST PUT", "/api/run/rerun/<run_id:id>", scope="run", status=201, may=[Conflict])
+def rerun(call: Call, run_id: int) -> MadeRun:
+    """Run it again with the same inputs, as a new run."""
+    again, token = ending.rerun(call.database, run_id, call.by, call.now, call.once)
+    return _made(call, again, token)
+
+
+@route("GET", "/api/run/<run_id:id>/events", scope="read")
+def events(call: Call, run_id: int, query: PageQuery) -> Events:
+    """Show a run's history, newest first."""
+    found = reading.events(call.database, run_id, query.cursor, query.limit + 1)
+    return page(Events, query, found, _event, lambda event: event[0])
+
+
+@route("GET", "/api/run/<run_id:id>/metrics", scope="read")
+def metrics(call: Call, run_id: int, query: MetricQuery) -> Metrics:
+    """Show a run's figures, by name, then step, then time."""
+    passed = query.cursor or 0
+    found = reading.metrics(call.database, run_id, query.name, passed, query.limit + 1)
+    return page(Metrics, query, found, _metric, lambda _: passed + query.limit)
+
+
+@route("GET", "/api/run/<run_id:id>/files", scope="read", may=[Conflict])
+def files(call: Call, run_id: int) -> Files:
+    """List what lies in a run's directory.
+
+    While the share is away this can't be told, and the answer is 503.
+    """
+    found = reading.run(call.database, run_id)
+    if found.share is None or found.run_directory is None:
+        return Files(items=[], complete=True)
+    listing = call.service.files.listing(found.share, found.run_directory)
+    shown = [
+        FileOut(name=_readable(entry.name), size=entry.size, modified_at=moment(entry.mtime), kind=entry.kind)
+        for entry in listing.entries
+    ]
+    return Files(items=shown, complete=listing.complete)
+
+
+def _made(call: Call, run: Run, token: str) -> MadeRun:
+    call.service.wake()
+    return made_run(run, token, call.service.shares)
+
+
+def _page(call: Call, query: PageQuery, found: list[Run]) -> Runs:
+    return page(Runs, query, found, lambda run: run_out(run, call.service.shares), lambda run: run.id)
+
+
+def _event(event: tuple[int, Event]) -> EventOut:
+    shown = event[1]
+    return EventOut(at=shown.at, kind=shown.kind, by=shown.by, text=shown.text, details=shown.details)
+
+
+def _metric(metric: Metric) -> MetricOut:
+    return MetricOut(name=metric.name, value=metric.value, step=metric.step, at=moment(metric.ts))
+
+
+def _readable(name: str) -> str:
+    """A file's name as text; bytes that are no UTF-8 show as U+FFFD."""
+    return name.encode(errors="surrogateescape").decode(errors="replace")

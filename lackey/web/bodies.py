@@ -1,0 +1,151 @@
+"""Reads the body of a report (form, multipart, JSON, or a bare log) as a stream: 1 GiB of log costs a few MiB.
+
+Bottle would hold a JSON body whole and refuse a form over 100 KiB; no simulation's last report may be lost to either.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from python_multipart.multipart import parse_options_header
+
+from lackey.web.form_bodies import MultipartForm, UrlencodedForm
+from lackey.web.json_bodies import LogCutter
+from lackey.web.report_body import BodyError, Kept, LogSink, ReportBody
+
+__all__ = ["BODY_LIMIT", "FIELDS_LIMIT", "BodyError", "Kept", "LogSink", "ReportBody", "read_report"]
+
+FIELDS_LIMIT = 1 << 20
+BODY_LIMIT = 1 << 30
+
+_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data", "application/json")
+
+# The verb `log` is the one whose body may be the log itself.
+_RAW_FIELD = "text"
+
+
+class _Reader(Protocol):
+    """Reads one kind of body. `held` counts the bytes that are not log, as sent; `log` appears with its field."""
+
+    @property
+    def held(self) -> int: ...
+
+    @property
+    def log(self) -> LogSink | None: ...
+
+    def write(self, chunk: bytes) -> None: ...
+
+    def finish(self) -> dict[str, Any]: ...
+
+
+def read_report(
+    chunks: Iterable[bytes], content_type: str, log_field: str, log_limit: int, limit_bytes: int = BODY_LIMIT
+) -> ReportBody:
+    """Read a whole body; `chunks` must raise if the sender stops early, for a form does not show where it ends.
+
+    `log_field` is the field that holds the log: `log`, or `text` for the verb log, whose body may also be the bare log,
+    under any other content type. Of the log `log_limit` bytes are kept, as sent. All else is held, up to 1 MiB as sent:
+    form values as str, JSON values as they are (NaN, Infinity and 1e400 become floats that are not finite).
+
+    Raises BodyError, `too_large` past `limit_bytes` in all or 1 MiB beside the log; nothing is read after that.
+    """
+    reader = _reader_for(content_type, log_field, log_limit)
+    received = 0
+    for chunk in chunks:
+        received += len(chunk)
+        if received > limit_bytes:
+            raise BodyError(None, f"the body is larger than {limit_bytes} bytes", too_large=True)
+        reader.write(chunk)
+        if reader.held > FIELDS_LIMIT:
+            raise BodyError(None, f"there is more than 1 MiB beside the field {log_field!r}", too_large=True)
+    fields = reader.finish()
+    return ReportBody(fields, reader.log.kept() if reader.log else None)
+
+
+def _reader_for(content_type: str, log_field: str, log_limit: int) -> _Reader:
+    kind, options = parse_options_header(content_type.encode("latin-1", "replace"))
+    match kind:
+        case b"application/x-www-form-urlencoded":
+            return UrlencodedForm(log_field, log_limit)
+        case b"multipart/form-data":
+            return MultipartForm(log_field, log_limit, options.get(b"boundary", b""))
+        case b"application/json":
+            return _Json(log_field, log_limit)
+        case _:
+            return _Raw(log_field, log_limit)
+
+
+class _Raw:
+    """The body is the log, byte for byte; for a report that can't be one, only the empty body will do."""
+
+    def __init__(self, log_field: str, log_limit: int) -> None:
+        self.held = 0
+        self.log = LogSink(log_limit) if log_field == _RAW_FIELD else None
+
+    def write(self, chunk: bytes) -> None:
+        if self.log is not None:
+            self.log.write(chunk)
+        elif chunk:
+            raise BodyError(None, f"must be of the type {', '.join(_TYPES)}")
+
+    def finish(self) -> dict[str, Any]:
+        return {}
+
+
+class _Json:
+    """An object; the log's text goes by, the rest is parsed in the end."""
+
+    def __init__(self, log_field: str, log_limit: int) -> None:
+        self._log_field = log_field
+        self._sink = LogSink(log_limit)
+        self._cutter = LogCutter(log_field, self._sink.write)
+
+    @property
+    def held(self) -> int:
+        return len(self._cutter.document)
+
+    @property
+    def log(self) -> LogSink | None:
+        return self._sink if self._cutter.found else None
+
+    def write(self, chunk: bytes) -> None:
+        self._cutter.write(chunk)
+
+    def finish(self) -> dict[str, Any]:
+        fields = _json_object(self._cutter.document)
+        if fields.pop(self._log_field, None) not in (None, ""):
+            raise BodyError(self._log_field, "must be a string")
+        return fields
+
+
+def _json_object(document: bytes | bytearray) -> dict[str, Any]:
+    # Errors from None: the original ones carry the document, and so the token.
+    try:
+        # Text first: json.loads would take UTF-16 from bytes. A byte order mark is what PowerShell begins with.
+        fields = json.loads(document.decode("utf-8-sig"), object_pairs_hook=_unique, parse_int=_number)
+        json.dumps(fields, ensure_ascii=False).encode()
+    except UnicodeDecodeError:
+        raise BodyError(None, "the JSON is not UTF-8") from None
+    except UnicodeEncodeError:
+        raise BodyError(None, "the JSON holds half of a surrogate pair, which is no text") from None
+    except json.JSONDecodeError as error:
+        raise BodyError(None, f"this is not JSON: {error.msg}") from None
+    except RecursionError:
+        raise BodyError(None, "the JSON is nested too deeply") from None
+    if not isinstance(fields, dict):
+        raise BodyError(None, "the JSON must be an object")
+    return fields
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in fields:
+            raise BodyError(name, "is given more than once")
+        fields[name] = value
+    return fields
+
+
+def _number(digits: str) -> int | float:
+    # An integer beyond every float would break those who reckon with it; as a float it is infinite, and said to be so.
+    return int(digits) if len(digits) < 300 else float(digits)

@@ -1,0 +1,47 @@
+"""What a handler works with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from lackey.domain.application import Key
+from lackey.domain.paths import Share
+from lackey.files import Files
+from lackey.services import Database
+from lackey.services.once import Once
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the API stands on. `log_limit` in bytes; `wake` tells the scheduler that there is something to do."""
+
+    database: Database
+    files: Files
+    shares: Mapping[str, Share]
+    log_limit: int
+    clock: Callable[[], datetime]
+    wake: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that has been let in: when it was received, with whose key, whether it may come again.
+
+    `range` is what its header of this name says.
+    """
+
+    service: Service
+    now: datetime
+    key: Key | None = None
+    once: Once | None = None
+    range: str | None = None
+
+    @property
+    def database(self) -> Database:
+        """The service's database."""
+        return self.service.database
+
+    @property
+    def by(self) -> str:
+        """Who asks: the name of the key, or the run itself."""
+        return "run" if self.key is None else self.key.name

@@ -1,0 +1,73 @@
+"""The body of a request, in pieces, from whichever server there is."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from lackey.domain.refusals import Invalid, TooLarge, invalid
+
+PIECE = 64 * 1024
+
+_FIELD = "body"
+
+
+def declared_length(environ: dict[str, Any]) -> int | None:
+    """Content-Length; None if it comes in chunks, or the server has told nothing. Raises Invalid."""
+    text = environ.get("CONTENT_LENGTH") or ""
+    if not text or _is_chunked(environ):
+        return None
+    if not (text.isascii() and text.isdecimal()):
+        raise invalid("Content-Length", "is no length")
+    return int(text)
+
+
+def check_length(environ: dict[str, Any], limit: int) -> None:
+    """Refuse a body that says that it is larger than `limit` bytes, before any of it is read. Raises TooLarge."""
+    length = declared_length(environ)
+    if length is not None and length > limit:
+        raise TooLarge(f"the body has {length} bytes; at most {limit} are read here")
+
+
+def pieces(environ: dict[str, Any]) -> Iterator[bytes]:
+    """The body. Raises Invalid if the sender stops early."""
+    source, length = environ["wsgi.input"], declared_length(environ)
+    try:
+        if environ.get("wsgi.input_terminated"):  # the server has taken chunks apart, and shows where the body ends
+            yield from iter(lambda: source.read(PIECE), b"")
+        elif _is_chunked(environ):
+            yield from _from_chunks(source)
+        else:
+            yield from _exactly(source, length or 0)
+    except OSError:  # the connection broke, or the server has waited for too long
+        raise _broken("ended early") from None
+
+
+def _is_chunked(environ: dict[str, Any]) -> bool:
+    return "chunked" in str(environ.get("HTTP_TRANSFER_ENCODING", "")).lower()
+
+
+def _exactly(source: Any, length: int) -> Iterator[bytes]:
+    while length:
+        piece = source.read(min(length, PIECE))
+        if not piece:
+            raise _broken("ended early")
+        length -= len(piece)
+        yield piece
+
+
+def _from_chunks(source: Any) -> Iterator[bytes]:
+    """RFC 9112, section 7.1."""
+    while length := _chunk_length(source.readline(PIECE)):
+        yield from _exactly(source, length)
+        if source.readline(PIECE).rstrip(b"\r\n"):
+            raise _broken("is not made of chunks, as Transfer-Encoding says")
+
+
+def _chunk_length(line: bytes) -> int:
+    size = line.partition(b";")[0].strip()
+    if not line.endswith(b"\n") or not size or len(size) > 16 or size.strip(b"0123456789abcdefABCDEF"):
+        raise _broken("is not made of chunks, as Transfer-Encoding says")
+    return int(size, 16)
+
+
+def _broken(how: str) -> Invalid:
+    return invalid(_FIELD, how)

@@ -1,0 +1,92 @@
+"""From what the services return to what the API answers."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from lackey.domain.application import Application, Key, Project
+from lackey.domain.evidence import Evidence, instant
+from lackey.domain.paths import Share, shown_paths
+from lackey.domain.run import Run, RunState
+from lackey.web.schemas.catalogue import ApplicationOut, ParameterOut, ProjectOut
+from lackey.web.schemas.keys import KeyOut
+from lackey.web.schemas.runs import MadeRun, Paths, ProgressOut, Received, RunOut
+
+_AS_STORED = (
+    *("id", "name", "project", "application", "state", "reason", "outcome_source", "launched", "by", "cause"),
+    *("command", "parameters", "priority", "executor", "handle", "host", "after", "scheduled_at", "queued_at"),
+    *("started_at", "ended_at", "marks", "exit_code", "signal", "max_rss_bytes", "cpu_seconds"),
+)
+
+
+def run_out(run: Run, shares: Mapping[str, Share]) -> RunOut:
+    """A run without its token."""
+    return RunOut(**_run_fields(run, shares))
+
+
+def made_run(run: Run, token: str, shares: Mapping[str, Share]) -> MadeRun:
+    """A run, to whoever made it."""
+    return MadeRun(**_run_fields(run, shares), token=token)
+
+
+def _run_fields(run: Run, shares: Mapping[str, Share]) -> dict[str, Any]:
+    share = shares.get(run.share) if run.share is not None else None
+    evidence = Evidence.from_json(run.evidence)
+    stop = evidence.exit_stop or evidence.plain_stop
+    return {
+        **{name: getattr(run, name) for name in _AS_STORED},
+        "parent": run.parent_id,
+        "sweep": None,
+        "schedule": None,
+        "directory": None if run.share is None else f"{run.share}:{run.directory}",
+        "paths": Paths(**shown_paths(share, run.directory or "")) if share else None,  # type: ignore[arg-type]
+        "received": Received(start=moment(evidence.start_received), stop=moment(stop.received if stop else None)),
+        "duration": run.duration_seconds,
+        "progress": None if run.progress is None else _progress(run, run.progress),
+        "log_size": (run.file_size or 0) + run.log_size + run.stop_log_size,
+    }
+
+
+def _progress(run: Run, told: dict[str, Any]) -> ProgressOut:
+    fraction, done, total = told["fraction"], told["done"], told["total"]
+    if fraction is None and done is not None and total:
+        fraction = min(done / total, 1.0)
+    return ProgressOut(
+        fraction=fraction,
+        done=done,
+        total=total,
+        message=told["message"],
+        eta=_eta(run, fraction, told["ts"]),
+        at=moment(told["ts"]),
+    )
+
+
+def _eta(run: Run, fraction: float | None, at: float) -> datetime | None:
+    """When a running run is done if it goes on as it did from its start to `at`."""
+    if run.state is not RunState.RUNNING or run.started_at is None or not fraction:
+        return None
+    elapsed = at - run.started_at.timestamp()
+    return moment(at + elapsed * (1 - fraction) / fraction) if elapsed > 0 else None
+
+
+def moment(seconds: float | None) -> datetime | None:
+    """Unix seconds as a time; None for none, and where the calendar has no such year."""
+    return None if seconds is None else instant(seconds)
+
+
+def project_out(project: Project) -> ProjectOut:
+    """A project."""
+    return ProjectOut(**vars(project))
+
+
+def application_out(application: Application) -> ApplicationOut:
+    """An application."""
+    hidden = ("project_id", "project_directory", "parameters")
+    shown = {name: value for name, value in vars(application).items() if name not in hidden}
+    parameters = [ParameterOut(**{**vars(each), "choices": list(each.choices)}) for each in application.declared]
+    return ApplicationOut(**shown, full_name=application.full_name, parameters=parameters)
+
+
+def key_out(key: Key) -> KeyOut:
+    """A key, without the key itself."""
+    return KeyOut(**vars(key))

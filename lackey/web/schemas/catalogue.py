@@ -1,0 +1,146 @@
+"""Projects and applications."""
+
+from datetime import datetime
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from lackey.web.schemas.base import Answer, Body, Page, PageQuery
+from lackey.web.schemas.types import (
+    SHELL_TEXT,
+    Cpus,
+    Executor,
+    LongText,
+    Memory,
+    Name,
+    ParameterValue,
+    Reference,
+    Retries,
+    Seconds,
+    ShortText,
+    Variable,
+)
+
+Directory = Annotated[str, Field(max_length=1024)]
+ShellText = Annotated[str, Field(max_length=SHELL_TEXT)]
+Command = Annotated[str, Field(min_length=1, max_length=SHELL_TEXT)]
+
+
+class ProjectChange(Body):
+    """The fields of a project that are to change."""
+
+    name: Name = ""
+    title: ShortText = ""
+    description: LongText = ""
+    share: Annotated[str, Field(max_length=63, description="the name of a share; left out, the first one")] = ""
+    directory: Annotated[Directory, Field(description="relative to the share; left out, its top")] = ""
+
+
+class NewProject(ProjectChange):
+    """A project to make."""
+
+    name: Name
+
+
+class ProjectOut(Answer):
+    """A project."""
+
+    PLACE: ClassVar[str] = "/api/project"
+
+    id: int
+    name: str
+    title: str
+    description: str
+    share: str
+    directory: str
+    created_at: datetime
+    archived_at: datetime | None
+
+
+class Projects(Page[ProjectOut]):
+    """Projects, newest first."""
+
+
+class ParameterIn(Body):
+    """A parameter that an application takes. Without a default it has to be given."""
+
+    name: Variable
+    default: ParameterValue | None = None
+    kind: Literal["text", "integer", "number", "boolean", "choice"] = "text"
+    choices: Annotated[list[ParameterValue], Field(max_length=200)] = []
+
+
+class ApplicationChange(Body):
+    """The fields of an application that are to change. Limits are in seconds."""
+
+    project: Annotated[Reference, Field(description="id or name")] = ""
+    name: Name = ""
+    description: LongText = ""
+    directory: Annotated[Directory, Field(description="relative to the project's")] = ""
+    command: Annotated[Command, Field(description="for /bin/sh; {name} stands for the parameter's value, quoted")] = ""
+    parameters: Annotated[list[ParameterIn], Field(max_length=200)] = []
+    environment: dict[Variable, ShellText] = {}
+    executor: Executor = "local"
+    time_limit: Seconds | None = None
+    start_grace: Seconds | None = None
+    silence: Seconds | None = None
+    retries: Retries = 0
+    max_running: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    workdir: Literal["application", "run"] = "application"
+    cpus: Cpus | None = None
+    memory: Memory | None = None
+
+
+class NewApplication(ApplicationChange):
+    """An application to make."""
+
+    project: Annotated[Reference, Field(description="id or name")]
+    name: Name
+    command: Annotated[Command, Field(description="for /bin/sh; {name} stands for the parameter's value, quoted")]
+
+
+class ParameterOut(Answer):
+    """A parameter that an application takes."""
+
+    name: str
+    default: str | None
+    kind: str
+    choices: list[str]
+
+
+class ApplicationOut(Answer):
+    """An application. `project` is its project's name; `full_name` is `project/name`."""
+
+    PLACE: ClassVar[str] = "/api/application"
+
+    id: int
+    project: str
+    name: str
+    full_name: str
+    description: str
+    share: str
+    directory: str
+    command: str
+    parameters: list[ParameterOut]
+    environment: dict[str, str]
+    executor: str
+    time_limit: float | None
+    start_grace: float | None
+    silence: float | None
+    retries: int
+    max_running: int | None
+    workdir: str
+    cpus: int | None
+    memory: str | None
+    created_at: datetime
+    archived_at: datetime | None
+
+
+class Applications(Page[ApplicationOut]):
+    """Applications, newest first."""
+
+
+class ApplicationQuery(PageQuery):
+    """Which applications."""
+
+    project: Annotated[Reference | None, Field(description="id or name")] = None

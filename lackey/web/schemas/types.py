@@ -1,0 +1,194 @@
+"""Types of fields. Each says what is wrong in words for the person who sent it.
+
+What a form or a query sends is text, so numbers are taken as text too where reports or forms may carry them. The
+schemas shown in OpenAPI are those of the text forms as well.
+"""
+
+import base64
+import binascii
+import math
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
+
+from lackey.domain.evidence import instant
+from lackey.services.catalogue import EXECUTORS
+
+MAX_ID = 10**18 - 1
+
+# RFC 3339, section 5.6, where the offset is not optional.
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
+_NAME = re.compile(r"(?![0-9]+\Z)(?! )[^/\x00-\x1f\x7f]{1,100}(?<! )")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+_MEMORY = re.compile(r"[1-9][0-9]{0,14}[KMGT]?")
+_TEXT_NUMBER = {"type": "string", "pattern": f"^{_NUMBER.pattern}$"}
+_TEXT_INTEGER = {"type": "string", "pattern": f"^{_INTEGER.pattern}$"}
+# The kernel takes no single argument or variable over 128 KiB (execve(2)); a character has up to four bytes.
+SHELL_TEXT = 30_000
+
+
+def _moment(value: Any) -> datetime:
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        return _rfc3339(value)
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("should be unix seconds, or RFC 3339 with an offset")
+    found = instant(float(value)) if math.isfinite(float(value)) else None
+    if found is None:
+        raise ValueError("no calendar has such a time")
+    return found
+
+
+def _rfc3339(text: str) -> datetime:
+    if len(text.split()) >= 5 or text.startswith("@"):
+        raise ValueError("looks like a cron expression; a run starts at one moment: unix seconds, or RFC 3339")
+    if not _RFC3339.fullmatch(text):
+        example = "2013-05-23T12:36:35Z or 2013-05-23T14:36:35+02:00"
+        raise ValueError(f"should be unix seconds, or RFC 3339 with an offset, such as {example}")
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("no calendar has such a time") from None
+
+
+def _moment_or_now(value: Any) -> datetime | None:
+    return None if value is None or value == "now" else _moment(value)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("should be a number")
+    if not math.isfinite(value):
+        raise ValueError("should be a finite number")
+    return float(value)
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("should be a whole number")
+    return value
+
+
+def _reference(value: Any) -> int | str:
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value):
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("should be an id or a name")
+    if isinstance(value, int) and not 0 <= value <= MAX_ID:
+        raise ValueError("is no id")
+    return value
+
+
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError("should be 1 to 100 characters, not all digits, without / and without blanks at its ends")
+    return value
+
+
+def _variable(value: str) -> str:
+    if not _VARIABLE.fullmatch(value):
+        raise ValueError("should be letters, digits and _ only, at most 100, not beginning with a digit")
+    return value
+
+
+def _memory(value: str) -> str:
+    if not _MEMORY.fullmatch(value):
+        raise ValueError("should be a whole number, with K, M, G or T behind it; without one it is megabytes")
+    return value
+
+
+def _parameter(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("should be a finite number")
+    if not isinstance(value, int | float | str):
+        raise ValueError("should be a string, a number or a boolean")
+    text = str(value)
+    if len(text) > SHELL_TEXT:
+        raise ValueError(f"should have at most {SHELL_TEXT} characters")
+    return text
+
+
+def _executor(value: str) -> str:
+    if value not in EXECUTORS:
+        raise ValueError(f"there is no such executor; there are: {', '.join(EXECUTORS)}")
+    return value
+
+
+def _cursor(value: Any) -> int | None:
+    if value is None:
+        return None
+    try:
+        text = base64.b64decode(value, altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, ValueError, TypeError):
+        text = ""
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise ValueError("is no cursor that was given out here")
+    return int(text)
+
+
+def cursor(place: int) -> str:
+    """A place in a list as clients get it, who shall not reckon with it."""
+    return base64.urlsafe_b64encode(str(place).encode()).decode()
+
+
+_MOMENT = {"anyOf": [{"type": "number"}, {"type": "string"}], "description": "unix seconds, or RFC 3339 with an offset"}
+
+Moment = Annotated[datetime, PlainValidator(_moment), WithJsonSchema(_MOMENT)]
+MomentOrNow = Annotated[
+    datetime | None,
+    PlainValidator(_moment_or_now),
+    WithJsonSchema({"anyOf": [*_MOMENT["anyOf"], {"type": "null"}], "description": "`now`, unix seconds, or RFC 3339"}),
+]
+Number = Annotated[
+    float, BeforeValidator(_number), WithJsonSchema({"anyOf": [{"type": "number"}, _TEXT_NUMBER]}, mode="validation")
+]
+Integer = Annotated[
+    int, BeforeValidator(_integer), WithJsonSchema({"anyOf": [{"type": "integer"}, _TEXT_INTEGER]}, mode="validation")
+]
+Reference = Annotated[
+    int | str,
+    PlainValidator(_reference),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string"}]}),
+]
+Name = Annotated[
+    str,
+    AfterValidator(_name),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 100, "pattern": f"^{_NAME.pattern}$"}),
+]
+Variable = Annotated[
+    str, AfterValidator(_variable), WithJsonSchema({"type": "string", "pattern": f"^{_VARIABLE.pattern}$"})
+]
+Memory = Annotated[str, AfterValidator(_memory), WithJsonSchema({"type": "string", "pattern": f"^{_MEMORY.pattern}$"})]
+ParameterValue = Annotated[
+    str,
+    BeforeValidator(_parameter),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "maxLength": SHELL_TEXT}, {"type": "number"}, {"type": "boolean"}]},
+        mode="validation",
+    ),
+]
+Executor = Annotated[
+    str, AfterValidator(_executor), WithJsonSchema({"type": "string", "enum": list(EXECUTORS)}, mode="validation")
+]
+Cursor = Annotated[int | None, PlainValidator(_cursor), WithJsonSchema({"type": "string"})]
+
+Id = Annotated[int, Field(ge=0, le=MAX_ID)]
+Seconds = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+Priority = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
+Retries = Annotated[int, Field(ge=0, le=100)]
+Cpus = Annotated[int, Field(ge=1, le=1_000_000)]
+ShortText = Annotated[str, Field(max_length=200)]
+LongText = Annotated[str, Field(max_length=20_000)]

@@ -1,0 +1,61 @@
+"""What the tests of the command line share."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from lackey.cli.commands import lackey
+from tests.cli.desk import Service, serving
+
+Lackey = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service without a scheduler."""
+    with serving(tmp_path_factory.mktemp("service"), "--no-scheduler", ready="/healthz") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service with everything, on whose share lies the directory `lab`."""
+    with serving(tmp_path_factory.mktemp("desk")) as started:
+        (started.share / "lab").mkdir()
+        started.api("POST", "/api/project", json={"name": "lab", "directory": "lab"})
+        yield started
+
+
+@pytest.fixture
+def cli(service: Service, monkeypatch: pytest.MonkeyPatch) -> Lackey:
+    """The command line, called on the host of the service: it finds what it needs by the configuration."""
+    monkeypatch.setenv("TZ", "UTC")
+    return calls(monkeypatch, service.directory)
+
+
+def calls(monkeypatch: pytest.MonkeyPatch, directory: Path) -> Lackey:
+    """The command line, called in a directory."""
+    for name in ("LACKEY_URL", "LACKEY_KEY", "LACKEY_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(directory)
+
+    def call(*arguments: str, **details: Any) -> Result:
+        return CliRunner().invoke(lackey, arguments, prog_name="lackey", catch_exceptions=False, **details)
+
+    return call
+
+
+@pytest.fixture
+def as_json(cli: Lackey) -> Callable[..., Any]:
+    """A command that succeeds, with `--json`: what it printed."""
+
+    def call(*arguments: str) -> Any:
+        result = cli(*arguments, "--json")
+        assert result.exit_code == 0, result.stderr
+        return json.loads(result.stdout)
+
+    return call

@@ -1,0 +1,205 @@
+"""`lackey serve`: what it makes, how it begins, how it ends."""
+
+import shutil
+import signal
+import socket
+import stat
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from wsgiref.simple_server import demo_app
+
+import psutil
+import pytest
+import requests
+
+import lackey
+from lackey.cli.db import opened, upgrade_schema
+from lackey.cli.founding import found
+from lackey.cli.session import Trouble
+from lackey.domain.refusals import NotAuthenticated
+from lackey.services import Database, keys
+from lackey.settings import DatabaseSettings, ServerSettings, Settings, load
+from lackey.web.devserver import DevelopmentServer
+from tests.cli.conftest import calls
+from tests.cli.desk import DEADLINE_SECONDS, Service, serving, start, wait_for
+from tests.postgres import Cluster
+
+
+def accepts(service: Service, key: str) -> bool:
+    """Whether the key opens what only an admin's key opens."""
+    headers = {"Authorization": f"Bearer {key}"}
+    return requests.get(f"{service.url}/api/key", headers=headers, timeout=30).ok
+
+
+def test_a_fresh_directory_needs_no_set_up(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    var = service.directory / "var"
+    assert stat.S_IMODE(var.stat().st_mode) == 0o700
+    assert stat.S_IMODE((var / "admin.key").stat().st_mode) == 0o600
+    assert (var / "url").read_text() == f"{service.url}\n"
+    assert accepts(service, service.key)
+    assert calls(monkeypatch, service.directory)("project", "list").exit_code == 0
+
+
+def test_it_says_where_it_serves_and_never_the_key(service: Service) -> None:
+    assert f"lackey serves {service.url} until Ctrl-C; its key is in {service.directory}/var/admin.key" in service.said
+    assert service.key not in service.said
+
+
+def test_the_access_log_has_neither_queries_nor_control_characters(service: Service) -> None:
+    requests.post(f"{service.url}/api/nothing?token=secret", data="token=secret", timeout=30)
+    with socket.create_connection(("127.0.0.1", service.port)) as connection:
+        connection.sendall(b"PUT /api/\x1b[31mred?token=secret HTTP/1.0\r\n\r\n")
+        connection.recv(1000)
+    with socket.create_connection(("127.0.0.1", service.port)) as connection:
+        connection.sendall(b"token=secret\r\n\r\n")
+        assert b" 400 " in connection.recv(1000)
+    for line in ("POST /api/nothing 4", r"PUT /api/\x1b[31mred 4", "sent what is no request"):
+        wait_for(lambda line=line: line in service.said, line)  # type: ignore[misc]
+    assert not any(word in service.said for word in ("secret", "\x1b", "Traceback"))
+
+
+@pytest.mark.parametrize("with_key", [False, True])
+def test_a_body_that_is_not_read_does_not_cost_its_sender_the_answer(service: Service, with_key: bool) -> None:
+    # More than the buffers between the two hold, and sent by one who does not look up before the end.
+    length = 12 << 20
+    key = f"Authorization: Bearer {service.key}\r\n" if with_key else ""
+    with socket.create_connection(("127.0.0.1", service.port)) as connection:
+        connection.sendall(f"POST /api/project HTTP/1.1\r\n{key}Content-Length: {length}\r\n\r\n".encode())
+        connection.sendall(b"x" * length)
+        status = connection.recv(100).split()[1]
+    assert status == (b"413" if with_key else b"401")
+
+
+def test_slow_clients_do_not_keep_others_waiting(service: Service) -> None:
+    idle = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(20)]
+    assert service.is_ready("/healthz")
+    for connection in idle:
+        connection.close()
+
+
+def test_a_port_in_use_is_named_before_anything_is_made(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        process = start("serve", "--port", str(port), cwd=tmp_path)
+        said = process.communicate(timeout=DEADLINE_SECONDS)[1]
+    assert process.returncode == 1
+    assert said == f"lackey: port {port} of 127.0.0.1 is in use; choose another with --port\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_setting_is_named(tmp_path: Path) -> None:
+    (tmp_path / "lackey.toml").write_text("[server]\ncolour = 'red'\n")
+    process = start("serve", cwd=tmp_path)
+    said = process.communicate(timeout=DEADLINE_SECONDS)[1]
+    assert process.returncode == 1
+    assert said == "lackey: lackey.toml: server.colour: is no setting of lackey\n"
+
+
+def test_sigterm_ends_service_and_scheduler_with_exit_code_0(tmp_path: Path) -> None:
+    with serving(tmp_path) as service:
+        scheduler = service.scheduler()
+        assert scheduler.environ()["LACKEY_SERVER__URL"] == service.url
+        assert service.end() == 0
+        assert not scheduler.is_running()
+    assert not (tmp_path / "var" / "url").exists()
+    assert "Traceback" not in service.said
+
+
+def test_ctrl_c_ends_it_with_exit_code_0(tmp_path: Path) -> None:
+    with serving(tmp_path, "--no-scheduler", ready="/healthz") as service:
+        service.process.send_signal(signal.SIGINT)
+        assert service.process.wait(DEADLINE_SECONDS) == 0
+
+
+def test_a_scheduler_that_dies_is_started_again_and_a_service_that_is_killed_takes_it_along(tmp_path: Path) -> None:
+    with serving(tmp_path) as service:
+        first = service.scheduler()
+        first.kill()
+        wait_for(lambda: not first.is_running() and service.scheduler().pid != first.pid, "another scheduler")
+        assert "the scheduler has ended with exit code -9; it is started again" in service.said
+        second = service.scheduler()
+        service.process.kill()
+        second.wait(DEADLINE_SECONDS)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Of a data directory that does not exist yet."""
+    return load(environment={}).model_copy(update={"server": ServerSettings(data_dir=tmp_path / "var")})
+
+
+def founded(settings: Settings, database: Database) -> str:
+    """The local key after one more start."""
+    found(settings, database)
+    assert [each.name for each in settings.data_dir.iterdir() if "admin" in each.name] == ["admin.key"]
+    assert stat.S_IMODE((settings.data_dir / "admin.key").stat().st_mode) == 0o600
+    return (settings.data_dir / "admin.key").read_text().strip()
+
+
+def test_a_second_start_keeps_the_key_and_a_fresh_database_under_an_old_key_gets_a_new_one(settings: Settings) -> None:
+    with opened(settings) as database:
+        old = founded(settings, database)
+        assert founded(settings, database) == old
+    for file in settings.data_dir.glob("lackey.sqlite3*"):
+        file.unlink()
+    with opened(settings) as database:
+        new = founded(settings, database)
+        assert keys.authorize(database, new, "admin").name == "local"
+        with pytest.raises(NotAuthenticated):
+            keys.authorize(database, old, "read")
+
+
+def test_a_revoked_local_key_is_replaced(settings: Settings) -> None:
+    with opened(settings) as database:
+        old = founded(settings, database)
+        keys.revoke(database, keys.authorize(database, old, "admin").id, datetime.now(UTC))
+        assert founded(settings, database) != old
+
+
+def test_a_schema_that_only_its_administrator_may_upgrade_is_refused(settings: Settings, postgresql: Cluster) -> None:
+    url = postgresql.create()
+    with opened(settings.model_copy(update={"database": DatabaseSettings(url=url)})) as database:
+        with pytest.raises(Trouble, match="lackey db upgrade"):
+            found(settings, database)
+        upgrade_schema(database)
+        assert founded(settings, database)
+    postgresql.drop(url)
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("127.0.0.1", "http://127.0.0.1:"), ("::1", "http://[::1]:"), ("0.0.0.0", "http://localhost:")],
+)
+def test_it_is_reached_at_the_url_that_simulations_are_told(host: str, url: str) -> None:
+    server = DevelopmentServer(host, 0)
+    assert server.url.startswith(url)
+    threading.Thread(target=server.run, args=(demo_app,), daemon=True).start()
+    assert requests.get(server.url, timeout=30).text.startswith("Hello world!")
+
+
+def test_with_reload_it_starts_again_when_its_code_changes(tmp_path: Path) -> None:
+    code = tmp_path / "code"
+    code.mkdir()
+    copy_of_lackey(code)
+    with serving(tmp_path, "--reload", "--no-scheduler", ready="/healthz", PYTHONPATH=str(code)) as service:
+        outer = psutil.Process(service.process.pid)
+        (first,) = outer.children()
+        wait_for(lambda: "lackey serves" in service.said, "the first start")
+        changed = code / "lackey" / "web" / "present.py"
+        changed.write_text(changed.read_text() + "# changed\n")
+        wait_for(lambda: service.said.count("lackey serves") == 2, "the second start")
+        (second,) = outer.children()
+        assert second.pid != first.pid
+        assert service.end() == 0
+        assert not second.is_running()
+
+
+def copy_of_lackey(directory: Path) -> None:
+    """The code, for a test to change."""
+    shutil.copytree(Path(lackey.__file__).parent, directory / "lackey")
+
+
+def test_the_version_is_told() -> None:
+    process = start("--version", cwd=Path("/"))
+    assert process.communicate(timeout=DEADLINE_SECONDS)[0] == f"lackey {lackey.__version__}\n"

@@ -1,0 +1,96 @@
+"""What all tests share: Hypothesis' profile, a clock, an empty database of each kind."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from lackey.store import schema
+from lackey.store.database import Database
+from tests.clock import Clock
+from tests.postgres import Cluster, cluster
+
+# No deadlines: a busy machine is no fault. A fixture may serve many examples; each makes a run of its own in it.
+settings.register_profile(
+    "lackey",
+    deadline=None,
+    derandomize=os.environ.get("CI") == "true",
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("lackey")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that the test moves on."""
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Cluster]:
+    """A PostgreSQL server."""
+    with cluster() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql: Cluster) -> str:
+    """The name of a database with lackey's schema, which nobody is connected to."""
+    url = postgresql.create()
+    _prepare(url)
+    return url.rpartition("/")[2].partition("?")[0]
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with lackey's schema, which nobody has open."""
+    file = tmp_path_factory.mktemp("template") / "lackey.sqlite3"
+    _prepare(f"sqlite:///{file}")
+    return file
+
+
+def _prepare(url: str) -> None:
+    database = Database(url)
+    schema.upgrade(database)
+    database.close()
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """An SQLite database with the schema and nothing in it."""
+    file = tmp_path / "lackey.sqlite3"
+    shutil.copyfile(sqlite_template, file)
+    return f"sqlite:///{file}"
+
+
+@pytest.fixture
+def postgresql_url(postgresql: Cluster, postgresql_template: str) -> Iterator[str]:
+    """A PostgreSQL database with the schema and nothing in it."""
+    url = postgresql.create(postgresql_template)
+    yield url
+    postgresql.drop(url)
+
+
+@pytest.fixture
+def sqlite(sqlite_url: str) -> Iterator[Database]:
+    """A database with the schema and nothing in it, on SQLite."""
+    database = Database(sqlite_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A database with the schema and nothing in it, of each kind in turn."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """The same, open."""
+    database = Database(database_url)
+    yield database
+    database.close()

@@ -1,0 +1,56 @@
+"""Schedulers and guards that are followed by strace, and ended at a call of which their environment or run says which.
+
+`python -m tests.faults.crashing` is the launcher of such guards.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from unittest.mock import patch
+
+from lackey.executors import launcher
+from lackey.executors.base import Launch
+from lackey.executors.guard import guard
+from lackey.executors.local import LocalExecutor
+from tests import nursery
+from tests.faults.tracing import attach
+
+
+def schedule() -> int:
+    """Be a scheduler whose loop is followed, from its first moment on; not its other threads, nor its children."""
+    attach(Path(os.environ["TRACE"]), os.environ["CRASH"])
+    with patch("lackey.scheduler.loop._PAUSE_AFTER_TROUBLE_SECONDS", 0.2):
+        return nursery.schedule()
+
+
+def schedule_with_crashing_guards() -> int:
+    """Be a scheduler whose guards are followed, each on the first attempt at its run."""
+    with patch("lackey.scheduler.main.LocalExecutor", _Executor):
+        return nursery.schedule()
+
+
+class _Executor(LocalExecutor):
+    """The executor for this host, with a launcher that is not the real one in this one respect."""
+
+    def _start_launcher(self, descriptor: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.crashing", str(descriptor), str(self._tickets)],
+            pass_fds=[descriptor],
+            cwd=nursery.ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+
+def _followed(launch: Launch, tickets: Path) -> None:
+    log = Path(launch.share_path).parent / f"trace-{launch.run_id}"
+    if not log.exists():
+        attach(log, launch.parameters["crash"])
+    guard(launch, tickets)
+
+
+if __name__ == "__main__":
+    with patch.object(launcher, "guard", _followed):
+        launcher.main()

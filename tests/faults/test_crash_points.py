@@ -1,0 +1,130 @@
+"""Every step of a launch is the last one of its process once; which steps there are, a launch that goes well shows.
+
+What holds wherever it ends: no command runs twice, and no run is taken for one that went well, or failed, without the
+receipt of its command.
+"""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+from lackey.domain.run import RunState
+from tests.faults.tracing import crash_points, has_done, was_killed
+from tests.nursery import DEADLINE_SECONDS, Nursery, Process
+from tests.stage import Stage, until
+
+GUARDS = "tests.faults.crashing:schedule_with_crashing_guards"
+SCHEDULER = "tests.faults.crashing:schedule"
+# The scheduler's many looks at files, and its lines in the log, change nothing: to die before one or after is the same.
+LOOKS = ("openat", "write")
+
+
+def add_counting(stage: Stage, command: str) -> str:
+    """An application whose commands each leave a line."""
+    command = f"echo $LACKEY_RUN_ID >> ran; {command}"
+    return stage.add("heat", command, parameters=[{"name": "crash", "default": ""}])
+
+
+def ran(stage: Stage) -> Counter[str]:
+    """How often the command of each run has run."""
+    file = stage.place / "lab/heat/ran"
+    return Counter(file.read_text().split() if file.exists() else [])
+
+
+def test_wherever_a_guard_dies_its_run_is_started_again_or_lost_and_its_command_never_runs_twice(stage: Stage) -> None:
+    stage.start_scheduler(GUARDS)
+    application = add_counting(stage, "exit $(( LACKEY_RUN_ID % 2 * 3 ))")
+    model = stage.until_ended(stage.schedule(application)).id
+    until(lambda: "+++ exited" in (stage.place / f"trace-{model}").read_text(), "the guard's end")
+    points = crash_points((stage.place / f"trace-{model}").read_text(), stage.place)
+    assert {"mkdir", "link", "rename", "fsync"} <= {point.split(":")[0] for point in points}
+    crashes = {stage.schedule(application, parameters={"crash": point}): point for point in points}
+    for run_id, point in crashes.items():
+        check_guard(stage, run_id, point)
+
+
+def check_guard(stage: Stage, run_id: int, point: str) -> None:
+    """The run has the outcome that the steps which its guard came to allow for."""
+    run = stage.until_ended(run_id)
+    trace = stage.place / f"trace-{run_id}"
+    assert was_killed(trace), point
+    signed = has_done(trace, r'link\(.*/owner"\)')
+    told = has_done(trace, r'write\(\d+, "!", 1\)')
+    receipt = has_done(trace, "rename.*")
+    seen = (run.state, run.exit_code, ran(stage)[str(run_id)])
+    what = f"{point}: {stage.history(run_id)}"
+    if signed and not receipt:
+        assert seen == (RunState.LOST, None, int(told)), what
+    elif run_id % 2:
+        assert seen == (RunState.FAILED, 3, 1), what
+    else:
+        assert seen == (RunState.SUCCEEDED, 0, 1), what
+
+
+def start_followed(stage: Stage, crash: str = "") -> Process:
+    """A scheduler that is to die at `crash`, once it has nothing else to do than what is then made due."""
+    scheduler = stage.start_scheduler(SCHEDULER, TRACE=str(stage.place / "trace"), CRASH=crash)
+    until(lambda: all(stage.log_says(f"share {share}: is there") for share in ("lab", "attic")), "the shares")
+    return scheduler
+
+
+def die(stage: Stage, points: tuple[str, ...]) -> bool:
+    """Have a scheduler die at each of these points, one after the other, and another one come; whether all did die."""
+    application = add_counting(stage, "sleep 0.3")
+    scheduler = start_followed(stage, points[0])
+    run_id = stage.schedule(application)
+    for point in points[1:]:
+        assert scheduler.ended(DEADLINE_SECONDS)
+        scheduler = start_followed(stage, point)
+    until(lambda: scheduler.ended() or stage.get(run_id).state.is_final, points[-1])
+    died = scheduler.ended(within_seconds=1.0)
+    scheduler.kill()
+    start_followed(stage)
+    run = stage.until_ended(run_id)
+    assert (run.state, ran(stage)) == (RunState.SUCCEEDED, {str(run_id): 1}), f"{points}: {stage.history(run_id)}"
+    return died
+
+
+def changes(trace: str, place: Path, begin: int, end: int | None = None) -> list[str]:
+    """The crash points of a scheduler in this stretch of its trace."""
+    return [point for point in crash_points(trace, place, begin, end) if not point.startswith(LOOKS)]
+
+
+def all_die(nursery: Nursery, place: Path, points: list[tuple[str, ...]]) -> int:
+    """Each of these in an installation of its own; how many did die where they were to."""
+    with ExitStack() as cleared, ThreadPoolExecutor(4) as pool:
+        stages = [Stage(nursery, place / "-".join(each)) for each in points]
+        for stage in stages:
+            cleared.callback(stage.close)
+        return sum(pool.map(die, stages, points))
+
+
+def test_wherever_the_scheduler_dies_the_next_one_brings_its_run_to_its_end_and_starts_nothing_twice(
+    nursery: Nursery, stage: Stage, tmp_path: Path
+) -> None:
+    application = add_counting(stage, "sleep 0.3")
+    start_followed(stage)
+    idle = len((stage.place / "trace").read_text())
+    stage.until_ended(stage.schedule(application))
+    points = changes((stage.place / "trace").read_text(), stage.place, idle)
+    assert {"flock", "fdatasync", "sendto"} <= {point.split(":")[0] for point in points}
+    # A start and an end that are seen at once are written at once, in three calls less.
+    assert all_die(nursery, tmp_path, [(point,) for point in points]) >= len(points) - 3
+
+
+def test_wherever_the_scheduler_dies_while_it_takes_a_launch_back_that_never_was_the_run_is_started_once(
+    nursery: Nursery, stage: Stage, tmp_path: Path
+) -> None:
+    application = add_counting(stage, "sleep 0.3")
+    claimed_only = "sendto:1"  # the run is to be handed over to the launcher
+    first = start_followed(stage, claimed_only)
+    run_id = stage.schedule(application)
+    assert first.ended(DEADLINE_SECONDS)
+    ticket = stage.get(run_id).ticket
+    start_followed(stage)
+    stage.until_ended(run_id)
+    trace = (stage.place / "trace").read_text()
+    points = changes(trace, stage.place, trace.index(f"tickets/{ticket}"), trace.index("lackey.sqlite3-scheduler"))
+    assert {"mkdir", "link", "fdatasync"} <= {point.split(":")[0] for point in points}
+    assert all_die(nursery, tmp_path, [(claimed_only, point) for point in points]) == len(points)

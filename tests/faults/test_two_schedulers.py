@@ -1,0 +1,73 @@
+"""Two schedulers on one database, by mistake: one works, the other waits for its end."""
+
+from datetime import timedelta
+from unittest.mock import patch
+
+from lackey.domain.run import RunState
+from lackey.services import health
+from tests import nursery as born
+from tests.faults.crowd import Crowd
+from tests.stage import Stage, now, until
+
+
+def test_of_two_schedulers_of_one_data_directory_one_stands_by_and_takes_over(stage: Stage) -> None:
+    first = stage.start_scheduler()
+    until(lambda: stage.log_says("claims runs"))
+    stage.start_scheduler()
+    until(lambda: stage.log_says("this one stands by"))
+    crowd = Crowd.scheduled(stage)
+    crowd.until_running()
+    first.kill()
+    until(lambda: stage.log_says("this one takes over"))
+    crowd.release("0")
+    crowd.release("3")
+    crowd.check()
+    assert stage.until_ended(stage.schedule(stage.add("next"))).state is RunState.SUCCEEDED
+
+
+def test_of_two_schedulers_with_directories_of_their_own_one_stands_by_and_takes_over(stage: Stage) -> None:
+    first = stage.start_scheduler()
+    until(lambda: stage.log_says("claims runs"))
+    second = str(stage.configure("second.toml", "var2", slots=30))
+    stage.start_scheduler(LACKEY_CONFIG=second)
+    until(lambda: stage.log_says("this scheduler stands by"))
+    crowd = Crowd.scheduled(stage)
+    crowd.until_running()
+    assert health.troubles(stage.database, now()) == []
+    first.kill()
+    next_run = stage.until_ended(stage.schedule(stage.add("next")))
+    assert next_run.state is RunState.SUCCEEDED
+    assert (stage.place / "var2/tickets" / (next_run.ticket or "")).exists()
+    # The second can't see how the first one's runs go, so it leaves them alone.
+    assert {stage.get(run_id).state for run_id in crowd.runs} == {RunState.RUNNING}
+    crowd.release("0")
+    crowd.release("3")
+    stage.start_scheduler()
+    crowd.check()
+
+
+def schedule() -> int:
+    """Be a scheduler for which two seconds of silence are long."""
+    with (
+        patch("lackey.services.following._SCHEDULER_IS_SILENT", timedelta(seconds=2)),
+        patch("lackey.services.health.BEAT_EVERY", timedelta(seconds=0.1)),
+    ):
+        return born.schedule()
+
+
+def test_what_a_scheduler_launched_that_fell_silent_is_lost_and_found_again_when_it_is_back(stage: Stage) -> None:
+    impatient = "tests.faults.test_two_schedulers:schedule"
+    first = stage.start_scheduler(impatient)
+    application = stage.add("heat", "echo >> ran; while [ ! -e go ]; do sleep 0.05; done")
+    run_id = stage.schedule(application)
+    stage.until_running(run_id)
+    first.kill()
+    second = stage.start_scheduler(impatient, LACKEY_CONFIG=str(stage.configure("second.toml", "var2")))
+    lost = stage.until_state(run_id, RunState.LOST)
+    assert lost.reason and "has not been heard from since" in lost.reason
+    stage.start_scheduler(impatient)
+    stage.until_state(run_id, RunState.RUNNING)
+    (stage.place / "lab/heat/go").touch()
+    assert stage.until_ended(run_id).state is RunState.SUCCEEDED
+    assert stage.told(application, "ran") == "\n"
+    assert not second.ended()

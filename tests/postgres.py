@@ -1,0 +1,81 @@
+"""A PostgreSQL server for the tests: a cluster of its own in a temporary directory, on a Unix socket alone."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import URL
+
+_SUPERUSER = "postgres"
+# What a test leaves is thrown away, so nothing has to survive a crash.
+_OPTIONS = "-c listen_addresses='' -c fsync=off -c full_page_writes=off -c max_connections=300 -c shared_buffers=32MB"
+
+
+class Cluster:
+    """A server that runs. Databases are made by copying one that was prepared."""
+
+    def __init__(self, socket_directory: Path) -> None:
+        """`socket_directory` is where its socket is."""
+        self._socket_directory = socket_directory
+        self._made = 0
+        self._admin = create_engine(self._url("postgres"), isolation_level="AUTOCOMMIT")
+
+    def create(self, template: str = "template1") -> str:
+        """A new database, like the one called `template`; its URL."""
+        self._made += 1
+        name = f"lackey_{self._made}"
+        with self._admin.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+        return self._url(name)
+
+    def drop(self, url: str) -> None:
+        """Throw a database away, whoever is still connected."""
+        with self._admin.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {url.rpartition('/')[2].partition('?')[0]} WITH (FORCE)"))
+
+    def close(self) -> None:
+        """Let go of the server."""
+        self._admin.dispose()
+
+    def _url(self, name: str) -> str:
+        query = {"host": str(self._socket_directory)}
+        return URL.create("postgresql+psycopg", _SUPERUSER, database=name, query=query).render_as_string()
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    """Make a cluster, start it, and stop it in the end, whatever happens meanwhile.
+
+    Uses the newest PostgreSQL of this host; as root it runs as the user `postgres`, since it refuses to run as root.
+    """
+    # Not pytest's own directory: the names of sockets end at 107 bytes, and `postgres` may not enter that of root.
+    directory = Path(tempfile.mkdtemp(prefix="lackey-pg-"))
+    files = directory / "files"
+    try:
+        if os.geteuid() == 0:
+            shutil.chown(directory, _SUPERUSER)
+        _run("initdb", "-D", files, "-U", _SUPERUSER, "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+        options = f"{_OPTIONS} -k {directory}"
+        _run("pg_ctl", "-D", files, "-w", "-l", directory / "log", "-o", options, "start")
+        try:
+            server = Cluster(directory)
+            yield server
+            server.close()
+        finally:
+            _run("pg_ctl", "-D", files, "-w", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _run(program: str, *arguments: str | Path) -> None:
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"), key=lambda path: int(path.parts[4]))
+    as_user = ["runuser", "-u", _SUPERUSER, "--"] if os.geteuid() == 0 else []
+    command = [*as_user, str(found[-1]), *map(str, arguments)]
+    done = subprocess.run(command, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    if done.returncode != 0:
+        raise RuntimeError(f"{program} failed: {done.stderr or done.stdout}")

@@ -1,0 +1,132 @@
+"""A share that is away or hangs keeps its own runs waiting, and nothing else."""
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from unittest.mock import patch
+
+import psutil
+import pytest
+
+from lackey.domain.run import Run, RunState
+from lackey.services import reading
+from lackey.services.reading import Search
+from tests import nursery as born
+from tests.nursery import Nursery
+from tests.stage import Stage, until
+
+
+def until_held(stage: Stage, run_id: int, why: str) -> Run:
+    """The run, once it says that it waits for its share, and why."""
+    until(lambda: why in (stage.get(run_id).reason or ""), why)
+    return stage.get(run_id)
+
+
+def test_a_run_whose_share_is_away_waits_and_starts_by_itself_when_it_is_back(stage: Stage) -> None:
+    there, elsewhere = stage.add("heat"), stage.add("waves", share="attic")
+    (stage.place / "lab").rename(stage.place / "gone")
+    run_id = stage.schedule(there)
+    held = until_held(stage, run_id, "is not there")
+    assert held.state is RunState.QUEUED
+    assert held.reason and held.reason.startswith("waits for share lab: ")
+    assert stage.until_ended(stage.schedule(elsewhere)).state is RunState.SUCCEEDED
+    assert stage.get(run_id).state is RunState.QUEUED
+    (stage.place / "gone").rename(stage.place / "lab")
+    assert stage.until_ended(run_id).state is RunState.SUCCEEDED
+
+
+def test_the_outcome_of_a_run_whose_share_has_gone_arrives_and_its_log_later(stage: Stage) -> None:
+    application = stage.add("heat", "echo commencement; echo > ready; while [ ! -e go ]; do sleep 0.02; done; exit 3")
+    run_id = stage.schedule(application)
+    stage.told(application, "ready")
+    stage.until_running(run_id)
+    (stage.place / "lab").rename(stage.place / "gone")
+    (stage.place / "gone/heat/go").touch()
+    run = stage.until_ended(run_id)
+    assert (run.state, run.exit_code, run.log_kept) == (RunState.FAILED, 3, False)
+    (stage.place / "gone").rename(stage.place / "lab")
+    until(lambda: stage.get(run_id).log_kept, "its log")
+    assert [found.id for found in reading.runs(stage.database, Search(words="commencement"), None, 10)] == [run_id]
+
+
+def reader_of_lab(scheduler_pid: int) -> psutil.Process:
+    return next(
+        process
+        for process in psutil.Process(scheduler_pid).children()
+        if "lackey.shares" in process.cmdline() and "lab" in process.cmdline()
+    )
+
+
+@pytest.mark.parametrize("local", [{"slots": 1}])
+def test_a_share_that_hangs_stops_nothing_but_its_own_runs(stage: Stage) -> None:
+    application = stage.add("heat", "echo > ready; while [ ! -e go ]; do sleep 0.02; done; exit 3")
+    running = stage.schedule(application)
+    stage.told(application, "ready")
+    stage.until_running(running)
+    reader = reader_of_lab(stage.schedulers[0].pid)
+    reader.send_signal(signal.SIGSTOP)
+    held = stage.schedule(stage.add("other"))
+    until_held(stage, held, "waits for share lab: The share 'lab' did not answer within")
+    # The one that runs on the share that hangs may hang with it, so it holds no slot.
+    assert stage.until_ended(stage.schedule(stage.add("waves", share="attic"))).state is RunState.SUCCEEDED
+    (stage.place / "lab/heat/go").touch()
+    assert stage.until_ended(running).exit_code == 3
+    assert stage.get(held).state is RunState.QUEUED
+    reader.send_signal(signal.SIGCONT)
+    assert stage.until_ended(held).state is RunState.SUCCEEDED
+
+
+@pytest.fixture
+def mountable(nursery: Nursery, tmp_path: Path) -> Iterator[Stage]:
+    """An installation whose share `lab` must be mounted, and is not; its file system is to be had at `filer`."""
+    filer = tmp_path / "filer"
+    filer.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "lackey-test", filer], check=True)
+    stage = Stage(nursery, tmp_path, lab_is_mounted=True)
+    stage.start_scheduler()
+    yield stage
+    stage.close()
+    for place in (tmp_path / "lab", filer):
+        subprocess.run(["umount", "--lazy", place.resolve()], check=True)
+
+
+@pytest.mark.parametrize("by_link", [False, True])
+def test_a_run_waits_until_its_share_is_mounted(mountable: Stage, by_link: bool) -> None:
+    place = mountable.place / "lab"
+    if by_link:
+        place = place.rename(mountable.place / "elsewhere")
+        (mountable.place / "lab").symlink_to(place)
+    run_id = mountable.schedule(mountable.add("heat", "echo > ran"))
+    until_held(mountable, run_id, "is not mounted")
+    filer = mountable.place / "filer"
+    (filer / "heat").mkdir()
+    subprocess.run(["mount", "--bind", filer, place], check=True)
+    assert mountable.until_ended(run_id).state is RunState.SUCCEEDED
+    assert (filer / "heat/ran").exists()
+
+
+def schedule() -> int:
+    """Be a scheduler that takes every share to be there, as each does that has not noticed yet."""
+    with patch("lackey.scheduler.shares_watch.SharesWatch.away", lambda _: {}):
+        return born.schedule()
+
+
+def test_a_run_whose_share_goes_as_it_is_launched_is_tried_again_after_a_pause(
+    nursery: Nursery, tmp_path: Path
+) -> None:
+    stage = Stage(nursery, tmp_path)
+    stage.start_scheduler("tests.scheduler.test_shares:schedule")
+    application = stage.add("heat")
+    (stage.place / "lab").rename(stage.place / "gone")
+    run_id = stage.schedule(application)
+    until_held(stage, run_id, "is away")
+    (stage.place / "gone").rename(stage.place / "lab")
+    assert stage.until_ended(run_id).state is RunState.SUCCEEDED
+    events = reversed(reading.events(stage.database, run_id, None, 100))
+    tries = [event.at for _, event in events if event.kind == "claimed"]
+    assert len(tries) > 1
+    assert all(later - earlier >= timedelta(seconds=1) for earlier, later in pairwise(tries))
+    stage.close()

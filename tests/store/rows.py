@@ -1,0 +1,48 @@
+"""Rows for the tests of the store, and waiting for what other threads do."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from lackey.domain.run import Run, RunState
+from lackey.store import applications, runs
+
+
+def add_run(connection: Connection, now: datetime, **values: Any) -> Run:
+    """A queued run of no application, which differs from the usual in `values`."""
+    usual = {
+        **dict.fromkeys(("project_id", "application_id", "project", "application", "parent_id", "cause")),
+        **dict.fromkeys(("command", "share", "directory", "time_limit", "start_grace", "silence", "cpus", "memory")),
+        **{"uid": "u", "name": "heat", "launched": True, "state": RunState.QUEUED, "by": "anna"},
+        **{"workdir": "application", "parameters": {}, "environment": {}, "priority": 0, "executor": "local"},
+        **{"retries": 0, "after": [], "created_at": now, "scheduled_at": now, "queued_at": now},
+    }
+    return runs.add(connection, {**usual, **values})
+
+
+def add_project(connection: Connection, now: datetime, name: str = "heat", **values: Any) -> int:
+    """A project on the share `lab`; its id."""
+    usual = {"name": name, "title": "", "description": "", "share": "lab", "directory": name, "created_at": now}
+    return applications.add_project(connection, {**usual, **values})
+
+
+def add_application(connection: Connection, now: datetime, project_id: int, name: str = "explicit", **more: Any) -> int:
+    """An application without parameters; its id."""
+    usual = {
+        **dict.fromkeys(("time_limit", "start_grace", "silence", "max_running", "cpus", "memory")),
+        **{"project_id": project_id, "name": name, "description": "", "directory": name, "command": "./run"},
+        **{"parameters": [], "environment": {}, "executor": "local", "retries": 0, "workdir": "application"},
+        "created_at": now,
+    }
+    return applications.add_application(connection, {**usual, **more})
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Wait for a condition. Fails when it does not come about in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not come about"
+        time.sleep(0.002)

@@ -1,0 +1,79 @@
+"""The schema comes from the migrations, and is the one that the models describe."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+
+from lackey.store import schema
+from lackey.store.database import Database
+from lackey.store.models import Base
+from tests.postgres import Cluster
+from tests.processes import in_processes
+
+
+@pytest.fixture
+def empty_sqlite(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'empty.sqlite3'}"
+
+
+@pytest.fixture
+def empty_postgresql(postgresql: Cluster) -> str:
+    return postgresql.create()
+
+
+@pytest.fixture(params=["empty_sqlite", "empty_postgresql"])
+def empty_url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(request.param))
+
+
+@pytest.fixture
+def empty(empty_url: str) -> Iterator[Database]:
+    database = Database(empty_url)
+    yield database
+    database.close()
+
+
+def tables(database: Database) -> set[str]:
+    catalogue = "sqlite_master" if database.is_sqlite else "(SELECT tablename AS name FROM pg_tables) AS known"
+    with database.read() as connection:
+        return set(connection.execute(text(f"SELECT name FROM {catalogue}")).scalars())
+
+
+def test_an_empty_database_is_brought_to_the_schema_this_version_needs(empty: Database) -> None:
+    assert schema.current(empty) is None
+    schema.upgrade(empty)
+    assert schema.current(empty) == schema.expected() is not None
+    assert {"run", "event", "token", "run_words"} <= tables(empty)
+
+
+def test_upgrading_twice_is_harmless(empty: Database) -> None:
+    schema.upgrade(empty)
+    before = tables(empty)
+    schema.upgrade(empty)
+    assert tables(empty) == before
+
+
+def upgrade(url: str) -> str | None:
+    database = Database(url)
+    schema.upgrade(database)
+    return schema.current(database)
+
+
+def test_hosts_that_upgrade_one_database_at_once_all_succeed(empty_url: str) -> None:
+    assert in_processes(upgrade, [empty_url] * 3) == [schema.expected()] * 3
+
+
+def _ours(_: object, name: str | None, kind: str, *__: object) -> bool:
+    """The words are kept in each database's own form, which the models know nothing of."""
+    return not (kind == "table" and (name or "").startswith("run_words"))
+
+
+def test_the_migrations_make_what_the_models_describe(database: Database) -> None:
+    options = {"include_object": _ours, "compare_type": True, "compare_server_default": True}
+    with database.read() as connection:
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, Base.metadata) == []

@@ -1,0 +1,53 @@
+"""The API over a temporary database, which is a copy of one that was made once."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from lackey.app import make_app
+from lackey.services import Database
+from lackey.settings import ServerSettings, Settings, ShareSettings
+from lackey.store import schema
+from tests.web.client import Api, Clock
+
+MakeApi = Callable[..., Api]
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with the schema and nothing in it."""
+    path = tmp_path_factory.mktemp("template") / "lackey.sqlite3"
+    database = Database(f"sqlite:///{path}")
+    schema.upgrade(database)
+    database.close()
+    return path
+
+
+@pytest.fixture(scope="module")
+def make_api(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeApi]:
+    """Makes services, each over a database of its own."""
+    with ExitStack() as opened:
+
+        def make(log_limit: int = 10 * 1024 * 1024) -> Api:
+            data_dir = tmp_path_factory.mktemp("data")
+            shutil.copy(empty_database, data_dir / "lackey.sqlite3")
+            settings = Settings(
+                server=ServerSettings(data_dir=data_dir, log_limit=log_limit),
+                share=(ShareSettings(name="lab", path=Path("/srv/lab"), unc=r"\\fileserver\lab"),),
+            )
+            database = Database(settings.database_url)
+            opened.callback(database.close)
+            clock, wakes = Clock(), list[None]()
+            app = make_app(settings, clock=clock, wake=lambda: wakes.append(None))
+            return Api(app, database, settings, clock, wakes=wakes)
+
+        yield make
+
+
+@pytest.fixture
+def api(make_api: MakeApi) -> Api:
+    """A service over an empty database."""
+    return make_api()

@@ -1,0 +1,115 @@
+"""Projects, applications and keys, over HTTP."""
+
+from typing import Any
+
+import pytest
+
+from tests.web.client import Api, fields_at_fault
+
+
+def test_a_project_is_made_shown_changed_and_removed(api: Api) -> None:
+    made = api.post("/api/project", {"name": "heat", "title": "Heat", "share": "lab", "directory": "a//b/"})
+    assert (made.status_int, made.headers["Location"]) == (201, f"/api/project/{made.json['id']}")
+    assert (made.json["directory"], made.json["archived_at"]) == ("a/b", None)
+    path = made.headers["Location"]
+    assert api.get(path).json == made.json
+    changed = api.put(path, {"title": "Wärme"})
+    assert (changed.json["title"], changed.json["directory"]) == ("Wärme", "a/b")
+    assert api.delete(path).status_int == 204
+    assert api.get(path).status_int == 404
+
+
+def test_a_project_lies_at_the_top_of_the_first_share_unless_it_is_told_otherwise(api: Api) -> None:
+    made = api.post("/api/project", {"name": "heat"}).json
+    assert (made["share"], made["directory"]) == ("lab", "")
+
+
+def test_an_application_is_made_shown_changed_and_removed(api: Api) -> None:
+    parameters = [{"name": "n", "default": 64, "kind": "integer"}, {"name": "scheme"}]
+    made = api.application(command="./simulate {n}", parameters=parameters, environment={"OMP": "2"})
+    assert (made["full_name"], made["project"], made["share"]) == ("heat/explicit", "heat", "lab")
+    assert made["parameters"][0] == {"name": "n", "default": "64", "kind": "integer", "choices": []}
+    path = f"/api/application/{made['id']}"
+    assert api.get(path).json == made
+    changed = api.put(path, {"time_limit": 60, "description": "faster"}).json
+    assert (changed["time_limit"], changed["parameters"]) == (60.0, made["parameters"])
+    assert api.put(path, {"time_limit": None}).json["time_limit"] is None
+    assert [one["id"] for one in api.get("/api/application?project=heat").json["items"]] == [made["id"]]
+    assert api.delete(path).status_int == 204
+    assert api.get(path).status_int == 404
+
+
+def test_what_has_runs_is_archived_and_while_one_is_active_it_stays(api: Api) -> None:
+    application = api.application()
+    run = api.post("/api/run", {"application": "heat/explicit"}).json
+    path = f"/api/application/{application['id']}"
+    assert api.delete(path).status_int == 409
+    api.post(f"/api/run/cancel/{run['id']}")
+    assert api.delete(path).status_int == 204
+    assert api.get(path).json["archived_at"] == "2026-03-01T12:00:00Z"
+    assert api.get("/api/application").json["items"] == []
+    assert api.post("/api/run", {"application": "heat/explicit"}).status_int == 409
+
+
+@pytest.mark.parametrize("name", ["", "123", "a/b", "a\0b", "a\nb", " a", "a ", "x" * 101, 5, None])
+def test_a_name_that_is_none_is_refused(api: Api, name: Any) -> None:
+    assert fields_at_fault(api.post("/api/project", {"name": name})) == ["name"]
+
+
+@pytest.mark.parametrize("directory", ["..", "a/../..", "/etc", "\\\\server\\x", "a\0b", "con", "a:b", "x" * 300])
+def test_a_directory_that_could_leave_its_share_is_refused(api: Api, directory: str) -> None:
+    assert fields_at_fault(api.post("/api/project", {"name": "heat", "directory": directory})) == ["directory"]
+    api.post("/api/project", {"name": "heat"})
+    body = {"project": "heat", "name": "a", "command": "true", "directory": directory}
+    assert fields_at_fault(api.post("/api/application", body)) == ["directory"]
+
+
+@pytest.mark.parametrize("command", ["echo '{n}'", 'echo "{n}"', "echo {m}", "", "a\0b"])
+def test_a_command_that_would_paste_a_value_into_shell_text_is_refused(api: Api, command: str) -> None:
+    api.post("/api/project", {"name": "heat"})
+    body = {"project": "heat", "name": "explicit", "command": command, "parameters": [{"name": "n"}]}
+    assert fields_at_fault(api.post("/api/application", body)) == ["command"]
+
+
+def test_all_faulty_and_unknown_fields_are_named_at_once(api: Api) -> None:
+    body = {"name": "1", "command": 5, "retries": "x", "colour": "red", "environment": {"A B": "x"}}
+    faulty = fields_at_fault(api.post("/api/application", body))
+    assert sorted(faulty) == ["colour", "command", "environment.A B", "name", "project", "retries"]
+    answer = api.post("/api/application", body).json
+    assert {"field": "project", "message": "is needed"} in answer["errors"]
+    assert {"field": "colour", "message": "is not known here"} in answer["errors"]
+
+
+def test_names_are_unique(api: Api) -> None:
+    api.application()
+    assert api.post("/api/project", {"name": "heat"}).status_int == 409
+    again = {"project": "heat", "name": "explicit", "command": "true"}
+    assert api.post("/api/application", again).status_int == 409
+
+
+def test_an_unknown_share_and_project_are_refused(api: Api) -> None:
+    answer = api.post("/api/project", {"name": "heat", "share": "lob"})
+    assert fields_at_fault(answer) == ["share"]
+    assert "lab" in answer.json["detail"]
+    body = {"project": "heat", "name": "a", "command": "true"}
+    assert api.post("/api/application", body).status_int == 404
+
+
+def test_a_key_is_shown_once_and_ends_when_it_is_revoked(api: Api) -> None:
+    made = api.post("/api/key", {"name": "anna", "scope": "run"})
+    assert made.status_int == 201
+    secret = made.json["key"]
+    assert api.get("/api/run", key=secret).status_int == 200
+    listed = api.get("/api/key")
+    assert secret not in listed.text
+    assert listed.json["items"][0]["name"] == "anna"
+    assert api.delete(f"/api/key/{made.json['id']}").status_int == 204
+    assert api.get("/api/run", key=secret).status_int == 401
+    assert api.delete(f"/api/key/{made.json['id']}").status_int == 404
+
+
+def test_a_key_asked_for_again_is_the_same_key_with_a_secret_that_works(api: Api) -> None:
+    answers = [api.post("/api/key", {"name": "anna", "scope": "read"}, Idempotency_Key="k") for _ in range(2)]
+    assert answers[0].json["id"] == answers[1].json["id"]
+    assert api.get("/api/run", key=answers[1].json["key"]).status_int == 200
+    assert len(api.get("/api/key").json["items"]) == 2

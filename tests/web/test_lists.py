@@ -1,0 +1,105 @@
+"""Lists of runs and of what is kept of them, over HTTP."""
+
+import pytest
+
+from tests.web.client import Api, fields_at_fault
+
+
+def test_pages_follow_one_another_by_their_cursors(api: Api) -> None:
+    made = [api.reported_run()["id"] for _ in range(5)]
+    seen, path = [], "/api/run?limit=2&by=admin+key"
+    while path:
+        answer = api.get(path)
+        seen += [run["id"] for run in answer.json["items"]]
+        link = answer.headers.get("Link")
+        assert (link is None) == (answer.json["next"] is None)
+        path = link.removeprefix("<").removesuffix('>; rel="next"') if link else ""
+    assert seen == made[::-1]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=1001", "limit=x", "cursor=x", "cursor=LTE=", "state=done", "since=x", "colour=red"],
+)
+def test_a_question_that_can_not_be_understood_is_refused_by_field(api: Api, query: str) -> None:
+    assert fields_at_fault(api.get(f"/api/run?{query}")) == [query.partition("=")[0]]
+
+
+def test_a_question_asked_twice_or_in_no_text_is_refused(api: Api) -> None:
+    assert fields_at_fault(api.get("/api/run?limit=1&limit=2")) == ["limit"]
+    assert api.get("/api/run?q=%FF").status_int == 400
+    assert api.get("/api/run?q=%00").status_int == 400
+
+
+def test_runs_are_found_by_state_project_key_time_and_words(api: Api) -> None:
+    application = api.application(command="./simulate gently")
+    launched = api.post("/api/run", {"application": "heat/explicit"}).json
+    ended = api.reported_run(name="tea kettle")
+    api.report("stop", ended, exit=1, log="the residual exploded")
+    later = api.reported_run(at="2030-03-17T17:46:40Z")
+    other = api.post("/api/run", {"launch": False, "name": "x"}, key=api.key_of("run")).json
+    found = {
+        "state=failed": [ended],
+        "state=failed,queued": [ended, launched],
+        "state=failed&state=queued": [ended, launched],
+        "state=active": [launched],
+        "state=final": [ended],
+        "project=heat": [launched],
+        "application=heat/explicit": [launched],
+        f"application={application['id']}": [launched],
+        "by=run+key": [other],
+        "since=1900000000": [later],
+        "until=2029-01-01T00:00:00Z": [other, ended, launched],
+        "q=KETTLE": [ended],
+        "q=residual+exploded": [ended],
+        "q=exploded+nothing": [],
+        "q=gently": [launched],
+        "sweep=1": [],
+    }
+    for query, expected in found.items():
+        items = api.get(f"/api/run?{query}").json["items"]
+        assert {run["id"] for run in items} == {run["id"] for run in expected}, query
+    assert fields_at_fault(api.get("/api/run?project=none")) == ["project"]
+    assert fields_at_fault(api.get("/api/run?project=heat&application=none/x")) == ["application"]
+
+
+def test_what_is_active_running_and_due_is_listed_apart(api: Api) -> None:
+    api.application()
+    queued = api.post("/api/run", {"application": "heat/explicit"}).json
+    running = api.reported_run()
+    api.report("start", running)
+    due = api.reported_run()
+    api.reported_run(at="2030-03-17T17:46:40Z")
+    expected = {"active": [running, queued], "running": [running], "jobs": [due, queued]}
+    for name, runs in expected.items():
+        assert [run["id"] for run in api.get(f"/api/run/{name}").json["items"]] == [run["id"] for run in runs]
+
+
+def test_the_history_of_a_run_is_listed_in_pages_newest_first(api: Api) -> None:
+    run = api.reported_run()
+    api.report("start", run)
+    api.report("stop", run, exit=3)
+    first = api.get(f"/api/run/{run['id']}/events?limit=2").json
+    rest = api.get(f"/api/run/{run['id']}/events?cursor={first['next']}").json
+    kinds = [event["kind"] for event in (*first["items"], *rest["items"])]
+    assert (kinds, rest["next"]) == (["stop", "start", "scheduled"], None)
+    assert first["items"][0]["details"]["to"] == "failed"
+    assert run["token"] not in str(first)
+
+
+def test_figures_are_listed_in_pages(api: Api) -> None:
+    run = api.reported_run()
+    api.report("metric", run, metrics=[{"name": "a", "value": n, "step": n} for n in range(5)])
+    steps, cursor = [], ""
+    for _ in range(3):
+        page = api.get(f"/api/run/{run['id']}/metrics?limit=2{cursor}").json
+        steps += [one["step"] for one in page["items"]]
+        cursor = f"&cursor={page['next']}"
+    assert (steps, page["next"]) == ([0, 1, 2, 3, 4], None)
+
+
+@pytest.mark.parametrize("what", ["", "/log", "/events", "/metrics", "/files"])
+def test_of_no_such_run_nothing_is_shown(api: Api, what: str) -> None:
+    for run_id in ("4711", "x", "-1", "1" * 30, "1.5"):
+        answer = api.get(f"/api/run/{run_id}{what}")
+        assert (answer.status_int, answer.content_type) == (404, "application/problem+json")

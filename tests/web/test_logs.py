@@ -1,0 +1,212 @@
+"""The log of a run, over HTTP."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lackey.files import Entry, FileMissing, Files, Listing, Piece, ShareAway
+from lackey.services import following
+from lackey.store import runs
+from lackey.web.call import Service
+from lackey.web.wsgi import Application
+from tests.web.client import Api
+from tests.web.conftest import MakeApi
+
+
+def text_of(run: dict[str, Any]) -> str:
+    return f"/api/run/{run['id']}/log"
+
+
+@pytest.fixture
+def run(api: Api) -> dict[str, Any]:
+    return api.reported_run()
+
+
+@pytest.fixture
+def digits(api: Api, run: dict[str, Any]) -> dict[str, Any]:
+    """A run with the log 0123456789."""
+    api.report("log", run, text="0123456789", offset=0)
+    return run
+
+
+def test_an_empty_log_is_empty_text(api: Api, run: dict[str, Any]) -> None:
+    answer = api.get(text_of(run))
+    assert (answer.status_int, answer.body, answer.headers["Content-Length"]) == (200, b"", "0")
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert answer.headers["X-Log-Complete"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("asked", "body", "part"),
+    [
+        ("bytes=0-3", b"0123", "bytes 0-3/10"),
+        ("bytes=4-", b"456789", "bytes 4-9/10"),
+        ("bytes=8-100", b"89", "bytes 8-9/10"),
+        ("bytes=-3", b"789", "bytes 7-9/10"),
+        ("bytes=-100", b"0123456789", "bytes 0-9/10"),
+        ("bytes=9-9", b"9", "bytes 9-9/10"),
+    ],
+)
+def test_a_range_answers_its_part(api: Api, digits: dict[str, Any], asked: str, body: bytes, part: str) -> None:
+    answer = api.get(text_of(digits), Range=asked)
+    assert (answer.status_int, answer.body, answer.headers["Content-Range"]) == (206, body, part)
+
+
+@pytest.mark.parametrize("asked", ["bytes=3-1", "bytes=-", "bytes=0-1,3-4", "lines=1-2", "nonsense", "bytes=a-b"])
+def test_a_range_that_is_none_or_several_answers_all(api: Api, digits: dict[str, Any], asked: str) -> None:
+    answer = api.get(text_of(digits), Range=asked)
+    assert (answer.status_int, answer.body) == (200, b"0123456789")
+
+
+@pytest.mark.parametrize("asked", ["bytes=10-", "bytes=99-100", "bytes=-0"])
+def test_a_range_past_the_end_says_how_long_the_text_is(api: Api, digits: dict[str, Any], asked: str) -> None:
+    answer = api.get(text_of(digits), Range=asked)
+    assert (answer.status_int, answer.headers["Content-Range"]) == (416, "bytes */10")
+    assert answer.content_type == "application/problem+json"
+
+
+def test_an_offset_answers_what_is_new(api: Api, digits: dict[str, Any]) -> None:
+    for offset, body in ((0, b"0123456789"), (7, b"789"), (10, b""), (4711, b"")):
+        answer = api.get(f"{text_of(digits)}?offset={offset}")
+        assert (answer.status_int, answer.body) == (200, body)
+        assert answer.headers["X-Log-Offset"] == str(offset)
+        assert answer.headers["X-Log-Size"] == "10"
+    for nonsense in ("-1", "x", "1.5", "9" * 30):
+        assert api.get(f"{text_of(digits)}?offset={nonsense}").status_int == 400
+
+
+def test_an_offset_answers_at_most_a_mebibyte(api: Api, run: dict[str, Any]) -> None:
+    log = bytes(range(256)) * 10_000
+    api.put(f"/api/run/log/{run['id']}?offset=0", log, key=run["token"], Content_Type="text/plain")
+    received = b""
+    while piece := api.get(f"{text_of(run)}?offset={len(received)}").body:
+        assert len(piece) <= 2**20
+        received += piece
+    assert received == log
+
+
+def test_head_tells_the_size_and_changes_nothing(api: Api, digits: dict[str, Any]) -> None:
+    answer = api.ask("HEAD", text_of(digits))
+    assert (answer.status_int, answer.body, answer.headers["Content-Length"]) == (200, b"", "10")
+    assert answer.headers["X-Log-Size"] == "10"
+
+
+def test_pieces_are_joined_by_offset_and_a_gap_is_shown(api: Api, run: dict[str, Any]) -> None:
+    api.report("log", run, text="first\n", offset=0)
+    api.report("log", run, text="third\n", offset=13)
+    answer = api.get(text_of(run))
+    assert answer.body == b"first\n[lackey: 7 bytes not received]\nthird\n"
+    assert answer.headers["X-Log-Complete"] == "false"
+    api.report("log", run, text="second\n", offset=6)
+    api.report("log", run, text="SECOND\n", offset=6)
+    answer = api.get(text_of(run))
+    assert (answer.body, answer.headers["X-Log-Complete"]) == (b"first\nsecond\nthird\n", "true")
+
+
+def test_a_stops_log_comes_last_and_a_cut_is_shown(make_api: MakeApi) -> None:
+    api = make_api(log_limit=2000)
+    run = api.reported_run()
+    for offset in range(0, 10_000, 1000):
+        api.report("log", run, text=str(offset // 1000) * 999 + "\n", offset=offset)
+    api.report("stop", run, log="the end")
+    answer = api.get(text_of(run))
+    assert answer.body == b"0" * 999 + b"\n[lackey: 8000 bytes left out]\n" + b"9" * 999 + b"\nthe end"
+    assert answer.headers["X-Log-Complete"] == "false"
+    assert api.run(run)["log_size"] == 10_007
+
+
+class Share(Files):
+    """A share with one run's directory on it, which can go away."""
+
+    log = b""
+    away = False
+    entries: tuple[Entry, ...] = ()
+
+    def read(self, share: str, path: str, offset: int, length: int) -> Piece:
+        self._be_there()
+        if (share, path) != ("lab", "heat/explicit/lackey-runs/1/log.txt"):
+            raise FileMissing("there is no such file")
+        return Piece(len(self.log), 0.0, self.log[offset : offset + length])
+
+    def listing(self, share: str, path: str) -> Listing:
+        self._be_there()
+        return Listing(self.entries, True)
+
+    def _be_there(self) -> None:
+        if self.away:
+            raise ShareAway("the share is away")
+
+
+@pytest.fixture
+def share() -> Share:
+    return Share(Path())
+
+
+@pytest.fixture
+def api(api: Api, share: Share) -> Api:
+    """A service that reads the share at hand."""
+    limit = api.settings.server.log_limit
+    service = Service(api.database, share, api.settings.shares, limit, api.clock, lambda: None)
+    return replace(api, wsgi=Application(service), client=None)
+
+
+@pytest.fixture
+def launched(api: Api) -> dict[str, Any]:
+    """A run that was launched, and has its directory."""
+    api.application()
+    made: dict[str, Any] = api.post("/api/run", {"application": "heat/explicit"}).json
+    change(api, made["id"], ticket="t", run_directory="heat/explicit/lackey-runs/1", log_kept=False)
+    return made
+
+
+def change(api: Api, run_id: int, **values: Any) -> None:
+    """What a scheduler would have written."""
+    api.database.write(lambda connection: runs.change(connection, runs.get(connection, run_id), values))
+
+
+def test_a_launched_runs_log_is_its_file_then_what_it_reported(
+    api: Api, share: Share, launched: dict[str, Any]
+) -> None:
+    share.log = b"from the process\n"
+    api.report("log", launched, text="from the report\n")
+    answer = api.get(text_of(launched))
+    assert answer.body == b"from the process\nfrom the report\n"
+    assert answer.headers["X-Log-Complete"] == "true"
+    assert api.get(text_of(launched), Range="bytes=12-24").body == b"cess\nfrom the"
+    share.log = b"x" * 3_000_000
+    assert len(api.get(text_of(launched)).body) == 3_000_016
+
+
+def test_while_the_share_is_away_what_was_kept_of_the_file_is_shown(
+    api: Api, share: Share, launched: dict[str, Any]
+) -> None:
+    share.away = True
+    answer = api.get(text_of(launched))
+    assert (answer.status_int, answer.body, answer.headers["X-Log-Complete"]) == (200, b"", "false")
+    size = 3 * 2**20
+    pieces = [(0, b"h" * 2**19), (size - 2**19, b"t" * 2**19)]
+    following.keep_file_log(api.database, launched["id"], size, pieces)
+    answer = api.get(text_of(launched))
+    assert answer.body == b"h" * 2**19 + b"\n[lackey: 2097152 bytes left out]\n" + b"t" * 2**19
+    assert answer.headers["X-Log-Complete"] == "false"
+
+
+def test_the_files_of_a_run_are_listed_and_asked_for_later_while_the_share_is_away(
+    api: Api, share: Share, launched: dict[str, Any]
+) -> None:
+    path = f"/api/run/{launched['id']}/files"
+    share.entries = (Entry("log.txt", 5, 1369312595.0, "file"), Entry("b\udcffd", 0, 0.0, "directory"))
+    answer = api.get(path).json
+    modified = "2013-05-23T12:36:35Z"
+    assert answer["items"][0] == {"name": "log.txt", "size": 5, "modified_at": modified, "kind": "file"}
+    assert answer["items"][1]["name"] == "b\ufffdd"
+    share.away = True
+    away = api.get(path)
+    assert (away.status_int, away.json["detail"]) == (503, "the share is away")
+    assert int(away.headers["Retry-After"]) > 0
+
+
+def test_a_run_without_a_directory_has_no_files(api: Api, run: dict[str, Any]) -> None:
+    assert api.get(f"/api/run/{run['id']}/files").json == {"items": [], "next": None, "complete": True}
