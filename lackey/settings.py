@@ -118,11 +118,11 @@ class Settings(BaseSettings):
             (self.data_dir / "share").mkdir(parents=True, exist_ok=True)
 
 
-def load(config: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
+def load(config: Path | None = None) -> Settings:
     """Read the settings. `config` None: look where they may be. Raises SettingsError."""
-    path = _find(config, environment)
+    path = _find(config)
     table = {} if path is None else _read(path)
-    _check_environment(environment)
+    _check_environment(os.environ)
     try:
         settings = Settings(**table)
     except ValidationError as error:
@@ -130,10 +130,11 @@ def load(config: Path | None = None, environment: Mapping[str, str] = os.environ
     return _absolute(settings, (path.parent if path else Path()).absolute())
 
 
-def _find(config: Path | None, environment: Mapping[str, str]) -> Path | None:
-    named = config or (Path(environment["LACKEY_CONFIG"]) if environment.get("LACKEY_CONFIG") else None)
-    if named is not None:
-        return named
+def _find(config: Path | None) -> Path | None:
+    if config is not None:
+        return config
+    if named := os.environ.get("LACKEY_CONFIG"):
+        return Path(named)
     return next((place for place in _PLACES if place.is_file()), None)
 
 
@@ -147,16 +148,24 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _check_environment(environment: Mapping[str, str]) -> None:
-    """Unknown names are refused here, since the settings' source passes over what it does not know."""
+    """Unknown names are refused here, since the settings' source passes over what it does not know.
+
+    So are whole tables: it would take them for JSON, which nothing says.
+    """
     for name in environment:
-        if not name.startswith("LACKEY_") or "__" not in name or name.startswith(_NO_SETTINGS):
+        parts = name.removeprefix("LACKEY_").lower().split("__")
+        if not name.startswith("LACKEY_") or name.startswith(_NO_SETTINGS):
+            continue
+        if len(parts) == 1 and parts[0] not in Settings.model_fields:
             continue
         model: Any = Settings
-        for part in name.removeprefix("LACKEY_").lower().split("__"):
+        for part in parts:
             field = model.model_fields.get(part) if hasattr(model, "model_fields") else None
             if field is None:
                 raise SettingsError(f"{name} is no setting of lackey")
             model = field.annotation
+        if len(parts) == 1 or hasattr(model, "model_fields"):
+            raise SettingsError(f"{name} is no setting of lackey but a table of them; write {name}__<KEY>")
 
 
 def _explain(error: ValidationError, path: Path | None) -> str:

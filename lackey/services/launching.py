@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -23,6 +24,7 @@ from lackey.store import events, queue, runs
 from lackey.store.database import Database
 
 _BATCH = 200
+_NOT_YET = "not yet"
 
 
 @dataclass(frozen=True)
@@ -61,21 +63,42 @@ class Ending:
 def queue_due(database: Database, now: datetime) -> datetime | None:
     """Queue the launched runs whose time has come and whose predecessors succeeded; when the next one is due."""
     with database.read() as connection:
-        if queue.due(connection, now, 1):
-            database.write(lambda writing: _queue_due(writing, now))
-        return queue.next_due(connection, now)
+        ready = _ready(connection, now)
+        next_due = queue.next_due(connection, now)
+    for first in range(0, len(ready), _BATCH):
+        database.write(partial(_queue, run_ids=ready[first : first + _BATCH], now=now))
+    return next_due
 
 
-def _queue_due(connection: Connection, now: datetime) -> None:
-    for run in queue.due(connection, now, _BATCH):
-        states = runs.states_of(connection, run.after)
-        failed = [run_id for run_id, state in states.items() if state.is_final and state is not RunState.SUCCEEDED]
-        if failed:
-            reason = f"run {failed[0]}, which it waited for, is {states[failed[0]]}"
-            evidence = replace(evidence_of(run), kill=Kill("cancelled", now.timestamp(), reason))
-            settle(connection, run, evidence, "lackey", now)
-        elif all(state is RunState.SUCCEEDED for state in states.values()):
+def _ready(connection: Connection, now: datetime) -> list[int]:
+    """The due runs whose predecessors have all succeeded, or one of which has not."""
+    ready: list[int] = []
+    passed = 0
+    while page := queue.due(connection, now, passed, _BATCH):
+        ready += [run.id for run in page if _waited_for(connection, run) is not _NOT_YET]
+        passed += len(page)
+    return ready
+
+
+def _waited_for(connection: Connection, run: Run) -> str | None:
+    """What a due run's predecessors have come to: `_NOT_YET`, None if all succeeded, else why it can't start."""
+    states = runs.states_of(connection, run.after) if run.after else {}
+    failed = [run_id for run_id, state in states.items() if state.is_final and state is not RunState.SUCCEEDED]
+    if failed:
+        return f"run {failed[0]}, which it waited for, is {states[failed[0]]}"
+    return None if all(state is RunState.SUCCEEDED for state in states.values()) else _NOT_YET
+
+
+def _queue(connection: Connection, run_ids: list[int], now: datetime) -> None:
+    for run in (runs.get(connection, run_id) for run_id in run_ids):
+        problem = _waited_for(connection, run)
+        if run.state is not RunState.SCHEDULED or run.scheduled_at > now or problem is _NOT_YET:
+            continue
+        if problem is None:
             move(connection, run, RunState.QUEUED, "lackey", now, {"reason": _queued_reason(run), "queued_at": now})
+        else:
+            evidence = replace(evidence_of(run), kill=Kill("cancelled", now.timestamp(), problem))
+            settle(connection, run, evidence, "lackey", now)
 
 
 def _queued_reason(run: Run) -> str:
@@ -220,7 +243,9 @@ def give_back(database: Database, ticket: str, reason: str, now: datetime) -> No
         if run is None or not run.ticket_open:
             return
         by = _scheduler(run.host)
-        values = {"ticket": None, "ticket_open": False, "claimed_at": None, "host": None, "reason": reason}
+        values = {"ticket": None, "ticket_open": False, "claimed_at": None, "host": None}
+        if run.state is RunState.QUEUED:
+            values["reason"] = reason
         if run.cancel_requested_at is not None:
             evidence = replace(evidence_of(run), kill=Kill("cancelled", now.timestamp()))
             settle(connection, run, evidence, by, now, values={**values, "reason": None})

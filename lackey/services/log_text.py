@@ -20,7 +20,7 @@ Part = Literal["file", "reported", "stop"]
 
 @dataclass(frozen=True)
 class Held:
-    """`size` bytes that can be read: `read(start, length)`, with `start` from the first of them and length ≤ `PIECE`."""
+    """`size` bytes that can be read: `read(start, length)`, `start` counting from the first, length ≤ `PIECE`."""
 
     size: int
     read: Callable[[int, int], bytes]
@@ -49,7 +49,7 @@ class LogText:
         self.size = sum(held.size for held in self._held)
 
     def read(self, start: int, end: int) -> Iterator[bytes]:
-        """The bytes from `start` up to `end`, in pieces. Raises Unavailable if some are gone since the size was told."""
+        """The bytes from `start` up to `end`, in pieces. Raises Unavailable if some of them have gone meanwhile."""
         reached = 0
         for held in self._held:
             first, last = max(start - reached, 0), min(end - reached, held.size)

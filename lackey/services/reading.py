@@ -6,6 +6,8 @@ A list begins below the id `before_id` (None: with the newest), and holds at mos
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import Connection
+
 from lackey.domain.application import Application, Project
 from lackey.domain.refusals import NotFound, invalid
 from lackey.domain.run import Event, Run, RunState
@@ -54,12 +56,7 @@ def applications(
 ) -> list[Application]:
     """Those not archived, newest first. Raises Invalid if there is no such project."""
     with database.read() as connection:
-        project_id = None
-        if of_project is not None:
-            try:
-                project_id = stored_applications.project(connection, of_project).id
-            except NotFound as refusal:
-                raise invalid("project", str(refusal)) from refusal
+        project_id = _project_id(connection, of_project)
         return stored_applications.applications(connection, project_id, before_id, limit)
 
 
@@ -78,20 +75,10 @@ def run(database: Database, run_id: int) -> Run:
 def runs(database: Database, search: Search, before_id: int | None, limit: int) -> list[Run]:
     """The runs searched for, newest first. Raises Invalid if there is no such project or application."""
     with database.read() as connection:
-        project_id = application_id = None
-        try:
-            if search.project is not None:
-                project_id = stored_applications.project(connection, search.project).id
-            if search.application is not None:
-                application_id = stored_applications.application(connection, search.application).id
-        except NotFound as refusal:
-            raise invalid(
-                "project" if project_id is None and search.project else "application", str(refusal)
-            ) from refusal
         wanted = stored_runs.Filter(
             states=search.states,
-            project_id=project_id,
-            application_id=application_id,
+            project_id=_project_id(connection, search.project),
+            application_id=_application_id(connection, search.application),
             by=search.by,
             since=search.since,
             until=search.until,
@@ -118,3 +105,21 @@ def metrics(database: Database, run_id: int, name: str | None, after: int, limit
     with database.read() as connection:
         stored_runs.get(connection, run_id)
         return stored_metrics.of_run(connection, run_id, name, after, limit)
+
+
+def _project_id(connection: Connection, named: int | str | None) -> int | None:
+    if named is None:
+        return None
+    try:
+        return stored_applications.project(connection, named).id
+    except NotFound as refusal:
+        raise invalid("project", str(refusal)) from refusal
+
+
+def _application_id(connection: Connection, named: int | str | None) -> int | None:
+    if named is None:
+        return None
+    try:
+        return stored_applications.application(connection, named).id
+    except NotFound as refusal:
+        raise invalid("application", str(refusal)) from refusal

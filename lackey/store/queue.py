@@ -12,12 +12,13 @@ from lackey.store.runs import as_run, select_runs
 _UNENDED = RunRow.ended_at.is_(None)
 
 
-def due(connection: Connection, now: datetime, limit: int) -> list[Run]:
-    """Launched runs whose time has come and which nothing has queued yet, the earliest first."""
+def due(connection: Connection, now: datetime, after: int, limit: int) -> list[Run]:
+    """Launched runs whose time has come and which nothing has queued yet, the earliest first; past `after` of them."""
     statement = (
         select_runs()
         .where(_UNENDED, RunRow.state == RunState.SCHEDULED, RunRow.scheduled_at <= now, RunRow.launched)
         .order_by(RunRow.scheduled_at, RunRow.id)
+        .offset(after)
         .limit(limit)
     )
     return [as_run(row) for row in connection.execute(statement).mappings()]

@@ -10,10 +10,11 @@ from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, tex
 
 from lackey.store.models import IndexedTextRow
 
-# PostgreSQL refuses a tsvector over 1 MiB, where a word takes its bytes in UTF-8 and up to five more. A long log's first
-# and last words are those that people remember.
+# PostgreSQL refuses a tsvector over 1 MiB, where a word takes its bytes in UTF-8 and up to five more. A long log's
+# first and last words are those that people remember.
 _INDEXED_AT_MOST_BYTES = 400_000
-_WORD = re.compile(r"\w+")
+# Neither database takes _ for a part of a word.
+_WORD = re.compile(r"[^\W_]+")
 
 _TEXT = IndexedTextRow.metadata.tables[IndexedTextRow.__tablename__]
 _ADD = insert(_TEXT).returning(_TEXT.c.id)

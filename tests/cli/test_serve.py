@@ -48,12 +48,10 @@ def test_it_says_where_it_serves_and_never_the_key(service: Service) -> None:
 
 def test_the_access_log_has_neither_queries_nor_control_characters(service: Service) -> None:
     requests.post(f"{service.url}/api/nothing?token=secret", data="token=secret", timeout=30)
-    with socket.create_connection(("127.0.0.1", service.port)) as connection:
-        connection.sendall(b"PUT /api/\x1b[31mred?token=secret HTTP/1.0\r\n\r\n")
-        connection.recv(1000)
-    with socket.create_connection(("127.0.0.1", service.port)) as connection:
-        connection.sendall(b"token=secret\r\n\r\n")
-        assert b" 400 " in connection.recv(1000)
+    for first_line in (b"PUT /api/\x1b[31mred?token=secret HTTP/1.0", b"token=secret"):
+        with socket.create_connection(("127.0.0.1", service.port)) as connection:
+            connection.sendall(first_line + b"\r\n\r\n")
+            assert b" 4" in connection.makefile("rb").read()
     for line in ("POST /api/nothing 4", r"PUT /api/\x1b[31mred 4", "sent what is no request"):
         wait_for(lambda line=line: line in service.said, line)  # type: ignore[misc]
     assert not any(word in service.said for word in ("secret", "\x1b", "Traceback"))

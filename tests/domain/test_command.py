@@ -17,12 +17,12 @@ from lackey.domain.refusals import Invalid
         ("mv a.{old,new} {}", "mv a.{old,new} {}"),
         ("awk '{print $1}' {n}", """awk '{print $1}' "${LACKEY_PARAM_N}\""""),
         ("awk '{ print }' {n}", """awk '{ print }' "${LACKEY_PARAM_N}\""""),
-        ("echo 'it''s' \"a\\\"b\" {n}", "echo 'it''s' \"a\\\"b\" \"${LACKEY_PARAM_N}\""),
+        ("echo 'it''s' \"a\\\"b\" {n}", 'echo \'it\'\'s\' "a\\"b" "${LACKEY_PARAM_N}"'),
         ("echo '\\' {n}", "echo '\\' \"${LACKEY_PARAM_N}\""),
-        ("echo \\' {n}", "echo \\' \"${LACKEY_PARAM_N}\""),
+        ("echo \\' {n}", 'echo \\\' "${LACKEY_PARAM_N}"'),
         ("echo a#b's' {n}", "echo a#b's' \"${LACKEY_PARAM_N}\""),
         ("# don't\n./heat \\\n{n}", '# don\'t\n./heat \\\n"${LACKEY_PARAM_N}"'),
-        ("cd x;# don't\n./heat {n}", "cd x;# don't\n./heat \"${LACKEY_PARAM_N}\""),
+        ("cd x;# don't\n./heat {n}", 'cd x;# don\'t\n./heat "${LACKEY_PARAM_N}"'),
     ],
 )
 def test_a_placeholder_becomes_a_quoted_variable_and_nothing_else_changes(command: str, text: str) -> None:

@@ -39,7 +39,7 @@ def run(command: str, parameters: dict[str, str], directory: Path) -> str:
     return done.stdout.decode()
 
 
-@pytest.mark.parametrize("command", ["cat <<.\n{a}\n.", "echo $(printf %s {a})", "x={a}; printf %s \"$x\""])
+@pytest.mark.parametrize("command", ["cat <<.\n{a}\n.", "echo $(printf %s {a})", 'x={a}; printf %s "$x"'])
 def test_values_are_not_executed_wherever_the_command_puts_them(command: str, tmp_path: Path) -> None:
     assert "$(touch executed)" in run(command, {"a": "$(touch executed)"}, tmp_path)
     assert os.listdir(tmp_path) == []

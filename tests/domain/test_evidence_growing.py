@@ -91,7 +91,9 @@ STEPS = ("start", "stop", "alive", "begun", "observed", "kill", "quiet", "timeou
     st.lists(st.tuples(st.sampled_from(STEPS), codes, st.none() | moments), max_size=12),
     st.sampled_from([RunState.SCHEDULED, RunState.QUEUED]),
 )
-@example([("quiet", None, None), ("alive", None, None), ("timeout", None, None), ("observed", 3, None)], RunState.QUEUED)
+@example(
+    [("quiet", None, None), ("alive", None, None), ("timeout", None, None), ("observed", 3, None)], RunState.QUEUED
+)
 def test_each_step_is_one_that_the_table_of_transitions_allows(
     steps: list[tuple[str, int | None, float | None]], state: RunState
 ) -> None:

@@ -83,6 +83,7 @@ def test_a_cancelled_run_gets_term_and_after_the_grace_kill_with_all_that_it_sta
     stage.cancel(run_id)
     run = stage.until_ended(run_id)
     assert (run.state, run.signal, run.outcome_source) == (RunState.CANCELLED, 9, "observed")
+    assert stage.history(run_id)[-2:] == ["asked to cancel it", "running → cancelled"]
     assert stage.told(application, "told") == "term\n"
     assert not alive(int(stage.told(application, "child")))
     until(lambda: not alive(int(stage.told(application, "grandchild"))))

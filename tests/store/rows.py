@@ -1,7 +1,5 @@
-"""Rows for the tests of the store, and waiting for what other threads do."""
+"""Rows for the tests of the store."""
 
-import time
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -38,11 +36,3 @@ def add_application(connection: Connection, now: datetime, project_id: int, name
         "created_at": now,
     }
     return applications.add_application(connection, {**usual, **more})
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Wait for a condition. Fails when it does not come about in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not come about"
-        time.sleep(0.002)

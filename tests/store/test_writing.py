@@ -15,7 +15,8 @@ from lackey.store import events, runs
 from lackey.store.database import Changed, Database, Taken, unique
 from tests.clock import Clock
 from tests.processes import in_processes
-from tests.store.rows import add_run, wait_until
+from tests.store.rows import add_run
+from tests.waiting import wait_until
 
 THREADS = 16
 

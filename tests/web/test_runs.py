@@ -190,7 +190,10 @@ class TestAskingAgain:
         api.post("/api/run", self.BODY, Idempotency_Key="k")
         assert api.post("/api/run", {**self.BODY, "priority": 1}, Idempotency_Key="k").status_int == 409
         assert api.post("/api/project", {"name": "heat"}, Idempotency_Key="k").status_int == 409
-        assert len(api.get("/api/run").json["items"]) == 1
+        runs = [api.reported_run() for _ in range(2)]
+        again = [api.post(f"/api/run/rerun/{run['id']}", Idempotency_Key="rerun").status_int for run in runs]
+        assert again == [201, 409]
+        assert len(api.get("/api/run").json["items"]) == 4
 
     def test_everything_that_is_made_can_be_asked_for_again(self, api: Api) -> None:
         run = api.reported_run()

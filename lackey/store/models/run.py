@@ -73,7 +73,7 @@ class RunRow(Base):
     heard_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
-    exit_code: Mapped[int | None]
+    exit_code: Mapped[int | None] = mapped_column(Id)
     signal: Mapped[int | None]
     outcome_source: Mapped[str | None]
     marks: Mapped[list[str]] = mapped_column(JSON)

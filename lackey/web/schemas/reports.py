@@ -42,7 +42,10 @@ class StartReport(Report):
 class StopReport(Report):
     """It has ended."""
 
-    exit: Annotated[Integer, Field(ge=-(2**31), le=2**31 - 1, description="the exit code")] | None = None
+    exit: (
+        Annotated[Integer, Field(ge=-(2**31), le=2**32 - 1, description="the exit code; Windows has 32 bits of them")]
+        | None
+    ) = None
     host: Host = None
 
 

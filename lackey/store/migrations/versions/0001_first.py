@@ -148,7 +148,7 @@ def upgrade() -> None:
         sa.Column("heard_at", sa.BigInteger(), nullable=True),
         sa.Column("started_at", sa.BigInteger(), nullable=True),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
-        sa.Column("exit_code", sa.Integer(), nullable=True),
+        sa.Column("exit_code", Id, nullable=True),
         sa.Column("signal", sa.Integer(), nullable=True),
         sa.Column("outcome_source", sa.String(), nullable=True),
         sa.Column("marks", sa.JSON(), nullable=False),

@@ -1,0 +1,106 @@
+"""A place for the tests of the services: a database, a clock, an application, and a scheduler's deeds in one word."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from lackey.domain.application import Application
+from lackey.domain.evidence import Observed, Stop
+from lackey.domain.paths import Share
+from lackey.domain.run import Event, Run, RunState
+from lackey.services import catalogue, launching, reporting, scheduling
+from lackey.services.launching import Begun, Claim, Ending
+from lackey.services.reporting import LogText
+from lackey.services.scheduling import Wanted
+from lackey.store import events, runs
+from lackey.store.database import Database
+from tests.clock import Clock
+
+SHARES = {"lab": Share("lab", "/srv/lab", r"\\fileserver\lab"), "store": Share("store", "/srv/store")}
+LOG_LIMIT = 1 << 20
+
+PROJECT: dict[str, Any] = {"name": "heat", "title": "", "description": "", "share": "lab", "directory": "heat"}
+APPLICATION: dict[str, Any] = {
+    **dict.fromkeys(("time_limit", "start_grace", "silence", "max_running", "cpus", "memory")),
+    **{"project": "heat", "name": "explicit", "description": "", "directory": "explicit", "command": "./heat {n}"},
+    **{"parameters": [{"name": "n", "default": "64"}], "environment": {"OMP": "2"}, "executor": "local"},
+    **{"retries": 0, "workdir": "application"},
+}
+
+
+class Lab:
+    """One installation, without processes."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        """The project `heat` and the application `heat/explicit` are made."""
+        self.database, self.clock = database, clock
+        catalogue.add_project(database, PROJECT, SHARES, clock())
+        self.add_application()
+
+    def add_application(self, **values: Any) -> Application:
+        """An application of the project `heat`, which differs from the usual in `values`."""
+        return catalogue.add_application(self.database, {**APPLICATION, **values}, self.clock())
+
+    def schedule(self, application: str | None = "heat/explicit", at: datetime | None = None, **wanted: Any) -> Run:
+        """A run that anna asked for."""
+        return scheduling.schedule(self.database, Wanted(application, at=at, **wanted), "anna", self.clock())[0]
+
+    def reported(self, **instead: Any) -> Run:
+        """A run of somebody's own script."""
+        return self.schedule(None, name="script", launch=False, instead=instead)
+
+    def run(self, run_id: int) -> Run:
+        """The run as it is now."""
+        with self.database.read() as connection:
+            return runs.get(connection, run_id)
+
+    def state(self, run_id: int) -> RunState:
+        """The run's state now."""
+        return self.run(run_id).state
+
+    def runs(self) -> list[Run]:
+        """All runs, the oldest first."""
+        with self.database.read() as connection:
+            return runs.listing(connection, runs.Filter(), None, 1000)[::-1]
+
+    def history(self, run_id: int) -> list[Event]:
+        """The run's events, the oldest first."""
+        with self.database.read() as connection:
+            return [event for _, event in events.of_run(connection, run_id, None, 1000)][::-1]
+
+    def kinds(self, run_id: int) -> list[str]:
+        """The kinds of the run's events, the oldest first."""
+        return [event.kind for event in self.history(run_id)]
+
+    def start(self, run_id: int, ts: float | None = None) -> Run:
+        """The run reports its start."""
+        return reporting.start(self.database, run_id, ts, None, self.clock())
+
+    def stop(self, run_id: int, code: int | None = None, ts: float | None = None, log: bytes | None = None) -> Run:
+        """The run reports its end."""
+        told = None if log is None else LogText(log, b"", len(log))
+        stopped = Stop(code, ts, self.clock.ts)
+        return reporting.stop(self.database, run_id, stopped, None, told, LOG_LIMIT, self.clock())
+
+    def claim(self, slots: int = 100, host: str = "h1", away: dict[str, str] | None = None) -> list[Claim]:
+        """A scheduler on `host` claims what may start."""
+        return launching.claim(self.database, host, slots, away or {}, (), self.clock())
+
+    def launched(self, **wanted: Any) -> Claim:
+        """A run that was claimed and whose command runs."""
+        run = self.schedule(**wanted)
+        (claim,) = [claim for claim in self.claim() if claim.run.id == run.id]
+        self.begin(claim)
+        return replace(claim, run=self.run(run.id))
+
+    def begin(self, claim: Claim) -> None:
+        """The command runs."""
+        begun = Begun(claim.ticket, "4711", f"heat/explicit/lackey-runs/{claim.run.id}", self.clock.ts)
+        launching.started(self.database, [begun], self.clock())
+
+    def end(self, claim: Claim, code: int | None = 0, signal: int | None = None, **more: Any) -> Run:
+        """The process leaves its receipt, and it is recorded."""
+        observed = Observed(self.clock.ts - 1, self.clock.ts, code, signal, more.pop("reason", None))
+        ending = Ending(**{"ticket": claim.ticket, "run_uid": claim.run.uid, "observed": observed, **more})
+        launching.ended(self.database, [ending], self.clock())
+        return self.run(claim.run.id)

@@ -1,0 +1,108 @@
+"""Reports commute: any order, any repetition, any interleaving gives the same run, log and figures."""
+
+from collections.abc import Callable
+from itertools import permutations
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from lackey.domain.run import Run, RunState
+from lackey.services import log_text, reporting
+from lackey.services.reporting import LogText, Progress
+from lackey.store import metrics
+from lackey.store.metrics import Metric
+from tests.services.lab import Lab
+
+Report = Callable[[Lab, int], Any]
+
+LIMIT = 32
+TEXT = bytes(range(65, 91)) * 3
+stamps = st.none() | st.sampled_from([1369312595.0, 1369322595.0, 1369312595000.0, -1e300, 0.0])
+fractions = st.none() | st.sampled_from([0.0, 0.5, 1.0])
+
+
+def _start(ts: float | None) -> Report:
+    return lambda lab, run_id: lab.start(run_id, ts)
+
+
+def _stop(code: int | None, ts: float | None) -> Report:
+    return lambda lab, run_id: lab.stop(run_id, code, ts, b"last words")
+
+
+def _progress(told: Progress) -> Report:
+    return lambda lab, run_id: reporting.progress(lab.database, run_id, told, lab.clock())
+
+
+def _metrics(told: list[Metric]) -> Report:
+    return lambda lab, run_id: reporting.keep_metrics(lab.database, run_id, told, lab.clock())
+
+
+def _log(start: int, length: int) -> Report:
+    piece = TEXT[start : start + length]
+    kept = LogText(piece, b"", len(piece))
+    return lambda lab, run_id: reporting.keep_log(lab.database, run_id, kept, start, LIMIT, lab.clock())
+
+
+progresses = st.builds(Progress, st.sampled_from([1.0, 2.0]), fractions, fractions, fractions, st.none() | st.just("m"))
+figures = st.builds(
+    Metric, st.just("t"), st.sampled_from([1.0, 2.0]), st.sampled_from([1.0, 2.0]), st.none() | st.just(7.0)
+)
+
+
+@st.composite
+def reports(draw: st.DrawFn) -> list[Report]:
+    """What one run may say, without contradicting itself."""
+    told = [_start(ts) for ts in draw(st.lists(stamps, max_size=3))]
+    for code in draw(st.sampled_from([[], [None], [0], [3], [None, 3], [None, 0]])):
+        ts = draw(stamps)
+        told += [_stop(code, ts), _stop(code, None)]
+    told += [_progress(one) for one in draw(st.lists(progresses, max_size=3))]
+    told += [_metrics(some) for some in draw(st.lists(st.lists(figures, max_size=2), max_size=2))]
+    spans = st.tuples(st.integers(0, len(TEXT) - 1), st.integers(1, 40))
+    return told + [_log(*span) for span in draw(st.lists(spans, max_size=4))]
+
+
+@settings(max_examples=40)
+@given(reports(), st.data(), st.booleans())
+@example([_progress(Progress(1.0, None, 0.0)), _progress(Progress(1.0, 0.0))], None, False)
+def test_any_order_and_repetition_gives_the_same_run(lab: Lab, told: list[Report], data: Any, launched: bool) -> None:
+    again = [*told, *told[:3]]
+    order = data.draw(st.permutations(again)) if data else again[::-1]
+    first, second = (lab.schedule().id if launched else lab.reported().id for _ in range(2))
+    for run_id, series in ((first, told), (second, order)):
+        for report in series:
+            report(lab, run_id)
+    assert everything(lab, first) == everything(lab, second)
+
+
+def everything(lab: Lab, run_id: int) -> tuple[Any, ...]:
+    """All that users see of a run, but for what tells it from another one, and for the history of what came when."""
+    run = lab.run(run_id)
+    shown = {name: value for name, value in vars(run).items() if name not in ("id", "uid", "revision")}
+    with lab.database.read() as connection:
+        figures = metrics.of_run(connection, run_id, None, 0, 100)
+    return shown, figures, _text(lab, run)
+
+
+def _text(lab: Lab, run: Run) -> bytes:
+    held = log_text.stored(lab.database, run.id, "reported", run.log_size, LIMIT)
+    held += log_text.stored(lab.database, run.id, "stop", run.stop_log_size, LIMIT)
+    text = log_text.LogText(held)
+    return b"".join(text.read(0, text.size))
+
+
+@pytest.mark.parametrize("order", list(permutations(["start", "stop", "kill"])), ids=" ".join)
+def test_a_receipt_counts_whenever_it_comes_between_the_reports(lab: Lab, order: tuple[str, ...]) -> None:
+    claim = lab.launched()
+    deeds: dict[str, Any] = {
+        "start": lambda: lab.start(claim.run.id, 1369312595.0),
+        "stop": lambda: lab.stop(claim.run.id, 3, 1369322595.0),
+        "kill": lambda: lab.end(claim, None, 15, killed="timed_out"),
+    }
+    for deed in order:
+        deeds[deed]()
+    run = lab.run(claim.run.id)
+    assert (run.state, run.signal, run.reason) == (RunState.TIMED_OUT, 15, "ended at its time limit")
+    assert run.duration_seconds == 10000.0

@@ -1,0 +1,108 @@
+"""What the scheduler asks of the database."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+
+from lackey.domain.run import Run, RunState
+from lackey.store import queue
+from lackey.store.database import Database
+from tests.clock import Clock
+from tests.store.rows import add_application, add_project, add_run
+
+
+@pytest.fixture
+def make(database: Database, clock: Clock) -> Any:
+    def made(seconds: float = 0, **values: Any) -> Run:
+        at = clock() + timedelta(seconds=seconds)
+        return database.write(lambda connection: add_run(connection, clock(), scheduled_at=at, **values))
+
+    return made
+
+
+def ids(runs: list[Run]) -> list[int]:
+    return [run.id for run in runs]
+
+
+def test_due_are_launched_runs_whose_time_has_come_the_earliest_first(
+    database: Database, clock: Clock, make: Any
+) -> None:
+    late, early = make(-1, state=RunState.SCHEDULED), make(-5, state=RunState.SCHEDULED)
+    make(-9, state=RunState.SCHEDULED, launched=False)
+    make(-9, state=RunState.QUEUED)
+    make(-9, state=RunState.CANCELLED, ended_at=clock())
+    coming = make(7, state=RunState.SCHEDULED)
+    make(9, state=RunState.SCHEDULED)
+    with database.read() as connection:
+        assert ids(queue.due(connection, clock(), 0, 10)) == [early.id, late.id]
+        assert ids(queue.due(connection, clock(), 1, 1)) == [late.id]
+        assert queue.next_due(connection, clock()) == coming.scheduled_at
+        assert queue.next_due(connection, clock() + timedelta(seconds=60)) is None
+
+
+def test_candidates_come_by_priority_then_age(database: Database, clock: Clock, make: Any) -> None:
+    ordinary, older, urgent = make(0), make(-60), make(0, priority=5)
+    later = make(0)
+    with database.read() as connection:
+        order = [candidate.run_id for candidate, _ in queue.candidates(connection, "local", 0, 10)]
+        assert order == [urgent.id, older.id, ordinary.id, later.id]
+        page = [candidate.run_id for candidate, _ in queue.candidates(connection, "local", 1, 2)]
+        assert page == [older.id, ordinary.id]
+
+
+def test_no_candidate_is_claimed_held_cancelled_or_of_another_executor(
+    database: Database, clock: Clock, make: Any
+) -> None:
+    make(ticket="t", ticket_open=True)
+    make(held=True)
+    make(cancel_requested_at=clock())
+    make(executor="slurm")
+    make(state=RunState.RUNNING)
+    with database.read() as connection:
+        assert queue.candidates(connection, "local", 0, 10) == []
+
+
+def test_a_candidate_brings_the_limit_of_its_application_and_its_reason(database: Database, clock: Clock) -> None:
+    def work(connection: Connection) -> int:
+        application = add_application(connection, clock(), add_project(connection, clock()), max_running=3)
+        add_run(connection, clock(), application_id=application, share="lab", reason="waits")
+        return application
+
+    application = database.write(work)
+    with database.read() as connection:
+        ((candidate, reason),) = queue.candidates(connection, "local", 0, 10)
+    assert (candidate.application_id, candidate.max_running, candidate.share) == (application, 3, "lab")
+    assert reason == "waits"
+
+
+def test_places_are_taken_by_tickets_that_are_open_whatever_the_state(database: Database, make: Any) -> None:
+    make(ticket="a", ticket_open=True, host="h1", share="lab")
+    make(ticket="b", ticket_open=True, host="h2", state=RunState.SUCCEEDED)
+    make(ticket="c", ticket_open=False, host="h1", state=RunState.SUCCEEDED)
+    with database.read() as connection:
+        assert sorted(queue.places_taken(connection, "local"), key=str) == [(None, "", "h2"), (None, "lab", "h1")]
+        assert queue.places_taken(connection, "slurm") == []
+
+
+def test_followed_by_reports_is_what_can_fall_silent_and_has_no_process_here(
+    database: Database, clock: Clock, make: Any
+) -> None:
+    silent = make(state=RunState.RUNNING, silence=60.0)
+    limited = make(state=RunState.RUNNING, time_limit=60.0)
+    expected = make(state=RunState.SCHEDULED, launched=False, start_grace=60.0)
+    make(state=RunState.RUNNING)
+    make(state=RunState.RUNNING, silence=60.0, ticket="t", ticket_open=True)
+    make(state=RunState.LOST, silence=60.0, ended_at=clock())
+    with database.read() as connection:
+        assert sorted(ids(queue.followed_by_reports(connection))) == [silent.id, limited.id, expected.id]
+
+
+def test_logs_to_keep_are_those_of_ended_runs_of_this_host(database: Database, make: Any) -> None:
+    ended = make(state=RunState.FAILED, log_kept=False, host="h1")
+    make(state=RunState.FAILED, log_kept=False, host="h2")
+    make(state=RunState.FAILED, log_kept=True, host="h1")
+    make(state=RunState.FAILED, log_kept=False, host="h1", ticket="t", ticket_open=True)
+    with database.read() as connection:
+        assert ids(queue.logs_to_keep(connection, "h1", 10)) == [ended.id]

@@ -1,0 +1,176 @@
+"""Settings come from lackey.toml and the environment; what lackey does not know is called by its name."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lackey.domain.paths import Share
+from lackey.settings import Settings, SettingsError, load
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with nothing in it, and an environment without lackey."""
+    place = tmp_path / "work"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    for name in [name for name in os.environ if name.startswith("LACKEY_")]:
+        monkeypatch.delenv(name)
+    return place
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "etc" / "lackey.toml"
+
+
+def loaded(path: Path, text: str) -> Settings:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return load(path)
+
+
+def test_nothing_needs_to_be_set_to_begin(nowhere: Path) -> None:
+    settings = load()
+    assert settings.data_dir == nowhere / "var"
+    assert settings.database_url == f"sqlite:///{nowhere}/var/lackey.sqlite3"
+    assert settings.shares == {"local": Share("local", f"{nowhere}/var/share")}
+    assert (settings.server.url, settings.executor.local.slots) == (None, os.cpu_count())
+    assert settings.server.log_limit == 10 * 1024 * 1024
+    settings.make_own_share()
+    assert (nowhere / "var/share").is_dir()
+
+
+FULL = r"""
+[server]
+url = "http://lackey.example:8000"
+data_dir = "state"
+[database]
+url = "postgresql+psycopg://lackey@db/lackey"
+[[share]]
+name = "lab"
+path = "/srv/lab"
+unc = '\\fileserver\lab'
+must_be_mounted = true
+[[share]]
+name = "store"
+path = "../store"
+[executor.local]
+slots = 3
+user = "lackey-run"
+kill_grace = 0.5
+"""
+
+
+def test_every_key_of_the_file_counts_and_its_paths_count_from_it(file: Path) -> None:
+    settings = loaded(file, FULL)
+    assert settings.server.url == "http://lackey.example:8000"
+    assert settings.data_dir == file.parent / "state"
+    assert settings.database_url == "postgresql+psycopg://lackey@db/lackey"
+    assert settings.shares["lab"] == Share("lab", "/srv/lab", r"\\fileserver\lab", True)
+    assert os.path.normpath(settings.shares["store"].path) == str(file.parent.parent / "store")
+    assert list(settings.shares) == ["lab", "store"]
+    local = settings.executor.local
+    assert (local.slots, local.user, local.kill_grace) == (3, "lackey-run", 0.5)
+    settings.make_own_share()
+    assert not (file.parent / "state").exists(), "there is no share of its own to make"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("sqlite:///var/x.sqlite3", "sqlite:///{}/var/x.sqlite3"),
+        ("sqlite:////srv/x.sqlite3", "sqlite:////srv/x.sqlite3"),
+    ],
+)
+def test_a_database_file_counts_from_the_configuration_too(file: Path, url: str, expected: str) -> None:
+    assert loaded(file, f'[database]\nurl = "{url}"').database_url == expected.format(file.parent)
+
+
+def test_the_environment_comes_before_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LACKEY_SERVER__DATA_DIR", "elsewhere")
+    monkeypatch.setenv("LACKEY_EXECUTOR__LOCAL__SLOTS", "7")
+    monkeypatch.setenv("LACKEY_DATABASE__URL", "")
+    settings = loaded(file, FULL)
+    assert settings.data_dir == file.parent / "elsewhere"
+    assert (settings.executor.local.slots, settings.executor.local.user) == (7, "lackey-run")
+    assert settings.database_url.startswith("postgresql"), "what is empty is not set"
+
+
+def test_the_file_is_looked_for_in_its_places(nowhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (nowhere / "lackey.toml").write_text('server.url = "http://here"')
+    assert load().server.url == "http://here"
+    named = tmp_path / "named.toml"
+    named.write_text('server.url = "http://named"')
+    monkeypatch.setenv("LACKEY_CONFIG", str(named))
+    assert load().server.url == "http://named"
+    assert load(nowhere / "lackey.toml").server.url == "http://here"
+
+
+@pytest.mark.parametrize("name", ["LACKEY_URL", "LACKEY_KEY", "LACKEY_PARAM_A__B", "LACKEY_RUN_ID", "LACKEY_TOKEN"])
+def test_what_a_simulation_or_a_client_finds_is_no_setting(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "x")
+    assert load().server.url is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("LACKEY_SERVER__PORT", "LACKEY_SERVR__URL", "LACKEY_DATABASE__URL__X", "LACKEY_EXECUTOR__LOCAL__SLOT"),
+        *("LACKEY_SHARE__0__NAME", "LACKEY_SERVER__", "LACKEY_SERVER", "LACKEY_SHARE", "LACKEY_EXECUTOR__LOCAL"),
+    ],
+)
+def test_a_variable_that_lackey_does_not_know_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "x")
+    with pytest.raises(SettingsError, match=f"^{name} is no setting"):
+        load()
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("[server]\nport = 1", "server.port: is no setting"),
+        ("[sever]\nurl = ''", "sever: is no setting"),
+        ("[executor.slurm]\npartition = 'x'", "executor.slurm: is no setting"),
+        ("[[share]]\nname = 'lab'\npath = '/x'\nunk = 1", "share.0.unk: is no setting"),
+        ("[[share]]\nname = 'lab'", "share.0.path: Field required"),
+        ("[[share]]\nname = 'a/b'\npath = '/x'", "share.0.name: "),
+        ("[executor.local]\nslots = 0", "executor.local.slots: "),
+        ("[executor.local]\nslots = 'many'", "executor.local.slots: "),
+        ("[database]\nurl = 'mysql://x'", "must begin with sqlite"),
+        ("[server]\nlog_limit = 1", "server.log_limit: "),
+        ("[[share]]\nname = 'a'\npath = '/x'\n[[share]]\nname = 'a'\npath = '/y'", "two have one name: a"),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_named_with_the_file(file: Path, text: str, key: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        loaded(file, text)
+    assert key in str(refused.value) and str(file) in str(refused.value)
+
+
+def test_all_that_is_wrong_is_named_at_once(file: Path) -> None:
+    with pytest.raises(SettingsError) as refused:
+        loaded(file, "[server]\nport = 1\n[executor.local]\nslots = 0")
+    assert len(str(refused.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize("content", [b"[server", b"server.url = '\xff'", b"a = 1\na = 2"])
+def test_a_file_that_is_no_toml_is_named(file: Path, content: bytes) -> None:
+    file.parent.mkdir()
+    file.write_bytes(content)
+    with pytest.raises(SettingsError, match=f"{file}: is no TOML"):
+        load(file)
+
+
+def test_a_file_that_was_named_has_to_be_there(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match=f"{file}: can't be read: No such file"):
+        load(file)
+    monkeypatch.setenv("LACKEY_CONFIG", str(file))
+    with pytest.raises(SettingsError, match="can't be read"):
+        load()
+
+
+def test_settings_cannot_be_changed_afterwards() -> None:
+    with pytest.raises(Exception, match="frozen"):
+        load().server.url = "http://other"  # type: ignore[misc]
