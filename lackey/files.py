@@ -13,6 +13,7 @@ from typing import Any
 
 # A listing comes as one line: a thousand names of 255 bytes, each byte six characters at worst.
 _HEADER_LIMIT = 4 << 20
+_LET_IN_SECONDS = 0.005
 _CONTENT_LIMIT = 1 << 20
 
 
@@ -93,7 +94,7 @@ class Files:
             with _Connection(deadline) as connection:
                 connection.open(self._directory, share)
                 header, content = connection.exchange(json.dumps(request).encode() + b"\n")
-        except (TimeoutError, BlockingIOError):  # the latter: too many wait to be let in
+        except TimeoutError:
             raise ShareAway(f"The share {share!r} did not answer within {self._deadline_seconds:g} s.") from None
         except (OSError, ValueError) as error:
             raise ShareAway(f"Nothing reads the share {share!r} at the moment ({error}).") from error
@@ -122,10 +123,19 @@ class _Connection:
         # A socket's path ends at 107 bytes (unix(7)), that of a data directory may not: so by way of its descriptor.
         descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            self._wait()
-            self._socket.connect(f"/proc/self/fd/{descriptor}/{share}.sock")
+            while not self._connected(f"/proc/self/fd/{descriptor}/{share}.sock"):
+                time.sleep(_LET_IN_SECONDS)
         finally:
             os.close(descriptor)
+
+    def _connected(self, path: str) -> bool:
+        """Whether the reader's queue had a place; a full one says so at once, whatever the timeout (unix(7))."""
+        self._wait()
+        try:
+            self._socket.connect(path)
+        except BlockingIOError:
+            return False
+        return True
 
     def exchange(self, request: bytes) -> tuple[dict[str, Any], bytes]:
         self._wait()

@@ -243,7 +243,7 @@ def give_back(database: Database, ticket: str, reason: str, now: datetime) -> No
         if run is None or not run.ticket_open:
             return
         by = _scheduler(run.host)
-        values = {"ticket": None, "ticket_open": False, "claimed_at": None, "host": None}
+        values: dict[str, Any] = {"ticket": None, "ticket_open": False, "claimed_at": None, "host": None}
         if run.state is RunState.QUEUED:
             values["reason"] = reason
         if run.cancel_requested_at is not None:

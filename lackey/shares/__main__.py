@@ -17,6 +17,7 @@ from lackey.shares.sockets import listen
 # A request that hangs keeps its thread until the share is back; clients that ask again and again must not fill memory.
 _THREADS = 64
 _IDLE_SECONDS = 10.0
+_TURNED_AWAY_SECONDS = 0.1
 
 
 class _Server:
@@ -49,7 +50,10 @@ class _Server:
 
     def _turn_away(self, connection: socket.socket) -> None:
         why = f"The share {self._share.name} does not answer; {_THREADS} requests wait for it already."
+        # What is closed with something unread is reset, and the client would not hear why.
+        connection.settimeout(_TURNED_AWAY_SECONDS)
         with connection, suppress(OSError):
+            _line(connection)
             _send(connection, {"ok": False, "error": "away", "why": why}, b"")
 
 
