@@ -1,8 +1,10 @@
 """Figures that runs report: one for each place, the latest."""
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, Insert, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from lackey.store.models import MetricRow
@@ -25,20 +27,25 @@ class Metric:
 
 def put(connection: Connection, run_id: int, metrics: list[Metric]) -> None:
     """Keep the figures. For one place the latest `ts` wins, of two with one `ts` the greater: in any order the same."""
-    make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = make(MetricRow)
-    new = statement.excluded
-    statement = statement.on_conflict_do_update(
-        index_elements=["run_id", "name", "place"],
-        set_={"ts": new.ts, "value": new.value},
-        where=or_(new.ts > MetricRow.ts, (new.ts == MetricRow.ts) & (new.value > MetricRow.value)),
-    )
+    statement = _keep_the_latest(connection.dialect.name)
     rows = [
         {"run_id": run_id, "name": m.name, "place": m.place, "step": m.step, "ts": m.ts, "value": m.value}
         for m in metrics
     ]
     for row in rows:
         connection.execute(statement, row)
+
+
+@cache
+def _keep_the_latest(dialect: str) -> Insert:
+    make: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    statement = make(MetricRow.metadata.tables[MetricRow.__tablename__])
+    new = statement.excluded
+    later = or_(new.ts > MetricRow.ts, (new.ts == MetricRow.ts) & (new.value > MetricRow.value))
+    kept: Insert = statement.on_conflict_do_update(
+        index_elements=["run_id", "name", "place"], set_={"ts": new.ts, "value": new.value}, where=later
+    )
+    return kept
 
 
 def of_run(connection: Connection, run_id: int, name: str | None, after: int, limit: int) -> list[Metric]:
