@@ -4,12 +4,13 @@ A share that hangs blocks whoever touches it, past any timeout. Here no call tak
 """
 
 import json
-import os
 import socket
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from lackey.wake import short_path
 
 # A listing comes as one line: a thousand names of 255 bytes, each byte six characters at worst.
 _HEADER_LIMIT = 4 << 20
@@ -120,13 +121,9 @@ class _Connection:
     def open(self, directory: Path, share: str) -> None:
         if "/" in share:
             raise ValueError("no share has such a name")
-        # A socket's path ends at 107 bytes (unix(7)), that of a data directory may not: so by way of its descriptor.
-        descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            while not self._connected(f"/proc/self/fd/{descriptor}/{share}.sock"):
+        with short_path(directory / f"{share}.sock") as path:
+            while not self._connected(path):
                 time.sleep(_LET_IN_SECONDS)
-        finally:
-            os.close(descriptor)
 
     def _connected(self, path: str) -> bool:
         """Whether the reader's queue had a place; a full one says so at once, whatever the timeout (unix(7))."""

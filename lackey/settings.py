@@ -5,12 +5,11 @@ Where the file is: `--config`, `LACKEY_CONFIG`, `./lackey.toml`, `/etc/lackey/la
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from lackey.domain.paths import Share
 
@@ -71,29 +70,21 @@ class ExecutorSettings(_Table):
     local: LocalExecutorSettings = LocalExecutorSettings()
 
 
-class Settings(BaseSettings):
+class Settings(_Table):
     """All of it. Made by `load`; paths are absolute."""
-
-    model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, env_prefix="LACKEY_", env_nested_delimiter="__", env_ignore_empty=True
-    )
 
     server: ServerSettings = ServerSettings()
     database: DatabaseSettings = DatabaseSettings()
     share: tuple[ShareSettings, ...] = ()
     executor: ExecutorSettings = ExecutorSettings()
 
+    @field_validator("share")
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment comes before the file, and nothing else counts."""
-        return (env_settings, init_settings)
+    def _told_apart(cls, shares: tuple[ShareSettings, ...]) -> tuple[ShareSettings, ...]:
+        names = [share.name for share in shares]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two have one name: {', '.join(twice)}")
+        return shares
 
     @property
     def data_dir(self) -> Path:
@@ -118,11 +109,12 @@ class Settings(BaseSettings):
             (self.data_dir / "share").mkdir(parents=True, exist_ok=True)
 
 
-def load(config: Path | None = None) -> Settings:
+def load(config: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings. `config` None: look where they may be. Raises SettingsError."""
-    path = _find(config)
+    path = _find(config, environment)
     table = {} if path is None else _read(path)
-    _check_environment(os.environ)
+    for keys, value in _variables(environment):
+        _put(table, keys, value)
     try:
         settings = Settings(**table)
     except ValidationError as error:
@@ -130,11 +122,10 @@ def load(config: Path | None = None) -> Settings:
     return _absolute(settings, (path.parent if path else Path()).absolute())
 
 
-def _find(config: Path | None) -> Path | None:
-    if config is not None:
-        return config
-    if named := os.environ.get("LACKEY_CONFIG"):
-        return Path(named)
+def _find(config: Path | None, environment: Mapping[str, str]) -> Path | None:
+    named = config or (Path(environment["LACKEY_CONFIG"]) if environment.get("LACKEY_CONFIG") else None)
+    if named is not None:
+        return named
     return next((place for place in _PLACES if place.is_file()), None)
 
 
@@ -147,25 +138,32 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: is no TOML: {error}") from error
 
 
-def _check_environment(environment: Mapping[str, str]) -> None:
-    """Unknown names are refused here, since the settings' source passes over what it does not know.
-
-    So are whole tables: it would take them for JSON, which nothing says.
-    """
-    for name in environment:
-        parts = name.removeprefix("LACKEY_").lower().split("__")
-        if not name.startswith("LACKEY_") or name.startswith(_NO_SETTINGS):
-            continue
-        if len(parts) == 1 and parts[0] not in Settings.model_fields:
+def _variables(environment: Mapping[str, str]) -> Iterator[tuple[list[str], str]]:
+    """The settings in the environment: the keys of each, the outermost first, and its value. Empty ones are none."""
+    for name, value in environment.items():
+        keys = name.removeprefix("LACKEY_").lower().split("__")
+        ours = name.startswith("LACKEY_") and not name.startswith(_NO_SETTINGS)
+        if not ours or (len(keys) == 1 and keys[0] not in Settings.model_fields):
             continue
         model: Any = Settings
-        for part in parts:
-            field = model.model_fields.get(part) if hasattr(model, "model_fields") else None
+        for key in keys:
+            field = model.model_fields.get(key) if hasattr(model, "model_fields") else None
             if field is None:
                 raise SettingsError(f"{name} is no setting of lackey")
             model = field.annotation
-        if len(parts) == 1 or hasattr(model, "model_fields"):
+        if len(keys) == 1 or hasattr(model, "model_fields"):
             raise SettingsError(f"{name} is no setting of lackey but a table of them; write {name}__<KEY>")
+        if value:
+            yield keys, value
+
+
+def _put(table: dict[str, Any], keys: list[str], value: str) -> None:
+    for key in keys[:-1]:
+        inner = table.setdefault(key, {})
+        if not isinstance(inner, dict):
+            return  # What stands there in the file is no table, which is refused in a moment.
+        table = inner
+    table[keys[-1]] = value
 
 
 def _explain(error: ValidationError, path: Path | None) -> str:
@@ -186,7 +184,4 @@ def _absolute(settings: Settings, base: Path) -> Settings:
     if url is not None and url.startswith("sqlite:///"):
         url = f"sqlite:///{base / url.removeprefix('sqlite:///')}"
     database = settings.database.model_copy(update={"url": url})
-    names = [share.name for share in shares]
-    if len(set(names)) != len(names):
-        raise SettingsError(f"share: two have one name: {', '.join(sorted(names))}")
     return settings.model_copy(update={"server": server, "share": shares, "database": database})

@@ -22,10 +22,15 @@ def short_path(path: Path) -> Iterator[str]:
 
 def send(data_dir: Path) -> None:
     """Wake the scheduler of this data directory, if there is one. Never waits, never fails."""
+    send_to(data_dir / NAME)
+
+
+def send_to(path: Path) -> None:
+    """Wake the scheduler that listens at `path`; the same otherwise."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.setblocking(False)
-        with short_path(data_dir / NAME) as path:
-            sender.sendto(b"", path)
+        with short_path(path) as name:
+            sender.sendto(b"", name)
 
 
 def listen(data_dir: Path) -> socket.socket:

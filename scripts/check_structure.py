@@ -44,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": {"domain"},
     "store": {"domain"},
     "services": _SERVICES,
-    "files": {"domain"},
+    "files": {"domain", "wake"},
     "notify": {"domain"},
     "shares": {"domain", "confined", "wake"},
     "executors": {"domain", "confined", "wake"},

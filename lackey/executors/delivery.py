@@ -5,13 +5,13 @@ is new, the scheduler gets a nudge.
 """
 
 import os
-import socket
-from contextlib import suppress
+from pathlib import Path
 
 from lackey.executors.accounts import Account
 from lackey.executors.base import Launch, Receipt
 from lackey.executors.directories import add_file
 from lackey.executors.tickets import Mark
+from lackey.wake import send_to
 
 _HTTP_SECONDS = 5.0
 
@@ -22,7 +22,7 @@ def hand_in(launch: Launch, mark: Mark, receipt: Receipt) -> bool:
         mark.add_receipt(receipt)
     except OSError:
         return receipt.result == "ended" and report(launch, receipt)
-    wake(launch.wake_path)
+    send_to(Path(launch.wake_path))
     return True
 
 
@@ -42,18 +42,6 @@ def report(launch: Launch, receipt: Receipt) -> bool:
         return refused.code == 409
     except (OSError, ValueError, HTTPException):
         return False
-
-
-def wake(path: str) -> None:
-    """Tell the scheduler that there is something new; it finds it by itself, later, if it does not hear."""
-    folder, name = os.path.split(path)
-    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as wire:
-        directory = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            # A socket's address ends at 107 bytes (unix(7)); a path need not.
-            wire.sendto(b"", f"/proc/self/fd/{directory}/{name}")
-        finally:
-            os.close(directory)
 
 
 def copy_receipt(receipt: Receipt, run: int, account: Account) -> None:

@@ -17,10 +17,11 @@ from pathlib import Path
 from lackey.executors import command as commands
 from lackey.executors.accounts import Account
 from lackey.executors.base import KillCause, Launch, NotStarted, Receipt
-from lackey.executors.delivery import copy_receipt, hand_in, wake
+from lackey.executors.delivery import copy_receipt, hand_in
 from lackey.executors.directories import Places, RanAlready, make_places
 from lackey.executors.processes import descendants, send, start_ticks
 from lackey.executors.tickets import Command, Mark, Owner
+from lackey.wake import send_to
 
 _PR_SET_CHILD_SUBREAPER = 36
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM)
@@ -60,7 +61,7 @@ def guard(launch: Launch, tickets: Path) -> None:
         # Whatever it was: an attempt that leaves no word would be taken for lost.
         finish(launch, mark, not_started(launch, NotStarted(f"the launch failed: {error}")))
     else:
-        wake(launch.wake_path)
+        send_to(Path(launch.wake_path))
         follow(launch, mark, followed)
         receipt = outcome(launch, followed)
         finish(launch, mark, receipt, followed.kill_at)
