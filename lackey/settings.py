@@ -5,11 +5,12 @@ Where the file is: `--config`, `LACKEY_CONFIG`, `./lackey.toml`, `/etc/lackey/la
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from lackey.domain.paths import Share
 
@@ -70,8 +71,12 @@ class ExecutorSettings(_Table):
     local: LocalExecutorSettings = LocalExecutorSettings()
 
 
-class Settings(_Table):
+class Settings(BaseSettings):
     """All of it. Made by `load`; paths are absolute."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="LACKEY_", env_nested_delimiter="__", env_ignore_empty=True
+    )
 
     server: ServerSettings = ServerSettings()
     database: DatabaseSettings = DatabaseSettings()
@@ -85,6 +90,18 @@ class Settings(_Table):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two have one name: {', '.join(twice)}")
         return shares
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment comes before the file, and nothing else counts."""
+        return (env_settings, init_settings)
 
     @property
     def data_dir(self) -> Path:
@@ -109,12 +126,11 @@ class Settings(_Table):
             (self.data_dir / "share").mkdir(parents=True, exist_ok=True)
 
 
-def load(config: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
+def load(config: Path | None = None) -> Settings:
     """Read the settings. `config` None: look where they may be. Raises SettingsError."""
-    path = _find(config, environment)
+    path = _find(config)
     table = {} if path is None else _read(path)
-    for keys, value in _variables(environment):
-        _put(table, keys, value)
+    _check_environment(os.environ)
     try:
         settings = Settings(**table)
     except ValidationError as error:
@@ -122,10 +138,11 @@ def load(config: Path | None = None, environment: Mapping[str, str] = os.environ
     return _absolute(settings, (path.parent if path else Path()).absolute())
 
 
-def _find(config: Path | None, environment: Mapping[str, str]) -> Path | None:
-    named = config or (Path(environment["LACKEY_CONFIG"]) if environment.get("LACKEY_CONFIG") else None)
-    if named is not None:
-        return named
+def _find(config: Path | None) -> Path | None:
+    if config is not None:
+        return config
+    if named := os.environ.get("LACKEY_CONFIG"):
+        return Path(named)
     return next((place for place in _PLACES if place.is_file()), None)
 
 
@@ -138,32 +155,25 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: is no TOML: {error}") from error
 
 
-def _variables(environment: Mapping[str, str]) -> Iterator[tuple[list[str], str]]:
-    """The settings in the environment: the keys of each, the outermost first, and its value. Empty ones are none."""
-    for name, value in environment.items():
-        keys = name.removeprefix("LACKEY_").lower().split("__")
-        ours = name.startswith("LACKEY_") and not name.startswith(_NO_SETTINGS)
-        if not ours or (len(keys) == 1 and keys[0] not in Settings.model_fields):
+def _check_environment(environment: Mapping[str, str]) -> None:
+    """Unknown names are refused here, since the settings' source passes over what it does not know.
+
+    So are whole tables: it would take them for JSON, which nothing says.
+    """
+    for name in environment:
+        parts = name.removeprefix("LACKEY_").lower().split("__")
+        if not name.startswith("LACKEY_") or name.startswith(_NO_SETTINGS):
+            continue
+        if len(parts) == 1 and parts[0] not in Settings.model_fields:
             continue
         model: Any = Settings
-        for key in keys:
-            field = model.model_fields.get(key) if hasattr(model, "model_fields") else None
+        for part in parts:
+            field = model.model_fields.get(part) if hasattr(model, "model_fields") else None
             if field is None:
                 raise SettingsError(f"{name} is no setting of lackey")
             model = field.annotation
-        if len(keys) == 1 or hasattr(model, "model_fields"):
+        if len(parts) == 1 or hasattr(model, "model_fields"):
             raise SettingsError(f"{name} is no setting of lackey but a table of them; write {name}__<KEY>")
-        if value:
-            yield keys, value
-
-
-def _put(table: dict[str, Any], keys: list[str], value: str) -> None:
-    for key in keys[:-1]:
-        inner = table.setdefault(key, {})
-        if not isinstance(inner, dict):
-            return  # What stands there in the file is no table, which is refused in a moment.
-        table = inner
-    table[keys[-1]] = value
 
 
 def _explain(error: ValidationError, path: Path | None) -> str:

@@ -83,7 +83,7 @@ def served(newcomer: Newcomer, started: subprocess.CompletedProcess[str]) -> Ite
     run, _ = scheduling.schedule(database, scheduling.Wanted(name="one", launch=False), "anna", datetime.now(UTC))
     database.write(lambda connection: tokens.add(connection, run.id, TOKEN))
     database.close()
-    command = [newcomer.place / ".venv/bin/lackey", "serve", "--port", str(newcomer.port)]
+    command = [str(newcomer.place / ".venv/bin/lackey"), "serve", "--port", str(newcomer.port)]
     environment = {**os.environ, **newcomer.environment}
     with (newcomer.place / "serve.log").open("wb") as log:
         server = subprocess.Popen(command, cwd=newcomer.place, env=environment, stderr=log)
@@ -161,6 +161,6 @@ def test_the_command_line_runs_a_simulation_on_the_share(served: Newcomer) -> No
 def test_the_configuration_it_shows_is_understood(tmp_path: Path) -> None:
     (block,) = [block for block in BLOCKS if block.startswith("[server]")]
     (tmp_path / "lackey.toml").write_text(block)
-    settings = load(tmp_path / "lackey.toml", {})
+    settings = load(tmp_path / "lackey.toml")
     assert settings.shares["lab"].unc == "\\\\fileserver\\lab"
     assert settings.executor.local.user == "lackey-run"

@@ -173,4 +173,4 @@ def test_a_file_that_was_named_has_to_be_there(file: Path, monkeypatch: pytest.M
 
 def test_settings_cannot_be_changed_afterwards() -> None:
     with pytest.raises(Exception, match="frozen"):
-        load().server.url = "http://other"  # type: ignore[misc]
+        load().server.url = "http://other"
