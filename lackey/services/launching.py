@@ -21,7 +21,7 @@ from lackey.domain.run import Event, Run, RunState
 from lackey.services.newcomers import WAITS_FOR_SLOT, new_token
 from lackey.services.settling import evidence_of, move, settle
 from lackey.store import events, queue, runs
-from lackey.store.database import Database
+from lackey.store.database import Changed, Database
 
 _BATCH = 200
 _NOT_YET = "not yet"
@@ -134,20 +134,21 @@ def _claim(
     now: datetime,
     series: str,
 ) -> list[Claim]:
+    queue.take_turns(connection)
     places = queue.places_taken(connection, "local")
     running = Counter(application_id for application_id, _, _ in places)
     taken = sum(1 for _, share, on in places if on == host and share not in away)
     claims: list[Claim] = []
     passed = 0
     while page := queue.candidates(connection, "local", passed, _BATCH):
-        reasons = {candidate.run_id: reason for candidate, reason in page}
         choice = choose(
             [one for one, _ in page if one.run_id not in not_yet], slots, taken + len(claims), running, away
         )
-        for run_id, reason in choice.waiting.items():
-            if reasons[run_id] != reason:
-                runs.change(connection, runs.get(connection, run_id), {"reason": reason})
-        chosen = [_claim_one(connection, runs.get(connection, run_id), host, series, now) for run_id in choice.start]
+        for candidate, reason in page:
+            _note_reason(connection, candidate.run_id, reason, choice.waiting.get(candidate.run_id, reason))
+        chosen = [
+            _claim_one(connection, _still_queued(connection, run_id), host, series, now) for run_id in choice.start
+        ]
         running.update(claimed.run.application_id for claimed in chosen)
         claims += chosen
         # Those just claimed are no candidates any more.
@@ -155,6 +156,19 @@ def _claim(
         if taken + len(claims) >= slots or len(page) < _BATCH:
             break
     return claims
+
+
+def _note_reason(connection: Connection, run_id: int, known: str | None, reason: str | None) -> None:
+    if reason != known:
+        runs.change(connection, _still_queued(connection, run_id), {"reason": reason})
+
+
+def _still_queued(connection: Connection, run_id: int) -> Run:
+    """A candidate as it is now. Raises Changed if it is none any more: meanwhile it may have been cancelled."""
+    run = runs.get(connection, run_id)
+    if run.state is not RunState.QUEUED or run.ticket is not None or run.held or run.cancel_requested_at is not None:
+        raise Changed
+    return run
 
 
 def _claim_one(connection: Connection, run: Run, host: str, series: str, now: datetime) -> Claim:

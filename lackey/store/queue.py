@@ -2,13 +2,15 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, text
 
 from lackey.domain.policy import Candidate
 from lackey.domain.run import Run, RunState
 from lackey.store.models import ApplicationRow, RunRow
 from lackey.store.runs import as_run, select_runs
 
+# PostgreSQL: any number will do, as long as nothing else in the same database uses it.
+_CLAIMING = 0x636C61696D
 _UNENDED = RunRow.ended_at.is_(None)
 
 
@@ -53,6 +55,12 @@ def candidates(connection: Connection, executor: str, after: int, limit: int) ->
         (Candidate(run_id, application_id, most, share or ""), reason)
         for run_id, application_id, most, share, reason in connection.execute(statement)
     ]
+
+
+def take_turns(connection: Connection) -> None:
+    """Let this transaction claim alone, so that no limit is passed. On SQLite there is one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:it)"), {"it": _CLAIMING})
 
 
 def open_tickets(connection: Connection) -> list[Run]:

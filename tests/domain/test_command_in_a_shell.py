@@ -12,7 +12,7 @@ from lackey.domain.command import check_command, shell_text, variable
 
 SHOW = """printf '%s\\0' {a} x{b}y {a}"""
 # What a process can be given: no NUL, and nothing that has no bytes.
-values = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=40)
+values = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
 awkward = st.text("$(){}`'\"\\;&|<>*?[]~#!%\n\t -=abtouch/.", max_size=40)
 
 

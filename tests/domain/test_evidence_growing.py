@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from lackey.domain.evidence import Evidence, Kill, Observed, Silence, Stop, judge
@@ -46,6 +46,9 @@ def _silence(silence: Silence) -> Piece:
     return lambda known: replace(known, silence=silence)
 
 
+# The exit codes that the stops of one run name, without contradicting each other.
+EXITS: list[list[int | None]] = [[], [None], [0], [3], [None, 0], [None, 3]]
+
 kills = st.builds(Kill, st.sampled_from(["cancelled", "timed_out"]), st.floats(NOW, NOW + 100))
 silences = st.builds(Silence, st.sampled_from(["lost", "timed_out"]), st.floats(NOW, NOW + 100), st.just("silent"))
 receipts = st.builds(Observed, st.none() | moments, moments, codes, st.none() | st.just(9))
@@ -59,7 +62,7 @@ def _one(strategy: st.SearchStrategy[T], make: Callable[[T], Piece]) -> st.Searc
 def consistent(draw: st.DrawFn) -> list[Piece]:
     """Reports of one run that contradict each other nowhere, and what lackey saw and did."""
     pieces = [_start(ts, received) for ts, received in draw(st.lists(st.tuples(st.none() | moments, moments)))]
-    for code in draw(st.sampled_from([[], [None], [0], [3], [None, 0], [None, 3]])):
+    for code in draw(st.sampled_from(EXITS)):
         ts, received = draw(st.none() | moments), draw(moments)
         pieces += [_stop(Stop(code, ts, received)), _stop(Stop(code, None, received))]
     pieces += [_alive(received) for received in draw(st.lists(moments))]
@@ -87,6 +90,7 @@ def _all(pieces: list[Piece]) -> Evidence:
 STEPS = ("start", "stop", "alive", "begun", "observed", "kill", "quiet", "timeout")
 
 
+@settings(max_examples=400)
 @given(
     st.lists(st.tuples(st.sampled_from(STEPS), codes, st.none() | moments), max_size=12),
     st.sampled_from([RunState.SCHEDULED, RunState.QUEUED]),

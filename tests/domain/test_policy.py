@@ -45,7 +45,7 @@ candidates = st.lists(
 def test_no_limit_is_ever_passed_and_every_run_starts_or_is_told_why_not(
     queued: list[Candidate], slots: int, taken: int, gone: set[str]
 ) -> None:
-    running = Counter({1: taken})
+    running: Counter[int | None] = Counter({1: taken})
     choice = choose(queued, slots, taken, running, dict.fromkeys(gone, "away"))
     assert len(choice.start) <= max(0, slots - taken)
     assert sorted([*choice.start, *choice.waiting]) == sorted(run.run_id for run in queued)

@@ -114,19 +114,23 @@ def schedule() -> int:
         return born.schedule()
 
 
-def test_a_run_whose_share_goes_as_it_is_launched_is_tried_again_after_a_pause(
-    nursery: Nursery, tmp_path: Path
-) -> None:
+@pytest.fixture
+def unaware(nursery: Nursery, tmp_path: Path) -> Iterator[Stage]:
+    """An installation with such a scheduler."""
     stage = Stage(nursery, tmp_path)
     stage.start_scheduler("tests.scheduler.test_shares:schedule")
-    application = stage.add("heat")
-    (stage.place / "lab").rename(stage.place / "gone")
-    run_id = stage.schedule(application)
-    until_held(stage, run_id, "is away")
-    (stage.place / "gone").rename(stage.place / "lab")
-    assert stage.until_ended(run_id).state is RunState.SUCCEEDED
-    events = reversed(reading.events(stage.database, run_id, None, 100))
+    yield stage
+    stage.close()
+
+
+def test_a_run_whose_share_goes_as_it_is_launched_is_tried_again_after_a_pause(unaware: Stage) -> None:
+    application = unaware.add("heat")
+    (unaware.place / "lab").rename(unaware.place / "gone")
+    run_id = unaware.schedule(application)
+    until_held(unaware, run_id, "is away")
+    (unaware.place / "gone").rename(unaware.place / "lab")
+    assert unaware.until_ended(run_id).state is RunState.SUCCEEDED
+    events = reversed(reading.events(unaware.database, run_id, None, 100))
     tries = [event.at for _, event in events if event.kind == "claimed"]
     assert len(tries) > 1
     assert all(later - earlier >= timedelta(seconds=1) for earlier, later in pairwise(tries))
-    stage.close()

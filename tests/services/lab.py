@@ -22,9 +22,16 @@ LOG_LIMIT = 1 << 20
 PROJECT: dict[str, Any] = {"name": "heat", "title": "", "description": "", "share": "lab", "directory": "heat"}
 APPLICATION: dict[str, Any] = {
     **dict.fromkeys(("time_limit", "start_grace", "silence", "max_running", "cpus", "memory")),
-    **{"project": "heat", "name": "explicit", "description": "", "directory": "explicit", "command": "./heat {n}"},
-    **{"parameters": [{"name": "n", "default": "64"}], "environment": {"OMP": "2"}, "executor": "local"},
-    **{"retries": 0, "workdir": "application"},
+    "project": "heat",
+    "name": "explicit",
+    "description": "",
+    "directory": "explicit",
+    "command": "./heat {n}",
+    "parameters": [{"name": "n", "default": "64"}],
+    "environment": {"OMP": "2"},
+    "executor": "local",
+    "retries": 0,
+    "workdir": "application",
 }
 
 

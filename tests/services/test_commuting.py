@@ -19,6 +19,8 @@ Report = Callable[[Lab, int], Any]
 
 LIMIT = 32
 TEXT = bytes(range(65, 91)) * 3
+# The exit codes that the stops of one run name, without contradicting each other.
+EXITS: list[list[int | None]] = [[], [None], [0], [3], [None, 3], [None, 0]]
 stamps = st.none() | st.sampled_from([1369312595.0, 1369322595.0, 1369312595000.0, -1e300, 0.0])
 fractions = st.none() | st.sampled_from([0.0, 0.5, 1.0])
 
@@ -55,7 +57,7 @@ figures = st.builds(
 def reports(draw: st.DrawFn) -> list[Report]:
     """What one run may say, without contradicting itself."""
     told = [_start(ts) for ts in draw(st.lists(stamps, max_size=3))]
-    for code in draw(st.sampled_from([[], [None], [0], [3], [None, 3], [None, 0]])):
+    for code in draw(st.sampled_from(EXITS)):
         ts = draw(stamps)
         told += [_stop(code, ts), _stop(code, None)]
     told += [_progress(one) for one in draw(st.lists(progresses, max_size=3))]

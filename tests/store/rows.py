@@ -8,17 +8,35 @@ from sqlalchemy import Connection
 from lackey.domain.run import Run, RunState
 from lackey.store import applications, runs
 
+_RUN: dict[str, Any] = {
+    **dict.fromkeys(("project_id", "application_id", "project", "application", "parent_id", "cause")),
+    **dict.fromkeys(("command", "share", "directory", "time_limit", "start_grace", "silence", "cpus", "memory")),
+    **dict.fromkeys(("parameters", "environment"), {}),
+    **dict.fromkeys(("priority", "retries"), 0),
+    "uid": "u",
+    "name": "heat",
+    "launched": True,
+    "state": RunState.QUEUED,
+    "by": "anna",
+    "workdir": "application",
+    "executor": "local",
+    "after": [],
+}
+_APPLICATION: dict[str, Any] = {
+    **dict.fromkeys(("time_limit", "start_grace", "silence", "max_running", "cpus", "memory")),
+    "description": "",
+    "command": "./run",
+    "parameters": [],
+    "environment": {},
+    "executor": "local",
+    "retries": 0,
+    "workdir": "application",
+}
+
 
 def add_run(connection: Connection, now: datetime, **values: Any) -> Run:
     """A queued run of no application, which differs from the usual in `values`."""
-    usual = {
-        **dict.fromkeys(("project_id", "application_id", "project", "application", "parent_id", "cause")),
-        **dict.fromkeys(("command", "share", "directory", "time_limit", "start_grace", "silence", "cpus", "memory")),
-        **{"uid": "u", "name": "heat", "launched": True, "state": RunState.QUEUED, "by": "anna"},
-        **{"workdir": "application", "parameters": {}, "environment": {}, "priority": 0, "executor": "local"},
-        **{"retries": 0, "after": [], "created_at": now, "scheduled_at": now, "queued_at": now},
-    }
-    return runs.add(connection, {**usual, **values})
+    return runs.add(connection, {**_RUN, "created_at": now, "scheduled_at": now, "queued_at": now, **values})
 
 
 def add_project(connection: Connection, now: datetime, name: str = "heat", **values: Any) -> int:
@@ -29,10 +47,5 @@ def add_project(connection: Connection, now: datetime, name: str = "heat", **val
 
 def add_application(connection: Connection, now: datetime, project_id: int, name: str = "explicit", **more: Any) -> int:
     """An application without parameters; its id."""
-    usual = {
-        **dict.fromkeys(("time_limit", "start_grace", "silence", "max_running", "cpus", "memory")),
-        **{"project_id": project_id, "name": name, "description": "", "directory": name, "command": "./run"},
-        **{"parameters": [], "environment": {}, "executor": "local", "retries": 0, "workdir": "application"},
-        "created_at": now,
-    }
-    return applications.add_application(connection, {**usual, **more})
+    values = {"project_id": project_id, "name": name, "directory": name, "created_at": now}
+    return applications.add_application(connection, {**_APPLICATION, **values, **more})

@@ -1,0 +1,79 @@
+"""Everything in every order, against a small model of what becomes of runs."""
+
+from datetime import datetime
+from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
+
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from lackey.domain.refusals import AlreadyFinal, OtherOutcome
+from lackey.services import ending, reporting
+from lackey.services.reporting import Progress
+from lackey.store.database import Database
+from tests.clock import Clock
+from tests.model import GRACE_SECONDS, Machine
+from tests.services.lab import Lab
+
+
+class ServicesDoor:
+    """Through the services."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.lab = Lab(database, Clock())
+
+    def forward(self, seconds: float) -> datetime:
+        return self.lab.clock.forward(seconds)
+
+    def schedule(self, launch: bool) -> int:
+        instead = {"silence": GRACE_SECONDS}
+        if launch:
+            return self.lab.schedule(instead=instead).id
+        return self.lab.reported(**instead, start_grace=GRACE_SECONDS).id
+
+    def start(self, run_id: int) -> None:
+        self.lab.start(run_id)
+
+    def progress(self, run_id: int) -> None:
+        reporting.progress(self.database, run_id, Progress(self.lab.clock.ts, 0.5), self.lab.clock())
+
+    def stop(self, run_id: int, code: int | None) -> bool:
+        try:
+            self.lab.stop(run_id, code)
+        except OtherOutcome:
+            return False
+        return True
+
+    def cancel(self, run_id: int) -> bool:
+        try:
+            ending.cancel(self.database, run_id, "bob", self.lab.clock())
+        except AlreadyFinal:
+            return False
+        return True
+
+    def outcomes(self) -> dict[int, tuple[str, int | None, str | None]]:
+        return {run.id: (run.state.value, run.exit_code, run.outcome_source) for run in self.lab.runs()}
+
+
+class OnOwnDatabase(Machine):
+    """A machine whose database goes with it."""
+
+    template: Path
+
+    def __init__(self) -> None:
+        self._directory = TemporaryDirectory()
+        file = Path(self._directory.name) / "lackey.sqlite3"
+        copyfile(self.template, file)
+        self._database = Database(f"sqlite:///{file}")
+        super().__init__(ServicesDoor(self._database))
+
+    def teardown(self) -> None:
+        self._database.close()
+        self._directory.cleanup()
+
+
+def test_runs_go_as_the_model_says_whatever_is_done_in_whatever_order(sqlite_template: Path) -> None:
+    machine = type("OnCopies", (OnOwnDatabase,), {"template": sqlite_template})
+    run_state_machine_as_test(machine, settings=settings(max_examples=80, stateful_step_count=30))

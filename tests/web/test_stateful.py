@@ -1,0 +1,61 @@
+"""Everything in every order, through the HTTP API, against a small model of what becomes of runs."""
+
+from datetime import datetime
+from typing import Any
+
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.model import GRACE_SECONDS, Machine
+from tests.web.client import Api
+from tests.web.conftest import MakeApi
+
+
+class HttpDoor:
+    """Through the API."""
+
+    def __init__(self, api: Api) -> None:
+        self.api, self.database = api, api.database
+        self.made: dict[int, dict[str, Any]] = {}
+        api.application(silence=GRACE_SECONDS)
+
+    def forward(self, seconds: float) -> datetime:
+        self.api.clock.advance(seconds)
+        return self.api.clock()
+
+    def schedule(self, launch: bool) -> int:
+        wanted: dict[str, Any] = {"application": "heat/explicit", "launch": launch}
+        made = self.api.post("/api/run", wanted if launch else {**wanted, "start_grace": GRACE_SECONDS})
+        assert made.status_int == 201
+        run_id: int = made.json["id"]
+        self.made[run_id] = made.json
+        return run_id
+
+    def start(self, run_id: int) -> None:
+        assert self.api.report("start", self.made[run_id]).status_int == 200
+
+    def progress(self, run_id: int) -> None:
+        assert self.api.report("progress", self.made[run_id], fraction=0.5).status_int == 200
+
+    def stop(self, run_id: int, code: int | None) -> bool:
+        answer = self.api.report("stop", self.made[run_id], **({} if code is None else {"exit": code}))
+        assert answer.status_int in (200, 409)
+        shown = answer.json if answer.status_int == 200 else answer.json["run"]
+        assert (shown["id"], shown["state"]) == (run_id, self.outcomes()[run_id][0])
+        return bool(answer.status_int == 200)
+
+    def cancel(self, run_id: int) -> bool:
+        answer = self.api.post(f"/api/run/cancel/{run_id}")
+        assert answer.status_int in (200, 409)
+        return bool(answer.status_int == 200)
+
+    def outcomes(self) -> dict[int, tuple[str, int | None, str | None]]:
+        shown = self.api.get("/api/run?limit=1000").json["items"]
+        return {run["id"]: (run["state"], run["exit_code"], run["outcome_source"]) for run in shown}
+
+
+def test_the_api_shows_runs_as_the_model_has_them_whatever_is_done_in_whatever_order(make_api: MakeApi) -> None:
+    run_state_machine_as_test(
+        lambda: Machine(HttpDoor(make_api())),  # type: ignore[arg-type]
+        settings=settings(max_examples=25, stateful_step_count=20),
+    )
