@@ -37,11 +37,11 @@ def postgresql() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def postgresql_template(postgresql: Cluster) -> str:
-    """The name of a database with lackey's schema, which nobody is connected to."""
+def prepared_postgresql(postgresql: Cluster) -> str:
+    """A database with lackey's schema; its URL."""
     url = postgresql.create()
     _prepare(url)
-    return url.rpartition("/")[2].partition("?")[0]
+    return url
 
 
 @pytest.fixture(scope="session")
@@ -67,11 +67,10 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgresql_url(postgresql: Cluster, postgresql_template: str) -> Iterator[str]:
+def postgresql_url(postgresql: Cluster, prepared_postgresql: str) -> Iterator[str]:
     """A PostgreSQL database with the schema and nothing in it."""
-    url = postgresql.create(postgresql_template)
-    yield url
-    postgresql.drop(url)
+    yield prepared_postgresql
+    postgresql.empty(prepared_postgresql)
 
 
 @pytest.fixture

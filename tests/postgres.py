@@ -9,15 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import create_engine, text
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, make_url
 
 _SUPERUSER = "postgres"
 # What a test leaves is thrown away, so nothing has to survive a crash.
 _OPTIONS = "-c listen_addresses='' -c fsync=off -c full_page_writes=off -c max_connections=300 -c shared_buffers=32MB"
+_CONNECTED = "FROM pg_stat_activity WHERE datname = :name AND pid <> pg_backend_pid()"
+_FILLED = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
 
 
 class Cluster:
-    """A server that runs. Databases are made by copying one that was prepared."""
+    """A server that runs."""
 
     def __init__(self, socket_directory: Path) -> None:
         """`socket_directory` is where its socket is."""
@@ -25,18 +27,24 @@ class Cluster:
         self._made = 0
         self._admin = create_engine(self._url("postgres"), isolation_level="AUTOCOMMIT")
 
-    def create(self, template: str = "template1") -> str:
-        """A new database, like the one called `template`; its URL."""
+    def create(self) -> str:
+        """A new database; its URL."""
         self._made += 1
         name = f"lackey_{self._made}"
         with self._admin.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+            connection.execute(text(f"CREATE DATABASE {name}"))
         return self._url(name)
 
-    def drop(self, url: str) -> None:
-        """Throw a database away, whoever is still connected."""
+    def empty(self, url: str) -> None:
+        """Take all rows out of a database's tables, whoever is still connected. Quicker than to make another one."""
         with self._admin.connect() as connection:
-            connection.execute(text(f"DROP DATABASE {url.rpartition('/')[2].partition('?')[0]} WITH (FORCE)"))
+            name = {"name": make_url(url).database}
+            connection.execute(text(f"SELECT pg_terminate_backend(pid) {_CONNECTED}"), name)
+        engine = create_engine(url)
+        with engine.begin() as connection:
+            tables = ", ".join(connection.execute(text(_FILLED)).scalars())
+            connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
+        engine.dispose()
 
     def close(self) -> None:
         """Let go of the server."""

@@ -162,7 +162,6 @@ def test_a_schema_that_only_its_administrator_may_upgrade_is_refused(settings: S
             found(settings, database)
         upgrade_schema(database)
         assert founded(settings, database)
-    postgresql.drop(url)
 
 
 @pytest.mark.parametrize(

@@ -35,10 +35,18 @@ def test_more_taken_places_than_slots_start_nothing() -> None:
     assert choose(waiting(1), slots=1, taken=3, running={}, away={}).start == []
 
 
-candidates = st.lists(
-    st.builds(Candidate, st.integers(), st.integers(1, 3), st.none() | st.integers(1, 3), st.sampled_from("ab")),
-    unique_by=lambda run: run.run_id,
-)
+# The limit is the application's, so the same for all its runs.
+limits = st.fixed_dictionaries(dict.fromkeys((1, 2, 3), st.none() | st.integers(1, 3)))
+
+
+def runs_within(limit_of: dict[int, int | None]) -> st.SearchStrategy[list[Candidate]]:
+    """Queued runs of three applications with these limits."""
+    places = st.tuples(st.integers(), st.integers(1, 3), st.sampled_from("ab"))
+    queued = places.map(lambda place: Candidate(place[0], place[1], limit_of[place[1]], place[2]))
+    return st.lists(queued, unique_by=lambda run: run.run_id)
+
+
+candidates = limits.flatmap(runs_within)
 
 
 @given(candidates, st.integers(0, 5), st.integers(0, 5), st.sets(st.sampled_from("ab")))

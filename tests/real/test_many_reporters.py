@@ -72,10 +72,11 @@ def test_eight_processes_that_report_to_the_same_runs_at_once_lose_nothing(empty
     made = [api.reported_run() for _ in range(RUNS)]
     database.close()
 
-    spawning = multiprocessing.get_context("spawn")
-    statuses: multiprocessing.Queue[Any] = spawning.Queue()
+    forking = multiprocessing.get_context("forkserver")
+    forking.set_forkserver_preload(["tests.real.test_many_reporters"])
+    statuses: multiprocessing.Queue[Any] = forking.Queue()
     workers = [
-        spawning.Process(target=report_all, args=(number, empty_copy, made, statuses)) for number in range(PROCESSES)
+        forking.Process(target=report_all, args=(number, empty_copy, made, statuses)) for number in range(PROCESSES)
     ]
     for worker in workers:
         worker.start()

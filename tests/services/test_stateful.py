@@ -76,4 +76,4 @@ class OnOwnDatabase(Machine):
 
 def test_runs_go_as_the_model_says_whatever_is_done_in_whatever_order(sqlite_template: Path) -> None:
     machine = type("OnCopies", (OnOwnDatabase,), {"template": sqlite_template})
-    run_state_machine_as_test(machine, settings=settings(max_examples=80, stateful_step_count=30))
+    run_state_machine_as_test(machine, settings=settings(max_examples=25, stateful_step_count=30))
