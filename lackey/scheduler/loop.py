@@ -55,6 +55,7 @@ class _Memory:
     not_before: dict[int, float] = field(default_factory=dict)
     reconcile_at: float = 0.0
     beat_at: float = 0.0
+    silence_at: float = 0.0
     led: bool | None = None
 
 
@@ -99,8 +100,7 @@ class Loop:
         wait = _POLL_SECONDS
         if leads:
             now = self._clock()
-            following.note_silence(self._database, now)
-            following.note_silent_schedulers(self._database, now)
+            self._note_silence(now)
             next_due = launching.queue_due(self._database, now)
             self._claim_and_launch()
             if next_due is not None:
@@ -183,6 +183,13 @@ class Loop:
         if time.monotonic() >= self._memory.beat_at:
             health.beat(self._database, self._place.host + self._place.series, self._started_at, leads, self._clock())
             self._memory.beat_at = time.monotonic() + health.BEAT_EVERY.total_seconds()
+
+    def _note_silence(self, now: datetime) -> None:
+        """Once a poll, however often the loop is woken: silence is counted in seconds."""
+        if time.monotonic() >= self._memory.silence_at:
+            self._memory.silence_at = time.monotonic() + _POLL_SECONDS
+            following.note_silence(self._database, now)
+            following.note_silent_schedulers(self._database, now)
 
     def _claim_and_launch(self) -> None:
         memory, now = self._memory, time.monotonic()
