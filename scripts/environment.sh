@@ -107,3 +107,15 @@ install_with_pip() {
     bound .venv/bin/python -m pip install -q --no-user --disable-pip-version-check "$@" >&2 ||
         fail "pip could not install what lackey needs; the lines above say why"
 }
+
+# What the tests and the checks run on, uWSGI among it, which pip compiles: its XML comes from libxml2.
+test_environment() {
+    missing=
+    command -v gcc >/dev/null || missing="$missing gcc libc6-dev"
+    [ -e /usr/include/libxml2 ] || missing="$missing libxml2-dev"
+    if [ -n "$missing" ]; then
+        # shellcheck disable=SC2086  # words, on purpose
+        install_packages $missing
+    fi
+    environment tests requirements.txt tests/requirements.txt deploy/requirements.txt
+}
