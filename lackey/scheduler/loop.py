@@ -26,7 +26,9 @@ log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 1.0
 _RECONCILE_SECONDS = 60.0
-_PAUSE_AFTER_TROUBLE_SECONDS = 2.0
+# A run that could not be launched is tried again after this pause, then after twice that, up to the longest.
+_PAUSE_SECONDS = 2.0
+_LONGEST_PAUSE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,14 @@ class Place:
     kill_grace: float
 
 
+@dataclass(frozen=True)
+class _Pause:
+    """How long a run is passed over, and until when (monotonic seconds)."""
+
+    seconds: float
+    until: float
+
+
 @dataclass
 class _Memory:
     """What a tick leaves for the next; all of it can be lost."""
@@ -52,7 +62,7 @@ class _Memory:
     under_way: set[str] = field(default_factory=set)
     news: set[str] = field(default_factory=set)
     deadlines: dict[str, float] = field(default_factory=dict)
-    not_before: dict[int, float] = field(default_factory=dict)
+    pauses: dict[int, _Pause] = field(default_factory=dict)
     reconcile_at: float = 0.0
     beat_at: float = 0.0
     silence_at: float = 0.0
@@ -139,7 +149,7 @@ class Loop:
             if run.ticket in settled:
                 self._forget(run.ticket)
                 # One that was given back would be launched again at once, over and over while the trouble lasts.
-                memory.not_before[run.id] = now + _PAUSE_AFTER_TROUBLE_SECONDS
+                self._pause(run.id)
             elif run.ticket is not None:
                 self._tend(run, run.ticket)
         if settled:
@@ -192,10 +202,8 @@ class Loop:
             following.note_silent_schedulers(self._database, now)
 
     def _claim_and_launch(self) -> None:
-        memory, now = self._memory, time.monotonic()
-        memory.not_before = {run_id: at for run_id, at in memory.not_before.items() if at > now}
-        away = self._shares.away()
-        place, passed_over = self._place, memory.not_before.keys()
+        memory, place, away = self._memory, self._place, self._shares.away()
+        passed_over = self._paused()
         claims = launching.claim(
             self._database, place.host, place.slots, away, passed_over, self._clock(), place.series
         )
@@ -204,12 +212,24 @@ class Loop:
                 started = self._executor.launch(self._launch_of(claim))
             except OSError as error:
                 log.warning("run %d could not be launched: %s", claim.run.id, error)
-                memory.not_before[claim.run.id] = now + _PAUSE_AFTER_TROUBLE_SECONDS
+                self._pause(claim.run.id)
                 self._follower.void(claim.ticket, f"could not be launched: {error}")
                 continue
             if started.pidfd is not None:
                 memory.under_way.add(claim.ticket)
                 self._watch(claim.ticket, started.pidfd)
+
+    def _pause(self, run_id: int) -> None:
+        """Pass the run over for a while; for longer each time, as long as it comes back soon after."""
+        known = self._memory.pauses.get(run_id)
+        seconds = _PAUSE_SECONDS if known is None else min(2 * known.seconds, _LONGEST_PAUSE_SECONDS)
+        self._memory.pauses[run_id] = _Pause(seconds, time.monotonic() + seconds)
+
+    def _paused(self) -> set[int]:
+        """The runs to pass over now. A pause that has been over for long is forgotten."""
+        now, pauses = time.monotonic(), self._memory.pauses
+        self._memory.pauses = {run: each for run, each in pauses.items() if each.until + _LONGEST_PAUSE_SECONDS > now}
+        return {run for run, each in self._memory.pauses.items() if each.until > now}
 
     def _launch_of(self, claim: launching.Claim) -> Launch:
         run, place = claim.run, self._place

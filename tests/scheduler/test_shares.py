@@ -3,7 +3,7 @@
 import signal
 import subprocess
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from unittest.mock import patch
@@ -109,8 +109,12 @@ def test_a_run_waits_until_its_share_is_mounted(mountable: Stage, by_link: bool)
 
 
 def schedule() -> int:
-    """Be a scheduler that takes every share to be there, as each does that has not noticed yet."""
-    with patch("lackey.scheduler.shares_watch.SharesWatch.away", lambda _: {}):
+    """Be a scheduler that takes every share to be there, as each does that has not noticed yet; in a hurry, too."""
+    with (
+        patch("lackey.scheduler.shares_watch.SharesWatch.away", lambda _: {}),
+        patch("lackey.scheduler.loop._POLL_SECONDS", 0.02),
+        patch("lackey.scheduler.loop._PAUSE_SECONDS", 0.2),
+    ):
         return born.schedule()
 
 
@@ -123,14 +127,18 @@ def unaware(nursery: Nursery, tmp_path: Path) -> Iterator[Stage]:
     stage.close()
 
 
-def test_a_run_whose_share_goes_as_it_is_launched_is_tried_again_after_a_pause(unaware: Stage) -> None:
+def test_a_run_whose_share_goes_as_it_is_launched_is_tried_again_after_longer_and_longer_pauses(unaware: Stage) -> None:
     application = unaware.add("heat")
     (unaware.place / "lab").rename(unaware.place / "gone")
     run_id = unaware.schedule(application)
     until_held(unaware, run_id, "is away")
+
+    def tries() -> list[datetime]:
+        events = reversed(reading.events(unaware.database, run_id, None, 100))
+        return [event.at for _, event in events if event.kind == "claimed"]
+
+    until(lambda: len(tries()) >= 4, "four tries")
     (unaware.place / "gone").rename(unaware.place / "lab")
     assert unaware.until_ended(run_id).state is RunState.SUCCEEDED
-    events = reversed(reading.events(unaware.database, run_id, None, 100))
-    tries = [event.at for _, event in events if event.kind == "claimed"]
-    assert len(tries) > 1
-    assert all(later - earlier >= timedelta(seconds=1) for earlier, later in pairwise(tries))
+    pauses = [later - earlier for earlier, later in pairwise(tries()[:4])]
+    assert all(longer > pause >= timedelta(seconds=0.2) for pause, longer in pairwise(pauses)), pauses
