@@ -16,11 +16,13 @@ def make_app(
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     wake: Callable[[], None] | None = None,
+    trusts_remote_user: bool = False,
 ) -> Application:
     """The application. It makes no schema, and opens the database only when it is asked something.
 
     `wake` is called when there is something for the scheduler to do; left out, the scheduler of the settings' data
-    directory is woken.
+    directory is woken. `trusts_remote_user`: the only way in is a web server that says in `REMOTE_USER` who has signed
+    in; whoever starts the service has made sure of that.
     """
     service = Service(
         database=Database(settings.database_url),
@@ -29,5 +31,6 @@ def make_app(
         log_limit=settings.server.log_limit,
         clock=clock,
         wake=wake or (lambda: scheduler_wake.send(settings.data_dir)),
+        remote_user_scope=settings.server.remote_user_scope if trusts_remote_user else None,
     )
     return Application(service)

@@ -7,7 +7,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -28,11 +28,17 @@ class _Table(BaseModel):
 
 
 class ServerSettings(_Table):
-    """`[server]`. `url` is how simulations reach the service; `data_dir` belongs on a local disk."""
+    """`[server]`. `url` is how simulations reach the service; `data_dir` belongs on a local disk.
+
+    `trust_remote_user`: under uWSGI, who the web server says has signed in (`REMOTE_USER`) may do what
+    `remote_user_scope` says, without a key.
+    """
 
     url: str | None = None
     data_dir: Path = Path("var")
     log_limit: Annotated[int, Field(ge=1024)] = 10 * 1024 * 1024
+    trust_remote_user: bool = False
+    remote_user_scope: Literal["read", "run", "manage", "admin"] = "run"
 
 
 class DatabaseSettings(_Table):

@@ -17,6 +17,8 @@ from lackey.cli.session import KEY_FILE, URL_FILE, Session, Trouble, pass_sessio
 if TYPE_CHECKING:
     from lackey.web.devserver import DevelopmentServer
 
+log = logging.getLogger(__name__)
+
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address or name to listen on.")
@@ -62,6 +64,8 @@ def _serve(session: Session, server: "DevelopmentServer", with_scheduler: bool, 
     from lackey.web import devserver
 
     settings = session.settings
+    if settings.server.trust_remote_user:
+        log.warning("server.trust_remote_user is on, but counts under uWSGI alone; here everybody needs a key")
     with opened(settings) as database:
         found(settings, database)
     with contextlib.ExitStack() as held:

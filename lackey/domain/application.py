@@ -78,3 +78,15 @@ class Key:
     scope: str
     created_at: datetime
     revoked_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who asks for something, and what they may do.
+
+    `identity`: the id of their key; for a user whom the web server vouches for, their name.
+    """
+
+    name: str
+    scope: str
+    identity: int | str

@@ -41,9 +41,14 @@ def authorize(database: Database, secret: str | None, scope: str) -> Key:
             key = keys.by_secret(connection, secret)
     if key is None:
         raise NotAuthenticated("this needs a key: Authorization: Bearer <key>")
-    if SCOPES.index(key.scope) < SCOPES.index(scope):
-        raise NotAllowed(f"this needs a key with scope {scope}; yours has {key.scope}")
+    check_scope(key.scope, scope)
     return key
+
+
+def check_scope(held: str, needed: str) -> None:
+    """Raises NotAllowed if who holds `held` may not do what needs `needed`."""
+    if SCOPES.index(held) < SCOPES.index(needed):
+        raise NotAllowed(f"this needs a key with scope {needed}; yours has {held}")
 
 
 def listing(database: Database, before_id: int | None, limit: int) -> list[Key]:

@@ -14,9 +14,12 @@ KEPT = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class Once:
-    """A request under an Idempotency-Key: whose key it came with, what it called itself, a digest of what it asked."""
+    """A request under an Idempotency-Key: who asked, what it called itself, a digest of what it asked.
 
-    key_id: int
+    `identity` is the asker's: the id of a key, or the name of a user without one.
+    """
+
+    identity: int | str
     name: str
     request: bytes
 
@@ -28,7 +31,7 @@ def answered(connection: Connection, once: Once | None, now: datetime) -> int | 
     """
     if once is None:
         return None
-    known = keys.answered(connection, once.key_id, once.name, now - KEPT)
+    known = keys.answered(connection, once.identity, once.name, now - KEPT)
     if known is None:
         return None
     request, resource_id = known
@@ -41,6 +44,6 @@ def remember(connection: Connection, once: Once | None, resource_id: int, now: d
     """Note what the request made. Raises Changed when the same request was answered at the same time."""
     if once is not None:
         try:
-            keys.remember(connection, once.key_id, once.name, once.request, resource_id, now, now - KEPT)
+            keys.remember(connection, once.identity, once.name, once.request, resource_id, now, now - KEPT)
         except Taken as error:
             raise Changed from error

@@ -1,12 +1,14 @@
 """API keys and answered requests, by their digests."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from lackey.domain.application import Key
 from lackey.store.database import unique
-from lackey.store.models import IdempotencyRow, KeyRow
+from lackey.store.models import IdempotencyRow, KeyRow, UserIdempotencyRow
 from lackey.store.tokens import digest
 
 _KEY = (KeyRow.id, KeyRow.name, KeyRow.scope, KeyRow.created_at, KeyRow.revoked_at)
@@ -45,12 +47,16 @@ def revoke(connection: Connection, key_id: int, now: datetime) -> bool:
     return connection.execute(statement).rowcount == 1
 
 
-def answered(connection: Connection, key_id: int, idempotency_key: str, since: datetime) -> tuple[bytes, int] | None:
-    """The digest of the request that was answered under this Idempotency-Key, and the id of what it made."""
-    statement = select(IdempotencyRow.request_digest, IdempotencyRow.resource_id).where(
-        IdempotencyRow.key_id == key_id,
-        IdempotencyRow.digest == digest(idempotency_key),
-        IdempotencyRow.created_at > since,
+def answered(
+    connection: Connection, identity: int | str, idempotency_key: str, since: datetime
+) -> tuple[bytes, int] | None:
+    """The digest of the request that was answered under this Idempotency-Key, and the id of what it made.
+
+    `identity`: whose request, the id of a key or a user's name.
+    """
+    rows, whose = _answers_to(identity)
+    statement = select(rows.request_digest, rows.resource_id).where(
+        whose == identity, rows.digest == digest(idempotency_key), rows.created_at > since
     )
     row = connection.execute(statement).one_or_none()
     return None if row is None else (row[0], row[1])
@@ -58,7 +64,7 @@ def answered(connection: Connection, key_id: int, idempotency_key: str, since: d
 
 def remember(
     connection: Connection,
-    key_id: int,
+    identity: int | str,
     idempotency_key: str,
     request: bytes,
     resource_id: int,
@@ -66,14 +72,24 @@ def remember(
     since: datetime,
 ) -> None:
     """Note what was answered, and forget what is older than `since`. Raises Taken."""
-    connection.execute(delete(IdempotencyRow).where(IdempotencyRow.created_at <= since))
+    rows, whose = _answers_to(identity)
+    connection.execute(delete(rows).where(rows.created_at <= since))
     with unique():
         connection.execute(
-            insert(IdempotencyRow).values(
-                key_id=key_id,
-                digest=digest(idempotency_key),
-                request_digest=request,
-                resource_id=resource_id,
-                created_at=now,
+            insert(rows).values(
+                {
+                    whose: identity,
+                    rows.digest: digest(idempotency_key),
+                    rows.request_digest: request,
+                    rows.resource_id: resource_id,
+                    rows.created_at: now,
+                }
             )
         )
+
+
+def _answers_to(identity: int | str) -> tuple[type[IdempotencyRow | UserIdempotencyRow], InstrumentedAttribute[Any]]:
+    """Where the answers to this asker are, and the column that names them."""
+    if isinstance(identity, int):
+        return IdempotencyRow, IdempotencyRow.key_id
+    return UserIdempotencyRow, UserIdempotencyRow.user

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from lackey.domain.application import Key
+from lackey.domain.application import Asker
 from lackey.domain.paths import Share
 from lackey.files import Files
 from lackey.services import Database
@@ -13,7 +13,10 @@ from lackey.services.once import Once
 
 @dataclass(frozen=True)
 class Service:
-    """What the API stands on. `log_limit` in bytes; `wake` tells the scheduler that there is something to do."""
+    """What the API stands on. `log_limit` in bytes; `wake` tells the scheduler that there is something to do.
+
+    `remote_user_scope`: what a user may do whom the web server vouches for; None: nobody is believed to be one.
+    """
 
     database: Database
     files: Files
@@ -21,18 +24,19 @@ class Service:
     log_limit: int
     clock: Callable[[], datetime]
     wake: Callable[[], None]
+    remote_user_scope: str | None = None
 
 
 @dataclass(frozen=True)
 class Call:
-    """A request that has been let in: when it was received, with whose key, whether it may come again.
+    """A request that has been let in: when it was received, who asks, whether it may come again.
 
     `range` is what its header of this name says.
     """
 
     service: Service
     now: datetime
-    key: Key | None = None
+    asker: Asker | None = None
     once: Once | None = None
     range: str | None = None
 
@@ -43,5 +47,5 @@ class Call:
 
     @property
     def by(self) -> str:
-        """Who asks: the name of the key, or the run itself."""
-        return "run" if self.key is None else self.key.name
+        """The name of who asks: of the key or the user, or the run itself."""
+        return "run" if self.asker is None else self.asker.name

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from lackey.domain.application import Key
+from lackey.domain.application import Asker
 from lackey.domain.refusals import Invalid, TooLarge, invalid
-from lackey.services import keys, reporting
+from lackey.services import reporting
 from lackey.services.once import Once
-from lackey.web import incoming
+from lackey.web import asking, incoming
 from lackey.web.bodies import BODY_LIMIT, BodyError, ReportBody, read_report
 from lackey.web.call import Call, Service
 from lackey.web.routes import PATH_ID, Route
@@ -41,20 +41,15 @@ def admit(service: Service, route: Route, environ: dict[str, Any], path: dict[st
     """Check who asks, then what. Raises NotAuthenticated, NotAllowed, TooLarge, Invalid, Unavailable."""
     if route.is_report:
         return _admit_report(service, route, environ, path["run_id"])
-    key = None if route.scope is None else keys.authorize(service.database, _bearer(environ), route.scope)
+    asker = None if route.scope is None else asking.asker(service, environ, route.scope)
     arguments = dict(path)
     if route.query is not None:
         arguments["query"] = check_query(route.query, environ.get("QUERY_STRING", ""))
     fields: dict[str, Any] = {}
     if route.body is not None:
         fields, arguments["body"] = _read_body(route, route.body, environ)
-    once = _once(key, environ, fields)
-    return Admitted(Call(service, service.clock(), key, once, environ.get("HTTP_RANGE")), arguments)
-
-
-def _bearer(environ: dict[str, Any]) -> str | None:
-    scheme, _, secret = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    return secret.strip() or None if scheme.lower() == "bearer" else None
+    once = _once(asker, environ, fields)
+    return Admitted(Call(service, service.clock(), asker, once, environ.get("HTTP_RANGE")), arguments)
 
 
 def _read_body(route: Route, model: type[Body], environ: dict[str, Any]) -> tuple[dict[str, Any], Body]:
@@ -89,19 +84,19 @@ def _refusal(error: BodyError) -> Invalid | TooLarge:
     return TooLarge(error.message) if error.too_large else invalid(error.field or "body", error.message)
 
 
-def _once(key: Key | None, environ: dict[str, Any], fields: dict[str, Any]) -> Once | None:
+def _once(asker: Asker | None, environ: dict[str, Any], fields: dict[str, Any]) -> Once | None:
     name = environ.get("HTTP_IDEMPOTENCY_KEY")
-    if name is None or key is None or environ["REQUEST_METHOD"] != "POST":
+    if name is None or asker is None or environ["REQUEST_METHOD"] != "POST":
         return None
     if not 1 <= len(name) <= _ONCE_CHARACTERS:
         raise invalid("Idempotency-Key", f"should have 1 to {_ONCE_CHARACTERS} characters")
     asked = json.dumps([environ["PATH_INFO"], fields], sort_keys=True)
-    return Once(key.id, name, hashlib.sha256(asked.encode()).digest())
+    return Once(asker.identity, name, hashlib.sha256(asked.encode()).digest())
 
 
 def _admit_report(service: Service, route: Route, environ: dict[str, Any], path_id: str) -> Admitted:
     run_id = int(path_id) if re.fullmatch(PATH_ID, path_id) else _NO_RUN
-    token = _bearer(environ)
+    token = asking.bearer(environ) or None
     if token is not None:
         reporting.authenticate(service.database, run_id, token)
     content_type = environ.get("CONTENT_TYPE", "")

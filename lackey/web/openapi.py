@@ -27,6 +27,7 @@ _ABOUT = """Schedules, launches, follows and records the runs of simulations.
 Times go out as RFC 3339 in UTC, and come in as unix seconds or RFC 3339 with an offset. Lists come in pages: `next` is
 the `cursor` of the next one. Errors are `application/problem+json` (RFC 9457). A POST that makes something may carry an
 `Idempotency-Key`: sent again with it within 24 hours, it answers the same resource."""
+_KEY = "an API key; who has signed in at the web server needs none, where the service's administrator trusts that"
 _RAW = {"type": "string", "contentMediaType": "application/octet-stream"}
 _TOKEN = {
     "token": {"type": "string", "description": "the run's token, unless it comes as `Authorization: Bearer`"},
@@ -47,7 +48,7 @@ def document() -> dict[str, Any]:
         "components": {
             "schemas": _schemas(),
             "securitySchemes": {
-                "key": {"type": "http", "scheme": "bearer", "description": "an API key"},
+                "key": {"type": "http", "scheme": "bearer", "description": _KEY},
                 "token": {"type": "http", "scheme": "bearer", "description": "the token of the run"},
             },
         },

@@ -86,6 +86,14 @@ def test_a_port_in_use_is_named_before_anything_is_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_who_the_web_server_says_has_signed_in_counts_for_nothing_and_the_log_says_so_once(tmp_path: Path) -> None:
+    (tmp_path / "lackey.toml").write_text("[server]\ntrust_remote_user = true\n")
+    with serving(tmp_path, "--no-scheduler", ready="/healthz") as service:
+        answer = requests.get(f"{service.url}/api/run", headers={"Remote-User": "anna"}, timeout=30)
+        assert answer.status_code == 401
+    assert service.said.count("trust_remote_user is on, but counts under uWSGI alone; here everybody needs a key") == 1
+
+
 def test_an_unknown_setting_is_named(tmp_path: Path) -> None:
     (tmp_path / "lackey.toml").write_text("[server]\ncolour = 'red'\n")
     process = start("serve", cwd=tmp_path)

@@ -43,7 +43,7 @@ def test_the_same_again_after_the_run_has_ended_is_still_that_run(lab: Lab, once
 def test_another_request_under_the_same_name_is_refused(lab: Lab, once: Once) -> None:
     schedule(lab, once)
     with pytest.raises(Conflict, match="Idempotency-Key"):
-        schedule(lab, Once(once.key_id, once.name, b"another request"))
+        schedule(lab, Once(once.identity, once.name, b"another request"))
     assert len(lab.runs()) == 1
 
 
@@ -63,7 +63,7 @@ def test_it_is_kept_for_a_day(lab: Lab, once: Once) -> None:
 def test_a_request_that_was_refused_can_be_sent_again_in_better_form(lab: Lab, once: Once) -> None:
     with pytest.raises(Exception, match="no application"):
         scheduling.schedule(lab.database, Wanted("heat/nothing"), "anna", lab.clock(), once)
-    schedule(lab, Once(once.key_id, once.name, b"better"))
+    schedule(lab, Once(once.identity, once.name, b"better"))
 
 
 def test_the_same_at_once_from_many_makes_one_run(lab: Lab, once: Once) -> None:
@@ -86,7 +86,7 @@ def test_all_that_can_be_made_is_made_once(lab: Lab, once: Once) -> None:
         "key": lambda o: keys.create(lab.database, "carol", "read", lab.clock(), o)[0],
     }
     for name, deed in deeds.items():
-        request = Once(once.key_id, name, b"r")
+        request = Once(once.identity, name, b"r")
         assert deed(request).id == deed(request).id
         with pytest.raises(Conflict):
-            deed(Once(once.key_id, name, b"other"))
+            deed(Once(once.identity, name, b"other"))

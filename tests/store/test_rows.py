@@ -139,25 +139,26 @@ def test_a_token_speaks_for_its_own_run_and_a_run_may_have_several(database: Dat
         assert tokens.run_of(connection, "\ud800 and more") is None
 
 
-def test_an_answered_request_is_remembered_for_its_time(database: Database, clock: Clock) -> None:
+@pytest.mark.parametrize("name", [None, "anna"])
+def test_an_answered_request_is_remembered_for_its_time(database: Database, clock: Clock, name: str | None) -> None:
     day = timedelta(days=1)
 
-    def remember(connection: Connection) -> int:
-        key = keys.add(connection, "anna", "run", "s", clock())
-        keys.remember(connection, key.id, "once", b"r", 7, clock(), clock() - day)
-        return key.id
+    def remember(connection: Connection) -> int | str:
+        asker = name or keys.add(connection, "anna", "run", "s", clock()).id
+        keys.remember(connection, asker, "once", b"r", 7, clock(), clock() - day)
+        return asker
 
-    key_id = database.write(remember)
+    asker = database.write(remember)
     with pytest.raises(Taken):
-        database.write(lambda connection: keys.remember(connection, key_id, "once", b"x", 8, clock(), clock() - day))
+        database.write(lambda connection: keys.remember(connection, asker, "once", b"x", 8, clock(), clock() - day))
     with database.read() as connection:
-        assert keys.answered(connection, key_id, "once", clock() - day) == (b"r", 7)
-        assert keys.answered(connection, key_id, "other", clock() - day) is None
-        assert keys.answered(connection, key_id, "once", clock()) is None
+        assert keys.answered(connection, asker, "once", clock() - day) == (b"r", 7)
+        assert keys.answered(connection, asker, "other", clock() - day) is None
+        assert keys.answered(connection, asker, "once", clock()) is None
     clock.forward(86400)
-    database.write(lambda connection: keys.remember(connection, key_id, "once", b"x", 8, clock(), clock() - day))
+    database.write(lambda connection: keys.remember(connection, asker, "once", b"x", 8, clock(), clock() - day))
     with database.read() as connection:
-        assert keys.answered(connection, key_id, "once", clock() - day) == (b"x", 8)
+        assert keys.answered(connection, asker, "once", clock() - day) == (b"x", 8)
 
 
 def test_events_of_a_run_come_newest_first_by_pages(database: Database, clock: Clock) -> None:

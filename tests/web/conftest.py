@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,17 +32,19 @@ def make_api(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """Makes services, each over a database of its own."""
     with ExitStack() as opened:
 
-        def make(log_limit: int = 10 * 1024 * 1024) -> Api:
+        def make(log_limit: int = 10 * 1024 * 1024, trusts_remote_user: bool = False, **server: Any) -> Api:
             data_dir = tmp_path_factory.mktemp("data")
             shutil.copy(empty_database, data_dir / "lackey.sqlite3")
             settings = Settings(
-                server=ServerSettings(data_dir=data_dir, log_limit=log_limit),
+                server=ServerSettings(data_dir=data_dir, log_limit=log_limit, **server),
                 share=(ShareSettings(name="lab", path=Path("/srv/lab"), unc=r"\\fileserver\lab"),),
             )
             database = Database(settings.database_url)
             opened.callback(database.close)
             clock, wakes = Clock(), list[None]()
-            app = make_app(settings, clock=clock, wake=lambda: wakes.append(None))
+            app = make_app(
+                settings, clock=clock, wake=lambda: wakes.append(None), trusts_remote_user=trusts_remote_user
+            )
             return Api(app, database, settings, clock, wakes=wakes)
 
         yield make

@@ -2,7 +2,7 @@
 
 from lackey.store.models.application import ApplicationRow, ProjectRow
 from lackey.store.models.base import Base
-from lackey.store.models.key import IdempotencyRow, KeyRow
+from lackey.store.models.key import IdempotencyRow, KeyRow, UserIdempotencyRow
 from lackey.store.models.log import IndexedTextRow, LogPieceRow
 from lackey.store.models.metric import MetricRow
 from lackey.store.models.run import EventRow, RunRow, TokenRow
@@ -22,4 +22,5 @@ __all__ = [
     "RunRow",
     "SchedulerRow",
     "TokenRow",
+    "UserIdempotencyRow",
 ]
