@@ -1,6 +1,55 @@
-"""`application` for uWSGI (`module = scripts.lackey_uwsgi`), with `lazy-apps`: the database is not shared by forks."""
+"""`application` for uWSGI (`module = scripts.lackey_uwsgi`), with `lazy-apps`: the database is not shared by forks.
+
+With `trust_remote_user` on, whoever can reach one of uWSGI's sockets directly could say to be anybody. So this starts
+only if all of them are Unix sockets that are closed to other users of the host, simulations among them.
+"""
+
+import os
+import socket
+import stat
+import sys
+from collections.abc import Iterator
+from typing import NoReturn
+
+import uwsgi
 
 from lackey.app import make_app
-from lackey.settings import load
+from lackey.settings import SettingsError, load
 
-application = make_app(load())
+# uWSGI's routers listen in processes of their own, whose sockets the workers do not see, and pass on what they are
+# told. `uwsgi --help` names them.
+_ROUTERS = (
+    *("http", "httprouter", "https", "https2", "http-to-https"),
+    *("fastrouter", "rawrouter", "sslrouter", "sslrouter2"),
+)
+# What uWSGI takes for an application that fails to load: with need-app it ends then, and else never serves.
+_FAILED_APP = 22
+
+
+def _open_doors() -> Iterator[str]:
+    """All ways in that are not for the web server alone, each in words."""
+    for router in _ROUTERS:
+        if router in uwsgi.opt:
+            yield f"its option {router} lets in others than the web server"
+    for descriptor in uwsgi.sockets:
+        with socket.socket(fileno=os.dup(descriptor)) as listener:
+            address = listener.getsockname()
+            if listener.family != socket.AF_UNIX:
+                host, port, *_ = address
+                yield f"its socket {host}:{port} is no Unix socket"
+            elif not isinstance(address, str) or os.stat(address).st_mode & stat.S_IWOTH:
+                yield f"its socket {address!r} is open to all users of this host (chmod-socket = 660 closes it)"
+
+
+def _refuse(why: str) -> NoReturn:
+    print(f"lackey: {why}", file=sys.stderr, flush=True)
+    sys.exit(_FAILED_APP)
+
+
+try:
+    settings = load()
+except SettingsError as error:
+    _refuse(str(error))
+if settings.server.trust_remote_user and (doors := list(_open_doors())):
+    _refuse(f"server.trust_remote_user is on, so uWSGI does not start: {'; '.join(doors)}")
+application = make_app(settings, trusts_remote_user=settings.server.trust_remote_user)
