@@ -41,6 +41,7 @@ def listen(data_dir: Path) -> socket.socket:
     listener.setblocking(False)
     with short_path(path) as name:
         listener.bind(name)
+    path.chmod(0o660)  # the web service is in the same group
     return listener
 
 

@@ -10,11 +10,13 @@ own busy handler would sleep. On PostgreSQL each use case is a transaction on a 
 import fcntl
 import os
 import sqlite3
+import stat
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -166,12 +168,31 @@ class Database:
     @contextmanager
     def _between_processes(self) -> Iterator[None]:
         if self._lock_file is None:
-            self._lock_file = os.open(f"{self.url.database}-writer", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+            self._lock_file = _open_lock_file(Path(self.url.database or ""))
         fcntl.flock(self._lock_file, fcntl.LOCK_EX)
         try:
             yield
         finally:
             fcntl.flock(self._lock_file, fcntl.LOCK_UN)
+
+
+def _open_lock_file(database: Path) -> int:
+    """The file `<database>-writer`, for whoever may use the database: its owner and mode are those of the database.
+
+    SQLite does so with its own files beside it (findCreateFileMode in os_unix.c). Else a scheduler that is root would
+    lock the web service out.
+    """
+    path, flags = database.with_name(f"{database.name}-writer"), os.O_RDWR | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o660)
+    except FileExistsError:
+        return os.open(path, flags)
+    with suppress(OSError):  # there is no database yet
+        known = database.stat()
+        os.fchmod(descriptor, stat.S_IMODE(known.st_mode))
+        if os.geteuid() == 0:
+            os.fchown(descriptor, known.st_uid, known.st_gid)
+    return descriptor
 
 
 def _attempt(connection: Connection, handed: _Handed) -> None:

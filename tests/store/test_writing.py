@@ -1,10 +1,13 @@
 """Writing: no update is lost, whoever writes at once; what fails leaves nothing; what is away is called so."""
 
+import os
 import sqlite3
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, event, text
@@ -46,6 +49,22 @@ def test_what_is_written_is_there_for_everybody(database: Database, database_url
     other = Database(database_url)
     assert priority(other, run_id) == 1
     other.close()
+
+
+def test_what_lies_beside_an_sqlite_file_is_open_to_whoever_the_file_is_open_to(
+    sqlite_url: str, clock: Clock, tmp_path: Path
+) -> None:
+    before = os.umask(0o027)
+    try:
+        (tmp_path / "lackey.sqlite3").chmod(0o660)
+        database = Database(sqlite_url)
+        database.write(lambda connection: add_run(connection, clock()))
+    finally:
+        os.umask(before)
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+    database.close()
+    names = ("lackey.sqlite3", "lackey.sqlite3-shm", "lackey.sqlite3-wal", "lackey.sqlite3-writer")
+    assert modes == dict.fromkeys(names, 0o660)
 
 
 def test_a_use_case_that_fails_leaves_nothing_behind(database: Database, run_id: int) -> None:
