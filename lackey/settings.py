@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from lackey.domain.paths import Share
+from lackey.domain.typed_paths import checked_drive, checked_unc
 
 _PLACES = (Path("lackey.toml"), Path("/etc/lackey/lackey.toml"))
 # Names that begin like settings and are none: what a launched simulation finds, and what the command line goes by.
@@ -55,12 +56,20 @@ class DatabaseSettings(_Table):
 
 
 class ShareSettings(_Table):
-    """One `[[share]]`."""
+    """One `[[share]]`. `unc` and `drive`: where Windows users have it (`\\\\fileserver\\lab`, `Z:`)."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
     path: Path
-    unc: str | None = None
+    unc: Annotated[str, AfterValidator(checked_unc)] | None = None
+    drive: Annotated[str, AfterValidator(checked_drive)] | None = None
     must_be_mounted: bool = False
+
+    @field_validator("path")
+    @classmethod
+    def _usable(cls, path: Path) -> Path:
+        if "\0" in str(path):
+            raise ValueError("holds a NUL character")
+        return path
 
 
 class LocalExecutorSettings(_Table):
@@ -92,9 +101,13 @@ class Settings(BaseSettings):
     @field_validator("share")
     @classmethod
     def _told_apart(cls, shares: tuple[ShareSettings, ...]) -> tuple[ShareSettings, ...]:
-        names = [share.name for share in shares]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"two have one name: {', '.join(twice)}")
+        # A path begins with the name of a share or with a drive (`lab:heat`, `Z:\heat`); the case of neither counts.
+        _each_once("name", [share.name.lower() for share in shares])
+        _each_once("drive", [share.drive for share in shares if share.drive])
+        _each_once("unc", [share.unc.lower() for share in shares if share.unc])
+        for share in shares:
+            if any(other.drive == f"{share.name.upper()}:" for other in shares if other is not share):
+                raise ValueError(f"the name of one is the drive of another: {share.name}")
         return shares
 
     @classmethod
@@ -123,8 +136,8 @@ class Settings(BaseSettings):
     def shares(self) -> dict[str, Share]:
         """By name, in the order of the file; without any, one called `local` in `data_dir`."""
         if not self.share:
-            return {"local": Share("local", str(self.data_dir / "share"))}
-        return {s.name: Share(s.name, str(s.path), s.unc, s.must_be_mounted) for s in self.share}
+            return {"local": Share("local", _normal(self.data_dir / "share"))}
+        return {s.name: Share(s.name, str(s.path), s.unc, s.must_be_mounted, s.drive) for s in self.share}
 
     def make_own_share(self) -> None:
         """Make the directory of the share that there is without any `[[share]]`; it lies in `data_dir`."""
@@ -141,7 +154,17 @@ def load(config: Path | None = None) -> Settings:
         settings = Settings(**table)
     except ValidationError as error:
         raise SettingsError(_explain(error, path)) from error
-    return _absolute(settings, (path.parent if path else Path()).absolute())
+    settings = _absolute(settings, (path.parent if path else Path()).absolute())
+    try:
+        _each_once("path", [str(share.path) for share in settings.share])
+    except ValueError as error:
+        raise SettingsError(f"{path}: share: {error}") from error
+    return settings
+
+
+def _each_once(key: str, values: list[str]) -> None:
+    if twice := sorted({value for value in values if values.count(value) > 1}):
+        raise ValueError(f"two have one {key}: {', '.join(twice)}")
 
 
 def _find(config: Path | None) -> Path | None:
@@ -195,9 +218,14 @@ def _explain(error: ValidationError, path: Path | None) -> str:
 def _absolute(settings: Settings, base: Path) -> Settings:
     """Relative paths count from the file's directory, else from the working directory."""
     server = settings.server.model_copy(update={"data_dir": base / settings.server.data_dir})
-    shares = tuple(share.model_copy(update={"path": base / share.path}) for share in settings.share)
+    shares = tuple(share.model_copy(update={"path": Path(_normal(base / share.path))}) for share in settings.share)
     url = settings.database.url
     if url is not None and url.startswith("sqlite:///"):
         url = f"sqlite:///{base / url.removeprefix('sqlite:///')}"
     database = settings.database.model_copy(update={"url": url})
     return settings.model_copy(update={"server": server, "share": shares, "database": database})
+
+
+def _normal(path: Path) -> str:
+    """The path of a share, as people will type it: `..` goes up from the name before it, even if that is a link."""
+    return "/" + os.path.normpath(path).lstrip("/")

@@ -160,7 +160,7 @@ def make_application(settings: Settings, database: Database) -> None:
     application = {"project": "bench", "name": "true", "description": "", "directory": "", "command": "/bin/true"}
     limits = dict.fromkeys(("time_limit", "start_grace", "silence", "max_running", "cpus", "memory"))
     others = {"parameters": [], "environment": {}, "executor": "local", "retries": 0, "workdir": "application"}
-    catalogue.add_application(database, {**application, **limits, **others}, now)
+    catalogue.add_application(database, {**application, **limits, **others}, settings.shares, now)
 
 
 def bare_rate(count: int) -> float:

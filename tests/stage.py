@@ -123,7 +123,7 @@ class Stage:
         """An application with a directory, both of this name; its full name."""
         (self.place / share / name).mkdir(exist_ok=True)
         values = {**_APPLICATION, "name": name, "project": share, "directory": name, "command": command, **changes}
-        return catalogue.add_application(self.database, values, now()).full_name
+        return catalogue.add_application(self.database, values, load(self.configuration).shares, now()).full_name
 
     def schedule(self, application: str | None, **wanted: Any) -> int:
         """A run of the application; its id."""

@@ -51,7 +51,8 @@ url = "postgresql+psycopg://lackey@db/lackey"
 [[share]]
 name = "lab"
 path = "/srv/lab"
-unc = '\\fileserver\lab'
+unc = '//fileserver/lab/'
+drive = "z"
 must_be_mounted = true
 [[share]]
 name = "store"
@@ -68,8 +69,8 @@ def test_every_key_of_the_file_counts_and_its_paths_count_from_it(file: Path) ->
     assert settings.server.url == "http://lackey.example:8000"
     assert settings.data_dir == file.parent / "state"
     assert settings.database_url == "postgresql+psycopg://lackey@db/lackey"
-    assert settings.shares["lab"] == Share("lab", "/srv/lab", r"\\fileserver\lab", True)
-    assert os.path.normpath(settings.shares["store"].path) == str(file.parent.parent / "store")
+    assert settings.shares["lab"] == Share("lab", "/srv/lab", r"\\fileserver\lab", True, "Z:")
+    assert settings.shares["store"] == Share("store", str(file.parent.parent / "store"))
     assert list(settings.shares) == ["lab", "store"]
     local = settings.executor.local
     assert (local.slots, local.user, local.kill_grace) == (3, "lackey-run", 0.5)
@@ -140,13 +141,87 @@ def test_a_variable_that_lackey_does_not_know_is_named(name: str, monkeypatch: p
         ("[executor.local]\nslots = 'many'", "executor.local.slots: "),
         ("[database]\nurl = 'mysql://x'", "must begin with sqlite"),
         ("[server]\nlog_limit = 1", "server.log_limit: "),
-        ("[[share]]\nname = 'a'\npath = '/x'\n[[share]]\nname = 'a'\npath = '/y'", "two have one name: a"),
+        ('[[share]]\nname = "a"\npath = "/x\\u0000"', "share.0.path: Value error, holds a NUL"),
     ],
 )
 def test_what_is_wrong_in_the_file_is_named_with_the_file(file: Path, text: str, key: str) -> None:
     with pytest.raises(SettingsError) as refused:
         loaded(file, text)
     assert key in str(refused.value) and str(file) in str(refused.value)
+
+
+SHARE = "[[share]]\nname = 'lab'\npath = '/srv/lab'\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "unc"),
+    [
+        (r"\\fileserver\lab", r"\\fileserver\lab"),
+        ("//fileserver/lab/", r"\\fileserver\lab"),
+        (r"\\FS-1.example.org\Our lab$\a/b" + "\\", r"\\FS-1.example.org\Our lab$\a\b"),
+    ],
+)
+def test_a_unc_path_may_have_any_slashes_and_is_kept_with_backslashes(file: Path, given: str, unc: str) -> None:
+    assert loaded(file, f"{SHARE}unc = '{given}'").shares["lab"].unc == unc
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("", "two backslashes"),
+        (r"\fileserver\lab", r"two backslashes, like '\\fileserver\lab' (in single quotes)"),
+        ("smb://fileserver/lab", "two backslashes"),
+        (r"\\fileserver", "a server and a share on it"),
+        (r"\\?\UNC\fileserver\lab", "'?' is no name of a server"),
+        (r"\\file server\lab", "'file server' is no name of a server"),
+        (r"\\fileserver\lab\..", "'..' would leave"),
+        (r"\\fileserver\la:b", "'la:b' holds a character"),
+    ],
+)
+def test_a_unc_path_that_is_none_is_refused_in_words(file: Path, given: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=r"share\.0\.unc: ") as refused:
+        loaded(file, f"{SHARE}unc = '{given}'")
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("given", ["Z", "z", "z:", "Z:"])
+def test_a_drive_is_kept_as_windows_shows_it(file: Path, given: str) -> None:
+    assert loaded(file, f"{SHARE}drive = '{given}'").shares["lab"].drive == "Z:"
+
+
+@pytest.mark.parametrize("given", ["", ":", "ZZ:", "1:", "Z:\\", "Ä:", "Z: "])
+def test_a_drive_that_is_none_is_refused(file: Path, given: str) -> None:
+    with pytest.raises(SettingsError, match=r"share\.0\.drive: .*must be a drive's letter"):
+        loaded(file, f"{SHARE}drive = '{given}'")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "words"),
+    [
+        ("name = 'a'\npath = '/x'", "name = 'A'\npath = '/y'", "two have one name: a"),
+        ("name = 'a'\npath = '/x'\ndrive = 'Z:'", "name = 'b'\npath = '/y'\ndrive = 'z'", "two have one drive: Z:"),
+        (
+            "name = 'a'\npath = '/x'\nunc = '//h/Lab'",
+            "name = 'b'\npath = '/y'\nunc = '\\\\H\\lab\\'",
+            "two have one unc: \\\\h\\lab",
+        ),
+        ("name = 'a'\npath = '/x/../srv//lab/'", "name = 'b'\npath = '//srv/lab'", "two have one path: /srv/lab"),
+        (
+            "name = 'z'\npath = '/x'",
+            "name = 'b'\npath = '/y'\ndrive = 'Z:'",
+            "the name of one is the drive of another: z",
+        ),
+    ],
+)
+def test_no_two_shares_answer_to_one_name_or_lie_in_one_place(file: Path, one: str, other: str, words: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        loaded(file, f"[[share]]\n{one}\n[[share]]\n{other}")
+    assert words in str(refused.value) and str(file) in str(refused.value)
+
+
+def test_a_share_may_lie_in_another_and_be_named_like_its_own_drive(file: Path) -> None:
+    shares = loaded(file, "[[share]]\nname='z'\npath='/x'\ndrive='Z:'\n[[share]]\nname='b'\npath='/x/y'").shares
+    assert (shares["z"].drive, shares["b"].path) == ("Z:", "/x/y")
 
 
 def test_all_that_is_wrong_is_named_at_once(file: Path) -> None:

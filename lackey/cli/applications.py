@@ -31,7 +31,7 @@ def _seconds(text: str) -> float | str:
 _LIMIT = {"type": _seconds, "metavar": "SECONDS"}
 _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--command",), {"help": "For /bin/sh; {n} stands for the value of parameter n, quoted by itself."}),
-    (("--directory",), {"help": "Its directory, relative to the project's."}),
+    (("--directory",), {"help": f"Its directory, relative to the project's, or as you type it: {show.PATHS}."}),
     (("--description",), {"help": "What it does."}),
     (
         ("-p", "--parameter", "parameters"),
@@ -196,7 +196,7 @@ def _print(application: dict[str, Any], as_json: bool) -> None:
             ("id", str(application["id"])),
             ("name", f"{application['project']}/{application['name']}"),
             ("description", application["description"]),
-            ("directory", application["directory"]),
+            ("directory", show.directory(application["paths"], application["directory"])),
             ("command", application["command"]),
             *(("parameter", _declaration(each)) for each in application["parameters"]),
             *(("environment", f"{name}={value}") for name, value in application["environment"].items()),

@@ -24,8 +24,8 @@ def find_project(session: Session, wanted: str) -> dict[str, Any]:
 
 def _options(command: F) -> F:
     for option, text in (
-        ("--directory", "Its directory, relative to the share."),
-        ("--share", "The name of the share it lies on."),
+        ("--directory", f"Its directory, as you type it: {show.PATHS}, or relative to the share."),
+        ("--share", "The name of the share it lies on, where the directory does not tell."),
         ("--description", "What it is about."),
         ("--title", "Its name for people."),
     ):
@@ -58,7 +58,7 @@ def list_(session: Session, as_json: bool) -> None:
     if as_json:
         show.print_json(items)
         return
-    rows = [(str(each["id"]), each["name"], f"{each['share']}:{each['directory']}", each["title"]) for each in items]
+    rows = [(str(each["id"]), each["name"], _directory(each), each["title"]) for each in items]
     show.print_table(("ID", "NAME", "DIRECTORY", "TITLE"), rows, "There are no projects yet: lackey project add NAME")
 
 
@@ -106,8 +106,12 @@ def _print(project: dict[str, Any], as_json: bool) -> None:
             ("name", project["name"]),
             ("title", project["title"]),
             ("description", project["description"]),
-            ("directory", f"{project['share']}:{project['directory']}"),
+            ("directory", _directory(project)),
             ("made", show.moment(project["created_at"])),
             ("archived", show.moment(project["archived_at"])),
         ]
     )
+
+
+def _directory(project: dict[str, Any]) -> str:
+    return show.directory(project["paths"], f"{project['share']}:{project['directory']}")

@@ -225,7 +225,6 @@ def _took(each: dict[str, Any]) -> str:
 
 def _fields(each: dict[str, Any]) -> list[tuple[str, show.Cell | None]]:
     progress = each["progress"] or {}
-    paths = each["paths"] or {}
     return [
         ("id", str(each["id"])),
         ("run", each["name"]),
@@ -242,8 +241,7 @@ def _fields(each: dict[str, Any]) -> list[tuple[str, show.Cell | None]]:
         ("took", _took(each)),
         ("command", each["command"]),
         *(("parameter", f"{name}={value}") for name, value in each["parameters"].items()),
-        ("directory", paths.get("posix") or each["directory"]),
-        ("from Windows", paths.get("unc")),
+        ("directory", show.directory(each["paths"], each["directory"] or "")),
         ("host", each["host"]),
         ("parent", "" if each["parent"] is None else f"{each['parent']} ({each['cause']})"),
         ("memory", show.size(each["max_rss_bytes"])),

@@ -15,6 +15,9 @@ from lackey.cli.terminal import plain
 
 Cell = str | tuple[str, str]
 
+# What is understood for a directory, in help texts.
+PATHS = r"\\fileserver\lab\heat (in single quotes, in a Unix shell), smb://fileserver/lab/heat, Z:\heat, /srv/lab/heat"
+
 _COLOURS = {
     "scheduled": "cyan",
     "queued": "yellow",
@@ -59,6 +62,15 @@ def print_fields(fields: Iterable[tuple[str, Cell | None]]) -> None:
     for name, value in known:
         text, colour = (value, None) if isinstance(value, str) else value or ("", None)
         click.echo(f"{name:<{width}}  {click.style(plain(text), fg=colour)}")
+
+
+def directory(paths: dict[str, str | None] | None, otherwise: str, platform: str = sys.platform) -> str:
+    """A directory as people type it on this machine, from the API's `paths`; `otherwise` where these do not tell.
+
+    `platform` is Python's name of the machine's system.
+    """
+    forms = {"win32": ("drive", "unc"), "darwin": ("smb",)}.get(platform, ("posix",))
+    return next(filter(None, map((paths or {}).get, forms)), otherwise)
 
 
 def state(name: str) -> Cell:

@@ -9,8 +9,9 @@ from sqlalchemy import Connection
 
 from lackey.domain.application import Application, Parameter, Project
 from lackey.domain.command import check_command, check_parameters
-from lackey.domain.paths import Share, relative_directory
+from lackey.domain.paths import Place, Share
 from lackey.domain.refusals import Conflict, invalid
+from lackey.domain.typed_paths import place_of
 from lackey.services.once import Once, answered, remember
 from lackey.store import applications, runs
 from lackey.store.database import Database, Taken
@@ -21,8 +22,12 @@ EXECUTORS = ("local",)
 def add_project(
     database: Database, values: dict[str, Any], shares: Mapping[str, Share], now: datetime, once: Once | None = None
 ) -> Project:
-    """Make a project. `values`: name, title, description, share, directory. Raises Invalid, Conflict."""
-    checked = {**values, **_place(values, shares)}
+    """Make a project. `values`: name, title, description, directory, share. Raises Invalid, Conflict.
+
+    `directory` in any form that `place_of` understands. Without a `share`, it is the one that the directory lies on, or
+    the first one where the directory does not tell.
+    """
+    checked = {**values, **_place(values, shares, None)}
 
     def work(connection: Connection) -> Project:
         known = answered(connection, once, now)
@@ -36,13 +41,18 @@ def add_project(
 
 
 def change_project(database: Database, project_id: int, values: dict[str, Any], shares: Mapping[str, Share]) -> Project:
-    """Change the fields given. Raises NotFound, Invalid, Conflict."""
+    """Change the fields given. Raises NotFound, Invalid, Conflict.
+
+    A `directory` alone stays on the project's share if it is relative or lies there, and else moves the project to the
+    share that it lies on; its applications move with it, and runs that were made before do not.
+    """
 
     def work(connection: Connection) -> Project:
-        applications.project(connection, project_id)
+        known = applications.project(connection, project_id)
         if values:
             with _unique(f"there is a project {values.get('name')} already"):
-                applications.change_project(connection, project_id, {**values, **_place(values, shares)})
+                changed = {**values, **_place(values, shares, known.share)}
+                applications.change_project(connection, project_id, changed)
         return applications.project(connection, project_id)
 
     return database.write(work)
@@ -64,8 +74,12 @@ def remove_project(database: Database, project_id: int, now: datetime) -> None:
     database.write(work)
 
 
-def add_application(database: Database, values: dict[str, Any], now: datetime, once: Once | None = None) -> Application:
+def add_application(
+    database: Database, values: dict[str, Any], shares: Mapping[str, Share], now: datetime, once: Once | None = None
+) -> Application:
     """Make an application. `values` as the contract lists them; `project` is an id or name.
+
+    `directory` is relative to the project's, or lies in it, in any form that `place_of` understands.
 
     Raises Invalid, NotFound, Conflict.
     """
@@ -78,7 +92,7 @@ def add_application(database: Database, values: dict[str, Any], now: datetime, o
                 raise Conflict(f"project {project.name} is archived")
             columns = {name: value for name, value in values.items() if name != "project"}
             _check(columns)
-            columns |= {"directory": relative_directory(columns["directory"]), "project_id": project.id}
+            columns |= {"directory": _directory(columns["directory"], project, shares), "project_id": project.id}
             with _unique(f"there is an application {project.name}/{values['name']} already"):
                 known = applications.add_application(connection, {**columns, "created_at": now})
             remember(connection, once, known, now)
@@ -87,7 +101,9 @@ def add_application(database: Database, values: dict[str, Any], now: datetime, o
     return database.write(work)
 
 
-def change_application(database: Database, application_id: int, values: dict[str, Any]) -> Application:
+def change_application(
+    database: Database, application_id: int, values: dict[str, Any], shares: Mapping[str, Share]
+) -> Application:
     """Change the fields given; runs that were made before keep what they were made with.
 
     Raises NotFound, Invalid, Conflict.
@@ -96,10 +112,11 @@ def change_application(database: Database, application_id: int, values: dict[str
     def work(connection: Connection) -> Application:
         known = applications.application(connection, application_id)
         columns = {name: value for name, value in values.items() if name != "project"}
+        project = applications.project(connection, values.get("project", known.project_id))
         if "project" in values:
-            columns["project_id"] = applications.project(connection, values["project"]).id
+            columns["project_id"] = project.id
         if "directory" in columns:
-            columns["directory"] = relative_directory(columns["directory"])
+            columns["directory"] = _directory(columns["directory"], project, shares)
         _check({**vars(known), **columns})
         if columns:
             with _unique(f"there is an application {columns.get('name', known.name)} in this project already"):
@@ -125,11 +142,27 @@ def remove_application(database: Database, application_id: int, now: datetime) -
     database.write(work)
 
 
-def _place(values: dict[str, Any], shares: Mapping[str, Share]) -> dict[str, Any]:
-    """The share and directory among `values`, checked."""
-    if "share" in values and values["share"] not in shares:
-        raise invalid("share", f"there is no share {values['share']!r} here; there are: {', '.join(sorted(shares))}")
-    return {"directory": relative_directory(values["directory"])} if "directory" in values else {}
+def _place(values: dict[str, Any], shares: Mapping[str, Share], known: str | None) -> dict[str, str]:
+    """The share and directory of a project as they are stored; `known` is the share it has already."""
+    share = values.get("share", known)
+    if "share" in values and share not in shares:
+        raise invalid("share", f"there is no share {share!r} here; there are: {', '.join(sorted(shares))}")
+    if "directory" not in values:
+        return {}
+    place = place_of(values["directory"], shares, None if share is None else Place(share, ""))
+    if place.share != values.get("share", place.share):
+        raise invalid("share", f"is {share}, but the directory lies on {place.share}; leave out one of the two")
+    return {"share": place.share, "directory": place.directory}
+
+
+def _directory(typed: str, project: Project, shares: Mapping[str, Share]) -> str:
+    """The directory of an application as it is stored: relative to its project's."""
+    top = Place(project.share, project.directory)
+    place = place_of(typed, shares, top)
+    directory = place.within(top)
+    if directory is None:
+        raise invalid("directory", f"{place} does not lie in the directory of its project, {top}")
+    return directory
 
 
 def _check(columns: dict[str, Any]) -> None:

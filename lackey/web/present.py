@@ -6,11 +6,12 @@ from typing import Any
 
 from lackey.domain.application import Application, Key, Project
 from lackey.domain.evidence import Evidence, instant
-from lackey.domain.paths import Share, shown_paths
+from lackey.domain.paths import Share, join, shown_paths
 from lackey.domain.run import Run, RunState
+from lackey.web.schemas.base import Paths
 from lackey.web.schemas.catalogue import ApplicationOut, ParameterOut, ProjectOut
 from lackey.web.schemas.keys import KeyOut
-from lackey.web.schemas.runs import MadeRun, Paths, ProgressOut, Received, RunOut
+from lackey.web.schemas.runs import MadeRun, ProgressOut, Received, RunOut
 
 _AS_STORED = (
     *("id", "name", "project", "application", "state", "reason", "outcome_source", "launched", "by", "cause"),
@@ -30,7 +31,6 @@ def made_run(run: Run, token: str, shares: Mapping[str, Share]) -> MadeRun:
 
 
 def _run_fields(run: Run, shares: Mapping[str, Share]) -> dict[str, Any]:
-    share = shares.get(run.share) if run.share is not None else None
     evidence = Evidence.from_json(run.evidence)
     stop = evidence.exit_stop or evidence.plain_stop
     return {
@@ -39,12 +39,19 @@ def _run_fields(run: Run, shares: Mapping[str, Share]) -> dict[str, Any]:
         "sweep": None,
         "schedule": None,
         "directory": None if run.share is None else f"{run.share}:{run.directory}",
-        "paths": Paths(**shown_paths(share, run.directory or "")) if share else None,  # type: ignore[arg-type]
+        "paths": _paths(run.share, run.directory or "", shares),
         "received": Received(start=moment(evidence.start_received), stop=moment(stop.received if stop else None)),
         "duration": run.duration_seconds,
         "progress": None if run.progress is None else _progress(run, run.progress),
         "log_size": (run.file_size or 0) + run.log_size + run.stop_log_size,
     }
+
+
+def _paths(share: str | None, directory: str, shares: Mapping[str, Share]) -> Paths | None:
+    """The directory as its users type it; None on a share that the settings do not have, or no more."""
+    if share is None or share not in shares:
+        return None
+    return Paths(**shown_paths(shares[share], directory))  # type: ignore[arg-type]
 
 
 def _progress(run: Run, told: dict[str, Any]) -> ProgressOut:
@@ -74,17 +81,18 @@ def moment(seconds: float | None) -> datetime | None:
     return None if seconds is None else instant(seconds)
 
 
-def project_out(project: Project) -> ProjectOut:
+def project_out(project: Project, shares: Mapping[str, Share]) -> ProjectOut:
     """A project."""
-    return ProjectOut(**vars(project))
+    return ProjectOut(**vars(project), paths=_paths(project.share, project.directory, shares))
 
 
-def application_out(application: Application) -> ApplicationOut:
+def application_out(application: Application, shares: Mapping[str, Share]) -> ApplicationOut:
     """An application."""
     hidden = ("project_id", "project_directory", "parameters")
     shown = {name: value for name, value in vars(application).items() if name not in hidden}
     parameters = [ParameterOut(**{**vars(each), "choices": list(each.choices)}) for each in application.declared]
-    return ApplicationOut(**shown, full_name=application.full_name, parameters=parameters)
+    paths = _paths(application.share, join(application.project_directory, application.directory), shares)
+    return ApplicationOut(**shown, full_name=application.full_name, parameters=parameters, paths=paths)
 
 
 def key_out(key: Key) -> KeyOut:

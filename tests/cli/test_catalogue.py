@@ -16,7 +16,7 @@ def test_a_project_is_made_listed_shown_changed_and_removed(cli: Lackey, as_json
     made = as_json("project", "add", "rivers", "--title", "All rivers", "--directory", "hydro/rivers")
     assert (made["name"], made["title"], made["directory"]) == ("rivers", "All rivers", "hydro/rivers")
     assert made in as_json("project", "list")
-    assert "rivers  local:hydro/rivers  All rivers" in cli("project", "list").stdout
+    assert "/var/share/hydro/rivers  All rivers" in cli("project", "list").stdout
     assert as_json("project", "show", "rivers") == as_json("project", "show", str(made["id"])) == made
     assert as_json("project", "edit", "rivers", "--title", "Some")["title"] == "Some"
     assert cli("project", "remove", "rivers", "--yes").exit_code == 0

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lackey.domain.paths import Share, join, relative_directory, shown_paths
+from lackey.domain.paths import Place, Share, join, relative_directory, shown_paths
 from lackey.domain.refusals import Invalid
 
 
@@ -62,13 +62,41 @@ def test_an_application_lies_below_its_project() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "directory", "posix", "unc"),
+    ("share", "directory", "shown"),
     [
-        (Share("lab", "/srv/lab", r"\\server\lab"), "heat/a b", "/srv/lab/heat/a b", r"\\server\lab\heat\a b"),
-        (Share("lab", "/srv/lab/", "\\\\server\\lab\\"), "heat", "/srv/lab/heat", r"\\server\lab\heat"),
-        (Share("lab", "/srv/lab", r"\\server\lab"), "", "/srv/lab", r"\\server\lab"),
-        (Share("lab", "/srv/lab"), "heat", "/srv/lab/heat", None),
+        (
+            Share("lab", "/srv/lab", r"\\server\lab", drive="Z:"),
+            "heat/a b",
+            ("/srv/lab/heat/a b", r"\\server\lab\heat\a b", r"Z:\heat\a b", "smb://server/lab/heat/a%20b"),
+        ),
+        (
+            Share("lab", "/srv/lab", r"\\server\Our lab\x", drive="Z:"),
+            "",
+            ("/srv/lab", r"\\server\Our lab\x", "Z:\\", "smb://server/Our%20lab/x"),
+        ),
+        (
+            Share("lab", "/", r"\\server\lab"),
+            "Wärme/50%#1",
+            ("/Wärme/50%#1", r"\\server\lab\Wärme\50%#1", None, "smb://server/lab/W%C3%A4rme/50%25%231"),
+        ),
+        (Share("lab", "/srv/lab"), "heat", ("/srv/lab/heat", None, None, None)),
     ],
 )
-def test_paths_are_shown_as_their_users_type_them(share: Share, directory: str, posix: str, unc: str | None) -> None:
-    assert shown_paths(share, directory) == {"posix": posix, "unc": unc}
+def test_paths_are_shown_as_their_users_type_them(share: Share, directory: str, shown: tuple[str | None, ...]) -> None:
+    assert shown_paths(share, directory) == dict(zip(("posix", "unc", "drive", "smb"), shown, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("place", "directory"),
+    [
+        (Place("lab", "heat"), ""),
+        (Place("lab", "heat/explicit/fine"), "explicit/fine"),
+        (Place("lab", ""), None),
+        (Place("lab", "heater"), None),
+        (Place("lab", "Heat/explicit"), None),
+        (Place("store", "heat/explicit"), None),
+    ],
+)
+def test_a_place_lies_within_another_name_by_name(place: Place, directory: str | None) -> None:
+    assert place.within(Place("lab", "heat")) == directory
+    assert place.within(Place(place.share, "")) == place.directory

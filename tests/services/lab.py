@@ -46,7 +46,7 @@ class Lab:
 
     def add_application(self, **values: Any) -> Application:
         """An application of the project `heat`, which differs from the usual in `values`."""
-        return catalogue.add_application(self.database, {**APPLICATION, **values}, self.clock())
+        return catalogue.add_application(self.database, {**APPLICATION, **values}, SHARES, self.clock())
 
     def schedule(self, application: str | None = "heat/explicit", at: datetime | None = None, **wanted: Any) -> Run:
         """A run that anna asked for."""

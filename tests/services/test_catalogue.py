@@ -53,22 +53,22 @@ def test_an_application_that_could_not_run_is_refused_when_it_is_saved(
     with pytest.raises(Invalid) as made:
         lab.add_application(name="other", **values)
     with pytest.raises(Invalid) as changed:
-        catalogue.change_application(lab.database, application_id(lab), values)
+        catalogue.change_application(lab.database, application_id(lab), values, SHARES)
     assert made.value.errors[0].field == changed.value.errors[0].field == field
 
 
 def test_a_change_is_checked_together_with_what_stays(lab: Lab) -> None:
     with pytest.raises(Invalid, match="no declared parameter"):
-        catalogue.change_application(lab.database, application_id(lab), {"parameters": []})
-    catalogue.change_application(lab.database, application_id(lab), {"parameters": [], "command": "./heat"})
+        catalogue.change_application(lab.database, application_id(lab), {"parameters": []}, SHARES)
+    catalogue.change_application(lab.database, application_id(lab), {"parameters": [], "command": "./heat"}, SHARES)
 
 
 def test_only_the_fields_given_change(lab: Lab) -> None:
     before = reading.application(lab.database, application_id(lab))
-    changed = catalogue.change_application(lab.database, before.id, {"description": "x", "project": "heat"})
+    changed = catalogue.change_application(lab.database, before.id, {"description": "x", "project": "heat"}, SHARES)
     assert changed.description == "x"
     assert {**vars(changed), "description": ""} == vars(before)
-    assert catalogue.change_application(lab.database, before.id, {}) == changed
+    assert catalogue.change_application(lab.database, before.id, {}, SHARES) == changed
     project = reading.project(lab.database, before.project_id)
     assert vars(catalogue.change_project(lab.database, project.id, {"title": "y"}, SHARES)) == {
         **vars(project),
@@ -83,7 +83,7 @@ def test_what_has_a_name_already_is_refused_and_the_name_is_told(lab: Lab) -> No
         lambda: add_project(lab, name="heat"),
         lambda: catalogue.change_project(lab.database, other, {"name": "heat"}, SHARES),
         lambda: lab.add_application(),
-        lambda: catalogue.change_application(lab.database, second, {"name": "explicit"}),
+        lambda: catalogue.change_application(lab.database, second, {"name": "explicit"}, SHARES),
     ]
     for refused in refusals:
         with pytest.raises(Conflict, match="heat|explicit"):
@@ -92,7 +92,7 @@ def test_what_has_a_name_already_is_refused_and_the_name_is_told(lab: Lab) -> No
 
 def test_an_application_can_move_to_another_project(lab: Lab) -> None:
     add_project(lab, name="flow")
-    moved = catalogue.change_application(lab.database, application_id(lab), {"project": "flow"})
+    moved = catalogue.change_application(lab.database, application_id(lab), {"project": "flow"}, SHARES)
     assert moved.full_name == "flow/explicit"
 
 
@@ -134,7 +134,7 @@ def test_what_is_not_there_is_not_found(lab: Lab) -> None:
     deeds: list[Any] = [
         lambda: catalogue.change_project(lab.database, 99, {"title": "x"}, SHARES),
         lambda: catalogue.remove_project(lab.database, 99, lab.clock()),
-        lambda: catalogue.change_application(lab.database, 99, {"description": "x"}),
+        lambda: catalogue.change_application(lab.database, 99, {"description": "x"}, SHARES),
         lambda: catalogue.remove_application(lab.database, 99, lab.clock()),
         lambda: lab.add_application(project="nowhere"),
         lambda: lab.schedule("heat/nothing"),

@@ -80,7 +80,7 @@ def test_all_that_can_be_made_is_made_once(lab: Lab, once: Once) -> None:
     deeds: dict[str, Any] = {
         "project": lambda o: catalogue.add_project(lab.database, {**PROJECT, "name": "flow"}, SHARES, lab.clock(), o),
         "application": lambda o: catalogue.add_application(
-            lab.database, {**APPLICATION, "name": "fine"}, lab.clock(), o
+            lab.database, {**APPLICATION, "name": "fine"}, SHARES, lab.clock(), o
         ),
         "rerun": lambda o: ending.rerun(lab.database, run.id, "anna", lab.clock(), o)[0],
         "key": lambda o: keys.create(lab.database, "carol", "read", lab.clock(), o)[0],

@@ -9,7 +9,7 @@ from lackey.domain.refusals import AlreadyFinal, Conflict, Invalid, NotFound
 from lackey.domain.run import Run, RunState
 from lackey.services import catalogue, ending, launching, reporting, scheduling
 from lackey.services.scheduling import Wanted
-from tests.services.lab import Lab
+from tests.services.lab import SHARES, Lab
 
 
 def change(lab: Lab, run: Run, **values: Any) -> Run:
@@ -53,7 +53,7 @@ def test_what_replaces_the_defaults_of_the_application_counts(lab: Lab) -> None:
 def test_a_run_keeps_what_it_was_made_with_when_its_application_changes(lab: Lab) -> None:
     run = lab.schedule()
     assert run.application_id is not None
-    catalogue.change_application(lab.database, run.application_id, {"command": "./other", "parameters": []})
+    catalogue.change_application(lab.database, run.application_id, {"command": "./other", "parameters": []}, SHARES)
     assert lab.run(run.id) == run
 
 

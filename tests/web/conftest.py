@@ -37,7 +37,10 @@ def make_api(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> 
             shutil.copy(empty_database, data_dir / "lackey.sqlite3")
             settings = Settings(
                 server=ServerSettings(data_dir=data_dir, log_limit=log_limit, **server),
-                share=(ShareSettings(name="lab", path=Path("/srv/lab"), unc=r"\\fileserver\lab"),),
+                share=(
+                    ShareSettings(name="lab", path=Path("/srv/lab"), unc=r"\\fileserver\lab", drive="Z:"),
+                    ShareSettings(name="store", path=Path("/srv/store")),
+                ),
             )
             database = Database(settings.database_url)
             opened.callback(database.close)

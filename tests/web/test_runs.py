@@ -10,6 +10,12 @@ PARAMETERS = [
     {"name": "n", "default": "1"},
     {"name": "scheme", "default": "explicit", "choices": ["explicit", "implicit"]},
 ]
+PATHS = {
+    "posix": "/srv/lab/heat/explicit",
+    "unc": r"\\fileserver\lab\heat\explicit",
+    "drive": r"Z:\heat\explicit",
+    "smb": "smb://fileserver/lab/heat/explicit",
+}
 
 
 def test_a_scheduled_run_shows_all_that_is_promised(api: Api) -> None:
@@ -31,7 +37,7 @@ def test_a_scheduled_run_shows_all_that_is_promised(api: Api) -> None:
         "by": "admin key",
         "command": './simulate "${LACKEY_PARAM_N}"',
         "directory": "lab:heat/explicit",
-        "paths": {"posix": "/srv/lab/heat/explicit", "unc": "\\\\fileserver\\lab\\heat\\explicit"},
+        "paths": PATHS,
         "parameters": {"n": "64"},
         "priority": 0,
         "executor": "local",

@@ -1,5 +1,7 @@
 """Applications."""
 
+from functools import partial
+
 from lackey.domain.refusals import Conflict, NotFound
 from lackey.services import catalogue, reading
 from lackey.web.call import Call
@@ -19,19 +21,23 @@ from lackey.web.schemas.catalogue import (
 def applications(call: Call, query: ApplicationQuery) -> Applications:
     """List the applications, newest first."""
     found = reading.applications(call.database, query.project, query.cursor, query.limit + 1)
-    return page(Applications, query, found, application_out, lambda application: application.id)
+    shown = partial(application_out, shares=call.service.shares)
+    return page(Applications, query, found, shown, lambda application: application.id)
 
 
 @route("POST", "/api/application", scope="manage", status=201, may=[Conflict, NotFound])
 def add_application(call: Call, body: NewApplication) -> ApplicationOut:
     """Make an application."""
-    return application_out(catalogue.add_application(call.database, body.model_dump(), call.now, call.once))
+    shares = call.service.shares
+    return application_out(
+        catalogue.add_application(call.database, body.model_dump(), shares, call.now, call.once), shares
+    )
 
 
 @route("GET", "/api/application/<application_id:id>", scope="read")
 def application(call: Call, application_id: int) -> ApplicationOut:
     """Show an application."""
-    return application_out(reading.application(call.database, application_id))
+    return application_out(reading.application(call.database, application_id), call.service.shares)
 
 
 @route("PUT", "/api/application/<application_id:id>", scope="manage", may=[Conflict])
@@ -40,7 +46,8 @@ def change_application(call: Call, application_id: int, body: ApplicationChange)
 
     Runs that were made before keep what they were made with.
     """
-    return application_out(catalogue.change_application(call.database, application_id, body.given()))
+    shares = call.service.shares
+    return application_out(catalogue.change_application(call.database, application_id, body.given(), shares), shares)
 
 
 @route("DELETE", "/api/application/<application_id:id>", scope="manage", status=204, may=[Conflict])

@@ -1,5 +1,7 @@
 """Projects."""
 
+from functools import partial
+
 from lackey.domain.refusals import Conflict
 from lackey.services import catalogue, reading
 from lackey.web.call import Call
@@ -14,27 +16,32 @@ from lackey.web.schemas.catalogue import NewProject, ProjectChange, ProjectOut, 
 def projects(call: Call, query: PageQuery) -> Projects:
     """List the projects, newest first."""
     found = reading.projects(call.database, query.cursor, query.limit + 1)
-    return page(Projects, query, found, project_out, lambda project: project.id)
+    shown = partial(project_out, shares=call.service.shares)
+    return page(Projects, query, found, shown, lambda project: project.id)
 
 
 @route("POST", "/api/project", scope="manage", status=201, may=[Conflict])
 def add_project(call: Call, body: NewProject) -> ProjectOut:
     """Make a project."""
     shares = call.service.shares
-    values = {"share": next(iter(shares)), **body.model_dump(exclude={"share"}), **body.given()}
-    return project_out(catalogue.add_project(call.database, values, shares, call.now, call.once))
+    values = {**body.model_dump(exclude={"share"}), **body.given()}
+    return project_out(catalogue.add_project(call.database, values, shares, call.now, call.once), shares)
 
 
 @route("GET", "/api/project/<project_id:id>", scope="read")
 def project(call: Call, project_id: int) -> ProjectOut:
     """Show a project."""
-    return project_out(reading.project(call.database, project_id))
+    return project_out(reading.project(call.database, project_id), call.service.shares)
 
 
 @route("PUT", "/api/project/<project_id:id>", scope="manage", may=[Conflict])
 def change_project(call: Call, project_id: int, body: ProjectChange) -> ProjectOut:
-    """Change the fields given."""
-    return project_out(catalogue.change_project(call.database, project_id, body.given(), call.service.shares))
+    """Change the fields given.
+
+    A directory on another share moves the project there, with its applications.
+    """
+    shares = call.service.shares
+    return project_out(catalogue.change_project(call.database, project_id, body.given(), shares), shares)
 
 
 @route("DELETE", "/api/project/<project_id:id>", scope="manage", status=204, may=[Conflict])

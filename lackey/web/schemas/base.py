@@ -50,3 +50,12 @@ class Page(Answer, Generic[Item]):
 
     items: list[Item]
     next: Annotated[str | None, Field(description="the `cursor` of the next page; null on the last one")] = None
+
+
+class Paths(Answer):
+    """A directory as its users type it; null where the settings of its share do not tell."""
+
+    posix: Annotated[str, Field(description="on lackey's hosts: /srv/lab/heat")]
+    unc: Annotated[str | None, Field(description=r"on Windows: \\fileserver\lab\heat")]
+    drive: Annotated[str | None, Field(description=r"on Windows, by the share's drive: Z:\heat")]
+    smb: Annotated[str | None, Field(description="on macOS and in file managers: smb://fileserver/lab/heat")]

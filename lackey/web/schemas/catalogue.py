@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from lackey.web.schemas.base import Answer, Body, Page, PageQuery
+from lackey.web.schemas.base import Answer, Body, Page, PageQuery, Paths
 from lackey.web.schemas.types import (
     SHELL_TEXT,
     Cpus,
@@ -21,7 +21,9 @@ from lackey.web.schemas.types import (
     Variable,
 )
 
-Directory = Annotated[str, Field(max_length=1024)]
+# The longest directory there can be, percent-encoded, and what stands before it.
+Directory = Annotated[str, Field(max_length=4096)]
+_FORMS = r"\\fileserver\lab\heat, smb://fileserver/lab/heat, Z:\heat, /srv/lab/heat, lab:heat"
 ShellText = Annotated[str, Field(max_length=SHELL_TEXT)]
 Command = Annotated[str, Field(min_length=1, max_length=SHELL_TEXT)]
 
@@ -32,8 +34,8 @@ class ProjectChange(Body):
     name: Name = ""
     title: ShortText = ""
     description: LongText = ""
-    share: Annotated[str, Field(max_length=63, description="the name of a share; left out, the first one")] = ""
-    directory: Annotated[Directory, Field(description="relative to the share; left out, its top")] = ""
+    share: Annotated[str, Field(max_length=63, description="left out, the one of the directory, or the first")] = ""
+    directory: Annotated[Directory, Field(description=f"{_FORMS}, or relative to the share; left out, its top")] = ""
 
 
 class NewProject(ProjectChange):
@@ -53,6 +55,7 @@ class ProjectOut(Answer):
     description: str
     share: str
     directory: str
+    paths: Paths | None
     created_at: datetime
     archived_at: datetime | None
 
@@ -76,7 +79,7 @@ class ApplicationChange(Body):
     project: Annotated[Reference, Field(description="id or name")] = ""
     name: Name = ""
     description: LongText = ""
-    directory: Annotated[Directory, Field(description="relative to the project's")] = ""
+    directory: Annotated[Directory, Field(description=f"relative to the project's, or in it: {_FORMS}")] = ""
     command: Annotated[Command, Field(description="for /bin/sh; {name} stands for the parameter's value, quoted")] = ""
     parameters: Annotated[list[ParameterIn], Field(max_length=200)] = []
     environment: dict[Variable, ShellText] = {}
@@ -120,6 +123,7 @@ class ApplicationOut(Answer):
     description: str
     share: str
     directory: str
+    paths: Paths | None
     command: str
     parameters: list[ParameterOut]
     environment: dict[str, str]

@@ -7,7 +7,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
 from lackey.domain.run import ACTIVE, FINAL, RunState
-from lackey.web.schemas.base import Answer, Body, Page, PageQuery, Query
+from lackey.web.schemas.base import Answer, Body, Page, PageQuery, Paths, Query
 from lackey.web.schemas.types import (
     Cpus,
     Executor,
@@ -81,13 +81,6 @@ class RunChange(Body):
     priority: Priority = 0
     at: MomentOrNow = None
     hold: Annotated[bool, Field(description="true: it is not started; false: released")] = False
-
-
-class Paths(Answer):
-    """A directory as its users type it."""
-
-    posix: str
-    unc: str | None
 
 
 class Received(Answer):
