@@ -2,12 +2,15 @@
 
 import errno
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lackey.confined import open_beneath, open_root
+from tests.swapping import swapped_with_link
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -28,6 +31,10 @@ def root(tmp_path: Path, outside: Path) -> Iterator[int]:
     (share / "secret").symlink_to(outside / "secret")
     (share / "in").symlink_to("inner")
     (share / "magic").symlink_to("/proc/self/root")
+    (share / "chain").symlink_to("inner/next")
+    (share / "inner" / "next").symlink_to("../up")
+    (share / "round").symlink_to("inner/about")
+    (share / "inner" / "about").symlink_to("../round")
     descriptor = open_root(str(share))
     yield descriptor
     os.close(descriptor)
@@ -55,18 +62,41 @@ def test_a_path_that_climbs_out_is_refused(root: int, path: str, links: bool) ->
     assert refusal(root, path, links=links) == errno.EXDEV
 
 
-@pytest.mark.parametrize("path", ["out/secret", "up/secret", "secret", "in/file", "magic/etc/passwd"])
+@pytest.mark.parametrize("path", ["out/secret", "up/secret", "secret", "in/file", "magic/etc/passwd", "chain/secret"])
 def test_no_link_is_followed_unasked(root: int, path: str) -> None:
     assert refusal(root, path) == errno.ELOOP
 
 
-@pytest.mark.parametrize("path", ["out/secret", "up/secret", "secret", "magic/etc/passwd"])
+@pytest.mark.parametrize("path", ["out/secret", "up/secret", "secret", "magic/etc/passwd", "chain/secret"])
 def test_a_link_that_leads_out_is_never_followed(root: int, path: str) -> None:
     assert refusal(root, path, links=True) == errno.EXDEV
 
 
 def test_a_link_that_stays_beneath_is_followed_on_request(root: int) -> None:
     assert read(root, "in/file", links=True) == "inside"
+
+
+def test_links_that_lead_round_in_a_ring_are_an_error(root: int) -> None:
+    assert refusal(root, "round/file", links=True) == errno.ELOOP
+
+
+@pytest.mark.parametrize(("links", "refused"), [(False, errno.ELOOP), (True, errno.EXDEV)])
+def test_a_link_that_is_swapped_in_at_any_moment_leads_nowhere(
+    root: int, tmp_path: Path, outside: Path, links: bool, refused: int
+) -> None:
+    (tmp_path / "share" / "inner" / "secret").write_text("mine")
+    seen: Counter[str | int | None] = Counter()
+
+    def both_ways() -> bool:
+        try:
+            seen[read(root, "inner/secret", links=links)] += 1
+        except OSError as error:
+            seen[error.errno] += 1
+        return min(seen["mine"], seen[refused]) >= 50
+
+    with swapped_with_link(tmp_path / "share" / "inner", outside):
+        wait_until(both_ways)
+    assert set(seen) == {"mine", refused}
 
 
 def test_a_file_is_not_created_through_a_link(root: int, tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 import json
 import os
 import uuid
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.executors.workbench import Workbench
+from tests.executors.workbench import Workbench, until
+from tests.swapping import swapped_with_link
 
 
 def test_the_same_run_does_not_run_again_where_it_ran_already(bench: Workbench) -> None:
@@ -81,16 +83,35 @@ def test_nothing_is_made_through_a_link_in_place_of_a_run_directory(bench: Workb
     assert os.listdir(outside) == []
 
 
-@pytest.mark.parametrize("way", ["../outside", "/etc", "out", "up"])
+@pytest.mark.parametrize("way", ["../outside", "/etc", "out", "up", "chain"])
 def test_nothing_runs_outside_of_the_share(bench: Workbench, tmp_path: Path, way: str) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (bench.share / "out").symlink_to(outside)
     (bench.share / "up").symlink_to("../outside")
+    (bench.share / "chain").symlink_to("heat/next")
+    (bench.application / "next").symlink_to("../up")
     receipt = bench.run("echo > ran", directory=way)
     assert (receipt.result, receipt.share_away) == ("not_started", False)
     assert receipt.reason == f"the directory {way!r} leads out of the share"
     assert os.listdir(outside) == []
+
+
+def test_nothing_runs_outside_of_the_share_though_a_link_is_swapped_in_at_any_moment(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    results: Counter[str] = Counter()
+
+    def both_ways() -> bool:
+        results[bench.run("echo > ran").result] += 1
+        return min(results["ended"], results["not_started"]) >= 4
+
+    with swapped_with_link(bench.application, outside):
+        until(both_ways)
+    assert os.listdir(outside) == []
+    assert (bench.application / "ran").exists()
 
 
 def test_a_link_within_the_share_is_followed(bench: Workbench) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from lackey.files import FileMissing, FileRefused, Files, ShareAway
 from tests.shares.seen import WITHIN_SECONDS, answers, eventually
+from tests.swapping import swapped_with_link
 
 
 @pytest.fixture
@@ -64,11 +66,32 @@ def test_nothing_is_read_through_a_link_wherever_it_stands(share: Path, files: F
     (share / "at_the_end").symlink_to(tmp_path / "secret" / "key")
     (share / "on_the_way").symlink_to(tmp_path / "secret")
     (share / "inside").symlink_to("key")
-    for path in ("at_the_end", "on_the_way/key", "inside"):
+    (share / "chain").symlink_to("on_the_way")
+    for path in ("at_the_end", "on_the_way/key", "inside", "chain/key"):
         with pytest.raises(FileRefused, match="links are not followed"):
             files.read("lab", path, 0, 10)
     with pytest.raises(FileRefused, match="links are not followed"):
         files.listing("lab", "on_the_way")
+
+
+def test_nothing_is_read_through_a_link_that_is_swapped_in_at_any_moment(
+    share: Path, files: Files, tmp_path: Path
+) -> None:
+    for place, text in ((share / "heat", "mine"), (tmp_path / "secret", "secret")):
+        place.mkdir()
+        (place / "key").write_text(text)
+    seen: Counter[bytes] = Counter()
+
+    def both_ways() -> bool:
+        try:
+            seen[files.read("lab", "heat/key", 0, 10).content] += 1
+        except FileRefused:
+            seen[b"refused"] += 1
+        return min(seen[b"mine"], seen[b"refused"]) >= 20
+
+    with swapped_with_link(share / "heat", tmp_path / "secret"):
+        eventually(both_ways)
+    assert set(seen) == {b"mine", b"refused"}
 
 
 @pytest.mark.parametrize("path", ["../key", "heat/../../key", "/etc/passwd", "..", "lo\0g", "x" * 300, "\ud800"])
