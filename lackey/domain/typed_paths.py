@@ -30,6 +30,7 @@ _USER = re.compile(r"[^/@]*@")
 _SERVER = re.compile(r"([^:/]+)(?::[0-9]*)?")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _HOST = re.compile(r"\w[\w.-]*")
+_LIKE = r"\\server\share\directory or smb://server/share/directory"
 
 
 def place_of(text: str, shares: Mapping[str, Share], near: Place | None = None, field: str = "directory") -> Place:
@@ -66,16 +67,16 @@ class _Reading:
         if len(names) < 2:
             raise self._refusal(f"a path on a server names a share of it too, as in {_LIKE}")
         place = self._place(names, lambda share: split(share.unc) if share.unc else None, str.lower)
-        return place or self._nowhere("\\\\" + "\\".join(names[:2]))
+        return place or self._not_here("\\\\" + "\\".join(names[:2]))
 
     def posix(self, names: list[str]) -> Place:
         """Directories from the top of a host of lackey's."""
-        return self._place(names, lambda share: split(share.path)) or self._nowhere("/" + "/".join(names))
+        return self._place(names, lambda share: split(share.path)) or self._not_here("/" + "/".join(names))
 
     def drive(self, names: list[str]) -> Place:
         """A drive (`Z:`), directories."""
         place = self._place(names, lambda share: [share.drive] if share.drive else None, str.upper)
-        return place or self._nowhere(f"drive {names[0].upper()}")
+        return place or self._nowhere(f"no share here is drive {names[0].upper()}")
 
     def after_colon(self, head: str, rest: str) -> Place:
         """A drive with a path, or the name of a share with a directory. A name may be a single letter, too."""
@@ -87,7 +88,7 @@ class _Reading:
             if name.lower() == head.lower():
                 return Place(name, relative_directory(rest, self._field))
         if letter is None:
-            self._nowhere(f"{head}:")
+            self._nowhere(f"there is no share {head[:80]!r} here, and no name on a share holds a colon")
         if letter.upper() in drives:
             full = f"{letter}\\" + "\\".join(split(rest))
             raise self._refusal(f"counts from wherever drive {letter} stands just now; did you mean {_legible(full)}?")
@@ -100,7 +101,7 @@ class _Reading:
             return self.unc(split(rest))
         if _DRIVE.fullmatch(first):
             return self.drive([first, *split(rest)])
-        self._nowhere(f"\\\\?\\{first}")
+        self._not_here(f"\\\\?\\{first}")
 
     def address(self, scheme: str, rest: str) -> Place:
         """What stands behind `smb://` or `file://`, percent-encoded."""
@@ -139,15 +140,15 @@ class _Reading:
         name = expected if expected in found else max(found, key=lambda name: found[name])
         return Place(name, directory_of(names[found[name] :], self._field))
 
-    def _nowhere(self, what: str) -> NoReturn:
+    def _not_here(self, path: str) -> NoReturn:
+        self._nowhere(f"{_legible(path)} is on none of the shares here")
+
+    def _nowhere(self, message: str) -> NoReturn:
         known = ", ".join(map(_described, self._shares.values()))
-        raise self._refusal(f"{_legible(what)} is on none of the shares here; there are: {known}")
+        raise self._refusal(f"{message}; there are: {known}")
 
     def _refusal(self, message: str) -> Invalid:
         return invalid(self._field, message)
-
-
-_LIKE = r"\\server\share\directory or smb://server/share/directory"
 
 
 def _described(share: Share) -> str:

@@ -94,37 +94,37 @@ def test_a_share_of_one_letter_is_told_from_a_drive() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "what"),
+    ("text", "words"),
     [
-        (r"\\other\x\y", r"\\other\x"),
-        (r"\\fileserver\other\y", r"\\fileserver\other"),
-        (r"\\fileserver.example\lab\heat", r"\\fileserver.example\lab"),
-        ("//fileserver/Store$/heat", r"\\fileserver\Store$"),
-        (r"\\?\UNC\other\x", r"\\other\x"),
-        (r"\\?\GLOBALROOT\Device", r"\\?\GLOBALROOT"),
-        (r"\\.\PhysicalDrive0", r"\\?\PhysicalDrive0"),
-        (r"\\..\fileserver\lab", r"\\..\fileserver"),
-        ("smb://other:445/lab/heat", r"\\other\lab"),
-        ("smb://fileserver/lab%2Fheat", r"\\fileserver\lab/heat"),
-        ("file://other/lab/heat", r"\\other\lab"),
-        ("/etc/passwd", "/etc/passwd"),
-        ("/srv/labour", "/srv/labour"),
-        ("/SRV/lab", "/SRV/lab"),
-        ("/srv/../srv/lab", "/srv/../srv/lab"),
-        ("/etc/\x1b[2J", r"'/etc/\x1b[2J'"),
-        ("/etc/\ud800", r"'/etc/\ud800'"),
-        ("file:///etc", "/etc"),
-        ("Q:\\heat", "drive Q:"),
-        ("q:heat", "drive Q:"),
-        ("file:///Q:/heat", "drive Q:"),
-        ("lob:heat", "lob:"),
-        ("heat:stream", "heat:"),
-        (":heat", ":"),
+        (r"\\other\x\y", r"\\other\x is on none of the shares here"),
+        (r"\\fileserver\other\y", r"\\fileserver\other is on none of the shares here"),
+        (r"\\fileserver.example\lab\heat", r"\\fileserver.example\lab is on none of the shares here"),
+        ("//fileserver/Store$/heat", r"\\fileserver\Store$ is on none of the shares here"),
+        (r"\\?\UNC\other\x", r"\\other\x is on none of the shares here"),
+        (r"\\?\GLOBALROOT\Device", r"\\?\GLOBALROOT is on none of the shares here"),
+        (r"\\.\PhysicalDrive0", r"\\?\PhysicalDrive0 is on none of the shares here"),
+        (r"\\..\fileserver\lab", r"\\..\fileserver is on none of the shares here"),
+        ("smb://other:445/lab/heat", r"\\other\lab is on none of the shares here"),
+        ("smb://fileserver/lab%2Fheat", r"\\fileserver\lab/heat is on none of the shares here"),
+        ("file://other/lab/heat", r"\\other\lab is on none of the shares here"),
+        ("/etc/passwd", "/etc/passwd is on none of the shares here"),
+        ("/srv/labour", "/srv/labour is on none of the shares here"),
+        ("/SRV/lab", "/SRV/lab is on none of the shares here"),
+        ("/srv/../srv/lab", "/srv/../srv/lab is on none of the shares here"),
+        ("/etc/\x1b[2J", r"'/etc/\x1b[2J' is on none of the shares here"),
+        ("/etc/\ud800", r"'/etc/\ud800' is on none of the shares here"),
+        ("file:///etc", "/etc is on none of the shares here"),
+        ("Q:\\heat", "no share here is drive Q:"),
+        ("q:heat", "no share here is drive Q:"),
+        ("file:///Q:/heat", "no share here is drive Q:"),
+        ("lob:heat", "there is no share 'lob' here, and no name on a share holds a colon"),
+        ("heat:stream", "there is no share 'heat' here, and no name on a share holds a colon"),
+        (":heat", "there is no share '' here, and no name on a share holds a colon"),
     ],
 )
-def test_what_is_on_no_share_is_refused_in_words_that_say_which_shares_there_are(text: str, what: str) -> None:
+def test_what_is_on_no_share_is_refused_in_words_that_say_which_shares_there_are(text: str, words: str) -> None:
     known = rf"lab (/srv/lab, \\fileserver\lab, Z:), store (/mnt/Our store, {STORE.unc}, S:), local ({LOCAL.path})"
-    assert refusal(text) == f"{what} is on none of the shares here; there are: {known}"
+    assert refusal(text) == f"{words}; there are: {known}"
 
 
 @pytest.mark.parametrize(
