@@ -1,8 +1,12 @@
 """Projects and applications: what can be run, and where it lies."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+# What projects, applications and runs may be called: it has to stand in `project/name`, and not be taken for an id.
+NAME = re.compile(r"(?![0-9]+\Z)(?! )[^/\x00-\x1f\x7f]{1,100}(?<! )")
 
 
 @dataclass(frozen=True)

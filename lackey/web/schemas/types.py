@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
+from lackey.domain.application import NAME
 from lackey.domain.evidence import instant
 from lackey.services.catalogue import EXECUTORS
 
@@ -24,7 +25,6 @@ _RFC3339 = re.compile(
 )
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
-_NAME = re.compile(r"(?![0-9]+\Z)(?! )[^/\x00-\x1f\x7f]{1,100}(?<! )")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _MEMORY = re.compile(r"[1-9][0-9]{0,14}[KMGT]?")
 _TEXT_NUMBER = {"type": "string", "pattern": f"^{_NUMBER.pattern}$"}
@@ -91,7 +91,7 @@ def _reference(value: Any) -> int | str:
 
 
 def _name(value: str) -> str:
-    if not _NAME.fullmatch(value):
+    if not NAME.fullmatch(value):
         raise ValueError("should be 1 to 100 characters, not all digits, without / and without blanks at its ends")
     return value
 
@@ -166,7 +166,7 @@ Reference = Annotated[
 Name = Annotated[
     str,
     AfterValidator(_name),
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 100, "pattern": f"^{_NAME.pattern}$"}),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 100, "pattern": f"^{NAME.pattern}$"}),
 ]
 Variable = Annotated[
     str, AfterValidator(_variable), WithJsonSchema({"type": "string", "pattern": f"^{_VARIABLE.pattern}$"})
