@@ -97,7 +97,7 @@ def stop(
         evidence = known.with_stop(stopped).with_sign_of_life(now.timestamp())
         values: dict[str, Any] = {"host": host} if host and run.host is None and run.ticket is None else {}
         if log is not None and log.size and not run.stop_log_size:
-            values["stop_log_size"] = _keep(connection, run_id, "stop", 0, log, log_limit)
+            values["stop_log_size"] = keep_text(connection, run_id, "stop", 0, log, log_limit)
         event = (
             None if known.with_stop(stopped) == known else Event(run_id, now, "stop", "run", "reported its end", told)
         )
@@ -134,7 +134,7 @@ def keep_log(database: Database, run_id: int, log: LogText, offset: int | None, 
 
     def merge(run: Run, connection: Connection) -> dict[str, Any]:
         start = run.log_size if offset is None else offset
-        end = max(run.log_size, _keep(connection, run_id, "reported", start, log, log_limit))
+        end = max(run.log_size, keep_text(connection, run_id, "reported", start, log, log_limit))
         logs.let_go(connection, run_id, "reported", end, log_limit)
         return {"log_size": end}
 
@@ -152,8 +152,8 @@ def _sign_of_life(
     return database.write(work)
 
 
-def _keep(connection: Connection, run_id: int, part: str, start: int, log: LogText, log_limit: int) -> int:
-    """Store what is kept of a piece of log; where it ends, in bytes as sent."""
+def keep_text(connection: Connection, run_id: int, part: str, start: int, log: LogText, log_limit: int) -> int:
+    """Store what is kept of a piece of log, and its words; where it ends, in bytes as sent."""
     end = start + log.size
     for first, content in ((start, log.head), (end - len(log.tail), log.tail)):
         if content:

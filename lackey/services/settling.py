@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from lackey.domain.evidence import Evidence, Verdict, instant, judge
+from lackey.domain.evidence import Evidence, instant, judge
 from lackey.domain.run import NEXT, Event, Run, RunState
 from lackey.services.newcomers import retry_if_due
 from lackey.store import events, runs
@@ -17,6 +17,24 @@ log = logging.getLogger(__name__)
 def evidence_of(run: Run) -> Evidence:
     """What is known of how the run goes."""
     return Evidence.from_json(run.evidence)
+
+
+def judged(evidence: Evidence, state: RunState, reason: str | None) -> dict[str, Any]:
+    """What a run holds of its evidence. `state` and `reason` stand as long as nothing shows that it has started."""
+    verdict = judge(evidence)
+    heard = None if evidence.heard is None else instant(evidence.heard)
+    return {
+        "evidence": evidence.to_json(),
+        "state": verdict.state or state,
+        "reason": reason if verdict.state is None else verdict.reason,
+        "heard_at": heard,
+        "started_at": verdict.started_at,
+        "ended_at": verdict.ended_at,
+        "exit_code": verdict.exit_code,
+        "signal": verdict.signal,
+        "outcome_source": verdict.source,
+        "marks": list(verdict.marks),
+    }
 
 
 def settle(
@@ -33,11 +51,11 @@ def settle(
     `event` is written where something happened that is worth a line though the state stays as it was.
     Raises Changed when the run has changed since it was read.
     """
-    verdict = judge(evidence)
-    state = verdict.state or run.state
+    columns = judged(evidence, run.state, run.reason)
+    state: RunState = columns["state"]
     if state is not run.state and state not in NEXT[run.state]:
         raise AssertionError(f"run {run.id}: {run.state} may not become {state}")
-    settled = runs.change(connection, run, {**_columns(run, evidence, verdict, state), **(values or {})})
+    settled = runs.change(connection, run, {**columns, **(values or {})})
     if state is not run.state:
         log.info("run %d: %s → %s", run.id, run.state, state)
         events.add(connection, _moved(run, settled, by, now, event))
@@ -56,23 +74,6 @@ def move(connection: Connection, run: Run, state: RunState, by: str, now: dateti
     log.info("run %d: %s → %s", run.id, run.state, state)
     events.add(connection, _moved(run, moved, by, now, None))
     return moved
-
-
-def _columns(run: Run, evidence: Evidence, verdict: Verdict, state: RunState) -> dict[str, Any]:
-    heard = None if evidence.heard is None else instant(evidence.heard)
-    keeps_reason = state is run.state and verdict.state is None
-    return {
-        "evidence": evidence.to_json(),
-        "state": state,
-        "reason": run.reason if keeps_reason else verdict.reason,
-        "heard_at": heard,
-        "started_at": verdict.started_at,
-        "ended_at": verdict.ended_at,
-        "exit_code": verdict.exit_code,
-        "signal": verdict.signal,
-        "outcome_source": verdict.source,
-        "marks": list(verdict.marks),
-    }
 
 
 def _moved(before: Run, after: Run, by: str, now: datetime, cause: Event | None) -> Event:
