@@ -9,6 +9,7 @@ import click
 from lackey import __version__
 from lackey.cli.applications import application
 from lackey.cli.db import db
+from lackey.cli.import_v1 import import_v1
 from lackey.cli.keys import key
 from lackey.cli.projects import project
 from lackey.cli.runs import run
@@ -56,5 +57,5 @@ def lackey(context: click.Context, config: Path | None) -> None:
     context.obj = Session(config)
 
 
-for _command in (serve, scheduler, db, key, project, application, run):
+for _command in (serve, scheduler, db, import_v1, key, project, application, run):
     lackey.add_command(_command)

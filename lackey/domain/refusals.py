@@ -67,6 +67,14 @@ class AlreadyFinal(Conflict):
     code = "already-final"
 
 
+class NotImportable(Refusal):
+    """What is to be taken over from elsewhere can't be, and nothing of it was. The first line says why, in a sentence;
+    further ones name each thing that stands in the way.
+    """
+
+    code = "not-importable"
+
+
 class TooLarge(Refusal):
     """The body is larger than what is read here."""
 

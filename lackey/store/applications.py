@@ -34,6 +34,11 @@ def projects(connection: Connection, before_id: int | None, limit: int) -> list[
     return [Project(**row) for row in rows]
 
 
+def project_names(connection: Connection) -> dict[int, str]:
+    """Of all projects, the archived ones too, by their ids."""
+    return dict(connection.execute(select(ProjectRow.id, ProjectRow.name)).tuples().all())
+
+
 def change_project(connection: Connection, project_id: int, values: dict[str, Any]) -> None:
     """Write these fields. Raises Taken."""
     with unique():
@@ -76,6 +81,12 @@ def applications(
         statement = statement.where(ApplicationRow.id < before_id)
     rows = connection.execute(statement.order_by(ApplicationRow.id.desc()).limit(limit)).mappings()
     return [Application(**row) for row in rows]
+
+
+def application_names(connection: Connection) -> dict[int, tuple[int, str]]:
+    """Of all applications, the archived ones too, by their ids: the id of the project, and the name within it."""
+    rows = connection.execute(select(ApplicationRow.id, ApplicationRow.project_id, ApplicationRow.name))
+    return {known: (project_id, name) for known, project_id, name in rows}
 
 
 def change_application(connection: Connection, application_id: int, values: dict[str, Any]) -> None:

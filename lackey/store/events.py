@@ -1,5 +1,7 @@
 """The history of runs."""
 
+from collections.abc import Iterable
+
 from sqlalchemy import Connection, insert, select
 
 from lackey.domain.run import Event
@@ -12,6 +14,11 @@ _ADD = insert(_EVENT)
 def add(connection: Connection, event: Event) -> None:
     """Write one line of history."""
     connection.execute(_ADD, vars(event))
+
+
+def add_all(connection: Connection, some: Iterable[Event]) -> None:
+    """Write lines of history, one at least."""
+    connection.execute(_ADD, [vars(event) for event in some])
 
 
 def of_run(connection: Connection, run_id: int, before_id: int | None, limit: int) -> list[tuple[int, Event]]:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, bind
 from lackey.domain.refusals import NotFound
 from lackey.domain.run import ACTIVE, FINAL, Run, RunState
 from lackey.store import words
-from lackey.store.database import Changed
+from lackey.store.database import Changed, unique
 from lackey.store.models import RunRow
 
 # The statements of the hot path are made once: to put one together costs SQLAlchemy more than SQLite needs for it.
@@ -40,6 +40,12 @@ def add(connection: Connection, values: dict[str, Any]) -> Run:
     return as_run(connection.execute(_ADD, {**_UNBORN, **values}).mappings().one())
 
 
+def add_all(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert runs that have their ids already; each names the same columns. Raises Taken."""
+    with unique():
+        connection.execute(insert(_RUN), [{**_UNBORN, **values} for values in rows])
+
+
 _UNBORN: dict[str, Any] = {
     "reason": None,
     "held": False,
@@ -65,6 +71,12 @@ def find(connection: Connection, run_id: int) -> Run | None:
     """The run, or None."""
     row = connection.execute(_ONE, {"wanted_id": run_id}).mappings().one_or_none()
     return None if row is None else as_run(row)
+
+
+def with_ids(connection: Connection, run_ids: Sequence[int]) -> dict[int, Run]:
+    """Those of the runs that exist, by their ids."""
+    rows = connection.execute(select_runs().where(RunRow.id.in_(run_ids))).mappings()
+    return {row["id"]: as_run(row) for row in rows}
 
 
 def by_ticket(connection: Connection, ticket: str) -> Run | None:

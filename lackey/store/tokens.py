@@ -1,9 +1,11 @@
 """Tokens of runs, by their digests."""
 
 import hashlib
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import Connection, bindparam, insert, select
 
+from lackey.store.database import unique
 from lackey.store.models import TokenRow
 
 _RUN_OF = select(TokenRow.run_id).where(TokenRow.digest == bindparam("known"))
@@ -17,6 +19,17 @@ def digest(secret: str) -> bytes:
 def add(connection: Connection, run_id: int, token: str) -> None:
     """Let this token speak for the run."""
     connection.execute(insert(TokenRow).values(digest=digest(token), run_id=run_id))
+
+
+def add_all(connection: Connection, runs: Mapping[bytes, int]) -> None:
+    """Let the tokens of these digests speak for these runs. Raises Taken."""
+    with unique():
+        connection.execute(insert(TokenRow), [{"digest": digest, "run_id": run_id} for digest, run_id in runs.items()])
+
+
+def known(connection: Connection, digests: Collection[bytes]) -> set[bytes]:
+    """Those of the digests that are some run's."""
+    return set(connection.execute(select(TokenRow.digest).where(TokenRow.digest.in_(digests))).scalars())
 
 
 def run_of(connection: Connection, token: str) -> int | None:
