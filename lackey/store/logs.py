@@ -6,6 +6,7 @@ how far the log reaches, not on the order in which the pieces came. A piece that
 stored whole, and cut when it is read.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select
@@ -42,6 +43,14 @@ def put(connection: Connection, run_id: int, part: str, start: int, content: byt
         piece = content[first - start : last - start]
         connection.execute(_ADD, {"run_id": run_id, "part": part, "start": first, "content": piece})
     return start + len(content)
+
+
+def add_all(connection: Connection, pieces: Iterable[tuple[int, str, int, bytes]]) -> None:
+    """Keep pieces of parts that hold nothing at these places: run, part, start and content of each."""
+    names = ("run_id", "part", "start", "content")
+    rows = [dict(zip(names, piece, strict=True)) for piece in pieces]
+    if rows:
+        connection.execute(_ADD, rows)
 
 
 def let_go(connection: Connection, run_id: int, part: str, end: int, limit: int) -> None:

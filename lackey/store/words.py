@@ -4,6 +4,7 @@ SQLite's FTS5 and PostgreSQL's tsvector hold the words only; a run has a row for
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, text, true
@@ -18,6 +19,7 @@ _WORD = re.compile(r"[^\W_]+")
 
 _TEXT = IndexedTextRow.metadata.tables[IndexedTextRow.__tablename__]
 _ADD = insert(_TEXT).returning(_TEXT.c.id)
+_ADD_ALL = insert(_TEXT).returning(_TEXT.c.id, sort_by_parameter_order=True)
 
 
 def index(connection: Connection, run_id: int, content: str) -> None:
@@ -27,6 +29,15 @@ def index(connection: Connection, run_id: int, content: str) -> None:
         return
     row_id = connection.execute(_ADD, {"run_id": run_id}).scalar_one()
     connection.execute(_INSERT[connection.dialect.name], {"id": row_id, "words": known})
+
+
+def index_all(connection: Connection, texts: Iterable[tuple[int, str]]) -> None:
+    """The same for many texts at once, each with the id of its run."""
+    known = [(run_id, " ".join(found)) for run_id, content in texts if (found := _words(_ends(content.casefold())))]
+    if known:
+        row_ids = connection.execute(_ADD_ALL, [{"run_id": run_id} for run_id, _ in known]).scalars()
+        rows = [{"id": row_id, "words": found} for row_id, (_, found) in zip(row_ids, known, strict=True)]
+        connection.execute(_INSERT[connection.dialect.name], rows)
 
 
 def occur(connection: Connection, run_id: Any, wanted: str) -> ColumnElement[bool]:

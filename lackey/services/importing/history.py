@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from sqlalchemy import Connection
+
 from lackey.domain import lackey_1
 from lackey.domain.application import Application
 from lackey.domain.evidence import Evidence, Kill, Stop
@@ -16,7 +18,7 @@ from lackey.services.importing.takeover import Takeover
 from lackey.services.newcomers import waiting_reason
 from lackey.services.reporting import LogText, keep_text
 from lackey.services.settling import evidence_of, judged, settle
-from lackey.store import events, runs, tokens, words
+from lackey.store import events, logs, runs, tokens, words
 
 BY = "import-v1"
 CANCELLED = "runs that were due and had never started: cancelled (--keep-pending lets them wait for their start)"
@@ -30,6 +32,7 @@ ODD_CLOCK = "runs that ended before they started, by their clock: marked"
 CUT = "logs longer than is kept here: their first and last parts are"
 
 _BATCH = 500
+_GATHERED_BYTES = 1 << 22
 _NONE: dict[str, Any] = dict.fromkeys(("project_id", "application_id", "project", "application"))
 _INPUTS: dict[str, Any] = {
     **dict.fromkeys(("parent_id", "cause", "time_limit", "start_grace", "silence", "cpus", "memory", "queued_at")),
@@ -82,7 +85,7 @@ def _meet(takeover: Takeover, old: OldRun, run: Run) -> None:
     event = Event(run.id, takeover.now, "imported", BY, f"had gone on in lackey 1.0 ({takeover.file})")
     settle(takeover.connection, run, evidence, BY, takeover.now, event, values)
     if log is not None:
-        _keep_log(takeover, run.id, "stop", log)
+        keep_text(takeover.connection, run.id, "stop", 0, log, takeover.options.log_limit)
 
 
 def _with_reports(evidence: Evidence, old: OldRun) -> Evidence:
@@ -112,11 +115,39 @@ def _add(takeover: Takeover, batch: list[OldRun], applications: Applications) ->
     if speaking := dict(_speaking(takeover, batch)):
         tokens.add_all(connection, speaking)
     events.add_all(connection, [newcomer.event for newcomer in newcomers])
+    texts = _Texts(connection)
     for newcomer in newcomers:
-        old, columns = newcomer.old, newcomer.columns
-        words.index(connection, old.id, f"{columns['name']}\n{columns['command']}")
-        if log := _log_of(takeover, old):
-            _keep_log(takeover, old.id, "stop" if columns["stop_log_size"] else "reported", log)
+        texts.add(newcomer.columns, _log_of(takeover, newcomer.old))
+    texts.write()
+
+
+class _Texts:
+    """Logs and words on their way into the database: many small ones at once, and never much more than a large one."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._pieces: list[tuple[int, str, int, bytes]] = []
+        self._words: list[tuple[int, str]] = []
+        self._size = 0
+
+    def add(self, columns: dict[str, Any], log: LogText | None) -> None:
+        """The words of a new run and, if it has one, its log."""
+        run_id, names = columns["id"], f"{columns['name']}\n{columns['command']}"
+        log = log or LogText(b"", b"", 0)
+        part = "stop" if columns["stop_log_size"] else "reported"
+        self._words.append((run_id, f"{names}\n{log.head.decode(errors='replace')}"))
+        self._words.append((run_id, log.tail.decode(errors="replace")))
+        pieces = ((run_id, part, 0, log.head), (run_id, part, log.size - len(log.tail), log.tail))
+        self._pieces += [piece for piece in pieces if piece[3]]
+        self._size += len(log.head) + len(log.tail)
+        if self._size > _GATHERED_BYTES:
+            self.write()
+
+    def write(self) -> None:
+        """Write what was gathered."""
+        logs.add_all(self._connection, self._pieces)
+        words.index_all(self._connection, self._words)
+        self._pieces, self._words, self._size = [], [], 0
 
 
 def _newcomer(takeover: Takeover, old: OldRun, applications: Applications) -> _Newcomer:
@@ -195,14 +226,11 @@ def _speaking(takeover: Takeover, batch: list[OldRun]) -> Iterator[tuple[bytes, 
 
 
 def _log_of(takeover: Takeover, old: OldRun) -> LogText | None:
+    """What is kept of its log; it is counted."""
     if not old.log_size:
         return None
-    return LogText(*takeover.old.log(old.row, takeover.options.log_limit), old.log_size)
-
-
-def _keep_log(takeover: Takeover, run_id: int, part: str, log: LogText) -> None:
-    keep_text(takeover.connection, run_id, part, 0, log, takeover.options.log_limit)
     takeover.logs += 1
-    takeover.log_bytes += log.size
-    if log.size > takeover.options.log_limit:
-        takeover.note(CUT, run_id)
+    takeover.log_bytes += old.log_size
+    if old.log_size > takeover.options.log_limit:
+        takeover.note(CUT, old.id)
+    return LogText(*takeover.old.log(old.row, takeover.options.log_limit), old.log_size)
