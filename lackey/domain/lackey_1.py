@@ -73,9 +73,12 @@ class OldClock:
 
     def read(self, text: str) -> datetime:
         """The time in UTC. Raises ValueError for what is none."""
-        if not _TIME.fullmatch(text):
+        try:
+            naive = datetime.fromisoformat(text) if _TIME.fullmatch(text) else None
+        except ValueError:
+            naive = None
+        if naive is None:
             raise ValueError("is no time such as 2013-05-25 10:55:56")
-        naive = datetime.fromisoformat(text)
         try:
             at = self._at(naive, fold=0)
             self.doubtful += at.utcoffset() != self._at(naive, fold=1).utcoffset()

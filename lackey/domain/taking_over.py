@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import count
 
 from lackey.domain.application import NAME
 from lackey.domain.command import check_command
@@ -12,7 +13,7 @@ from lackey.domain.refusals import Invalid
 COMMAND_VARIABLE = "LACKEY_1_COMMAND"
 _FORBIDDEN_IN_NAMES = re.compile(r"[/\x00-\x1f\x7f]+")
 # Leaves room for what goes before or behind.
-_LONG_NAME = 80
+_LONG_NAME = 70
 
 
 def possible_names(old_id: int, text: str, kind: str) -> Iterator[str]:
@@ -22,9 +23,9 @@ def possible_names(old_id: int, text: str, kind: str) -> Iterator[str]:
         name = _FORBIDDEN_IN_NAMES.sub("-", name).strip()[:_LONG_NAME].strip()
     if not NAME.fullmatch(name):
         name = f"{kind} {name or old_id}"
-    while True:
-        yield name
-        name = f"{name[:_LONG_NAME].strip()}-{old_id}"
+    yield name
+    yield (other := f"{name[:_LONG_NAME].strip()}-{old_id}")
+    yield from (f"{other}-{number}" for number in count(2))
 
 
 def place_of(text: str, shares: Mapping[str, Share], root: str) -> tuple[str, str] | None:

@@ -36,7 +36,8 @@ def projects(connection: Connection, before_id: int | None, limit: int) -> list[
 
 def project_names(connection: Connection) -> dict[int, str]:
     """Of all projects, the archived ones too, by their ids."""
-    return dict(connection.execute(select(ProjectRow.id, ProjectRow.name)).tuples().all())
+    rows = connection.execute(select(ProjectRow.id, ProjectRow.name))
+    return {row.id: row.name for row in rows}
 
 
 def change_project(connection: Connection, project_id: int, values: dict[str, Any]) -> None:

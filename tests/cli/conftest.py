@@ -2,16 +2,34 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from lackey.app import make_app
 from lackey.cli.commands import lackey
+from lackey.services import Database
+from lackey.settings import load
 from tests.cli.desk import Service, serving
+from tests.cli.lackey_1 import NewService, OldService
+from tests.web.client import Api, Clock
 
 Lackey = Callable[..., Result]
+
+_SETTINGS = r"""
+[server]
+log_limit = 16384
+[[share]]
+name = 'lab'
+path = '/srv/lab'
+unc = '\\fs\lab'
+[[share]]
+name = 'store'
+path = '/srv/store'
+"""
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +77,25 @@ def as_json(cli: Lackey) -> Callable[..., Any]:
         return json.loads(result.stdout)
 
     return call
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> OldService:
+    """The database of a lackey 1.0 with nothing in it."""
+    service = OldService(tmp_path / "old.sqlite")
+    service.make()
+    return service
+
+
+@pytest.fixture
+def new(database_url: str, old: OldService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NewService]:
+    """An empty installation, on each kind of database, beside the old one."""
+    cli = calls(monkeypatch, tmp_path)
+    (tmp_path / "lackey.toml").write_text(f"{_SETTINGS}[database]\nurl = '{database_url}'\n")
+    settings = load(tmp_path / "lackey.toml")
+    database = Database(database_url)
+    clock = Clock(datetime.now(UTC))
+    yield NewService(
+        cli, Api(make_app(settings, clock=clock, wake=lambda: None), database, settings, clock), database, old
+    )
+    database.close()
