@@ -64,6 +64,7 @@ def cluster() -> Iterator[Cluster]:
     # Not pytest's own directory: the names of sockets end at 107 bytes, and `postgres` may not enter that of root.
     directory = Path(tempfile.mkdtemp(prefix="lackey-pg-"))
     files = directory / "files"
+    directory.chmod(0o711)  # services that run as others reach its socket
     try:
         if os.geteuid() == 0:
             shutil.chown(directory, _SUPERUSER)

@@ -1,0 +1,93 @@
+"""uWSGI's emperor over the shipped vassals, as root, with vassals that run as the service's user."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.real.deployed import SERVICE_GROUP, SERVICE_USER, WEB_GROUP, Host, environment, for_others
+from tests.waiting import wait_until
+
+WEB = "lackey"
+SCHEDULER = "lackey-scheduler"
+_DEADLINE_SECONDS = 60.0
+
+
+@dataclass
+class Emperor:
+    """An emperor that runs."""
+
+    host: Host
+    process: "subprocess.Popen[bytes]"
+
+    @property
+    def said(self) -> str:
+        """What it and its vassals have said so far."""
+        return (self.host.log / "emperor.log").read_text(encoding="utf-8", errors="replace")
+
+    def until_said(self, text: str, times: int = 1) -> None:
+        """Wait until it has said this so many times."""
+        wait_until(lambda: self.said.count(text) >= times or self._has_ended(), _DEADLINE_SECONDS)
+
+    def _has_ended(self) -> bool:
+        assert self.process.poll() is None, self.said
+        return False
+
+    def touch(self, vassal: str) -> None:
+        """Reload a vassal as an admin does."""
+        touch(self.host.project / f"deploy/uwsgi/{vassal}.xml")
+
+    def chain_reload(self) -> None:
+        """Have the workers replaced one after the other; returns when all are."""
+        done = self.said.count("chain reloading complete")
+        touch(self.host.run / f"{WEB}.reload")
+        self.until_said("chain reloading complete", done + 1)
+
+    def stop(self) -> None:
+        """End it as a service manager does."""
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(_DEADLINE_SECONDS) == 0, self.said
+
+
+def touch(path: Path) -> None:
+    """uWSGI looks at whole seconds only: each touch is one of another second."""
+    if not path.exists():
+        path.touch()
+        return
+    later = int(path.stat().st_mtime) + 1
+    os.utime(path, (later, later))
+
+
+def ship(host: Host, *vassals: str) -> None:
+    """Put the vassals' files into the project."""
+    users = {"<uid>lackey<": f"<uid>{SERVICE_USER}<", "<gid>lackey<": f"<gid>{SERVICE_GROUP}<"}
+    web = {
+        f"-o lackey -g {WEB_GROUP} /run/lackey": f"-o {SERVICE_USER} -g {WEB_GROUP} {host.run}",
+        f"<chown-socket>lackey:{WEB_GROUP}<": f"<chown-socket>{SERVICE_USER}:{WEB_GROUP}<",
+        ">/run/lackey/%n.": f">{host.run}/%n.",
+    }
+    for vassal in vassals:
+        host.ship(f"deploy/uwsgi/{vassal}.xml", users | (web if vassal == WEB else {}))
+
+
+@contextmanager
+def emperor(host: Host) -> Iterator[Emperor]:
+    """The emperor, over the vassals that were shipped, whose socket is there; ended with the block."""
+    uwsgi = str(Path(sys.prefix) / "bin/uwsgi")
+    command = [uwsgi, "--emperor", f"{host.project}/deploy/uwsgi/*.xml", "--die-on-term", "--emperor-freq", "1"]
+    with (host.log / "emperor.log").open("ab") as log:
+        process = subprocess.Popen(
+            for_others(command), cwd="/", env=environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    started = Emperor(host, process)
+    try:
+        if (host.project / f"deploy/uwsgi/{WEB}.xml").exists():
+            wait_until(lambda: (host.run / f"{WEB}.sock").exists() or started._has_ended())
+        yield started
+    finally:
+        if process.poll() is None:
+            started.stop()
