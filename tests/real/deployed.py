@@ -47,12 +47,18 @@ class Host:
 
     def ship(self, file: str, changes: Mapping[str, str]) -> Path:
         """Put a file of the project's where it belongs, with these texts replaced."""
-        text = (ROOT / file).read_text(encoding="utf-8")
+        target = self.project / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / file, target)
+        return self.alter(file, changes)
+
+    def alter(self, file: str, changes: Mapping[str, str]) -> Path:
+        """Replace these texts in a file that was shipped."""
+        target = self.project / file
+        text = target.read_text(encoding="utf-8")
         for shipped, here in changes.items():
             assert shipped in text, f"{file} no longer says {shipped!r}"
             text = text.replace(shipped, here)
-        target = self.project / file
-        target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
         return target
 
@@ -104,8 +110,8 @@ def _prepare(settings: Settings) -> str:
 def for_others(command: list[str]) -> list[str]:
     """The command, in whose eyes all may enter the directories that lead to Python and to the project.
 
-    Some of them may be root's alone, as its home is; the services of the shipped files run as other users. So the command
-    has mounts of its own, among which such a directory is an empty one but for what is needed.
+    Some of them may be root's alone, as its home is; the services of the shipped files run as other users. So the
+    command has mounts of its own, among which such a directory is an empty one but for what is needed.
     """
     needed = {Path(sys.base_prefix).resolve(), Path(sys.prefix).resolve(), ROOT}
     closed: dict[Path, list[Path]] = {}
