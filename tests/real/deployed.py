@@ -45,6 +45,10 @@ class Host:
     def log(self) -> Path:
         return self.place / "log"
 
+    @property
+    def share(self) -> Path:
+        return self.settings.data_dir / "share"
+
     def ship(self, file: str, changes: Mapping[str, str]) -> Path:
         """Put a file of the project's where it belongs, with these texts replaced."""
         target = self.project / file

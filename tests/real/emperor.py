@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from tests.real.deployed import SERVICE_GROUP, SERVICE_USER, WEB_GROUP, Host, environment, for_others
 from tests.waiting import wait_until
@@ -47,10 +49,21 @@ class Emperor:
         touch(self.host.run / f"{WEB}.reload")
         self.until_said("chain reloading complete", done + 1)
 
+    def schedulers(self) -> list[psutil.Process]:
+        """The schedulers of this host's, whoever started them."""
+        found = (process for process in psutil.process_iter() if _is_scheduler(process, self.host.project))
+        return sorted(found, key=lambda process: process.pid)
+
     def stop(self) -> None:
         """End it as a service manager does."""
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(_DEADLINE_SECONDS) == 0, self.said
+
+
+def _is_scheduler(process: psutil.Process, project: Path) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.cmdline()[1:] == ["-m", "lackey", "scheduler"] and process.cwd() == str(project)
+    return False
 
 
 def touch(path: Path) -> None:

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.cli.desk import free_port
 from tests.real.deployed import Host
@@ -64,9 +65,20 @@ def nginx(host: Host) -> Iterator[Nginx]:
     """nginx, which listens; ended with the block."""
     port, tls_port = free_port(), free_port()
     _make_certificate(host)
-    temporary = host.place / "nginx"
-    temporary.mkdir()
-    temporary.chmod(0o755)
+    around = _configure(host, port, tls_port)
+    command = ["nginx", "-p", str(host.place), "-e", str(host.log / "nginx.log"), "-c", str(around)]
+    environment = {"PATH": f"{os.environ['PATH']}:/usr/sbin"}
+    process = subprocess.Popen(command, cwd="/", env=environment, stdin=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: (host.place / "nginx.pid").exists() or _ended(process, host))
+        yield Nginx(host, port, tls_port, process)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def _configure(host: Host, port: int, tls_port: int) -> Path:
+    """The file to start nginx with, around the shipped site."""
     site = host.ship(
         "deploy/nginx/lackey.conf",
         {
@@ -82,18 +94,13 @@ def nginx(host: Host) -> Iterator[Nginx]:
             "root /srv/lackey/lackey/web;": f"root {host.place}/web;",
         },
     )
-    around = host.place / "nginx.conf"
+    temporary = host.place / "nginx"
+    temporary.mkdir()
+    temporary.chmod(0o755)
     paths = "\n    ".join(f"{kind}_temp_path {temporary}/{kind};" for kind in _TEMPORARY)
+    around = host.place / "nginx.conf"
     around.write_text(_AROUND.format(place=host.place, site=site, temporary=paths))
-    command = ["nginx", "-p", str(host.place), "-e", str(host.log / "nginx.log"), "-c", str(around)]
-    environment = {"PATH": f"{os.environ['PATH']}:/usr/sbin"}
-    process = subprocess.Popen(command, cwd="/", env=environment, stdin=subprocess.DEVNULL)
-    try:
-        wait_until(lambda: (host.place / "nginx.pid").exists() or _ended(process, host))
-        yield Nginx(host, port, tls_port, process)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
+    return around
 
 
 def _ended(process: "subprocess.Popen[bytes]", host: Host) -> bool:

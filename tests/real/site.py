@@ -2,10 +2,11 @@
 
 import http.client
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,6 +17,7 @@ from tests.real.nginx import Nginx, nginx
 from tests.waiting import wait_until
 
 FORM = "application/x-www-form-urlencoded"
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,16 @@ class Client:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60, source_address=(address, 0))
         self._authorization = {} if key is None else {"Authorization": f"Bearer {key}"}
 
-    def ask(self, method: str, path: str, fields: dict[str, Any] | None = None, **headers: str) -> Answer:
+    def ask(
+        self, method: str, path: str, fields: Mapping[str, Any] = NONE, headers: Mapping[str, str] = NONE
+    ) -> Answer:
         """Send a form, or nothing; the answer to it."""
-        self.begin(method, path, urlencode(fields or {}).encode(), **headers)
+        self.begin(method, path, urlencode(fields).encode(), headers=headers)
         return self.end()
 
-    def begin(self, method: str, path: str, body: bytes, of_length: int | None = None, **headers: str) -> None:
+    def begin(
+        self, method: str, path: str, body: bytes, of_length: int | None = None, headers: Mapping[str, str] = NONE
+    ) -> None:
         """Send a request, or so much of it: `of_length` bytes is what its body shall have in the end."""
         length = len(body) if of_length is None else of_length
         given = {"Content-Type": FORM, "Content-Length": str(length), **self._authorization, **headers}
@@ -85,7 +91,7 @@ class Site:
         """A request with the key, which is answered well; its JSON."""
         client = self.client(key=self.key)
         body = json.dumps(fields).encode() if fields else b""
-        client.begin(method, path, body, **{"Content-Type": "application/json"})
+        client.begin(method, path, body, headers={"Content-Type": "application/json"})
         answer = client.end()
         client.close()
         assert answer.status in (200, 201), answer.body

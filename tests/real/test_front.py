@@ -1,6 +1,5 @@
 """What nginx says and does by itself, as the shipped site has it."""
 
-import re
 import sqlite3
 import subprocess
 from collections import Counter
@@ -150,7 +149,6 @@ def test_a_service_that_is_away_is_said_to_come_again_and_a_retrying_curl_gets_t
         assert "try again" in problem(away)
         assert "No such file or directory" in front.error_log
         retrying = ["curl", "-fsS", "-m", "60", "--retry", "8", "--retry-all-errors", f"{front.url}/healthz"]
-        with subprocess.Popen(retrying, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as patient:
-            with emperor(on):
-                told, _ = patient.communicate(timeout=60)
+        with subprocess.Popen(retrying, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as patient, emperor(on):
+            told, _ = patient.communicate(timeout=60)
         assert (patient.returncode, b"ok" in told) == (0, True)

@@ -23,7 +23,7 @@ def tell(front: Nginx) -> list[Answer]:
     asked = [client.ask("PUT", f"/api/run/start/1?{query}") for query in QUERIES]
     for path in ("/", "/static/absent.css", "/healthz", "/api/run/start/1"):
         asked.append(client.ask("GET", f"{path}?token={TOKEN}"))
-        asked.append(client.ask("GET", path, Referer=f"http://elsewhere/?token={TOKEN}"))
+        asked.append(client.ask("GET", path, headers={"Referer": f"http://elsewhere/?token={TOKEN}"}))
     too_large = Client(front.port)
     too_large.begin("PUT", f"/api/run/stop/1?token={TOKEN}", b"", 2 << 30)
     asked.append(too_large.end())
@@ -66,16 +66,18 @@ def echo() -> Iterator[Nginx]:
     with host() as on:
         (on.project / "tests").symlink_to(ROOT / "tests")
         emperors.ship(on, emperors.WEB)
-        changes = {">scripts.lackey_uwsgi<": ">tests.real.echo<", "<harakiri>300<": "<harakiri>1<"}
+        changes = {">scripts.lackey_uwsgi<": ">tests.real.echo<", "<harakiri>120<": "<harakiri>1<"}
         on.alter(f"deploy/uwsgi/{emperors.WEB}.xml", changes)
-        with emperor(on), nginx(on) as front:
+        with emperor(on) as ruling, nginx(on) as front:
             yield front
+            # A worker that is just coming would not hear that it has to go.
+            ruling.until_said("WSGI app 0", 3)
 
 
 def test_who_has_signed_in_is_nothing_that_a_client_can_say(echo: Nginx) -> None:
     basic = f"Basic {b64encode(b'admin:secret').decode()}"
     said = {"Authorization": basic, "Remote-User": "admin", "REMOTE_USER": "admin", "X-Remote-User": "admin"}
-    told = Client(echo.port).ask("GET", "/", **said).json
+    told = Client(echo.port).ask("GET", "/", headers=said).json
     assert told["REMOTE_USER"] == ""
 
 

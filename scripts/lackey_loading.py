@@ -1,0 +1,12 @@
+"""Imported by each of uWSGI's workers before the application, which takes a moment to load (`import` in the vassal).
+
+uWSGI gives a worker its signal handlers when the application is there. Until then a reload or a stop would go unheard:
+the master would wait for this worker for a minute, and then kill it with what it was doing. A worker that is loading
+has nothing to finish, so it goes at once.
+"""
+
+import os
+import signal
+
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda *_: os._exit(0))
