@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.real import emperor as emperors
-from tests.real.deployed import environment, host
+from tests.real.deployed import environment, for_others, host
 
 
 def started(file: Path) -> "subprocess.CompletedProcess[str]":
     """What uWSGI says to a file that it does not start with."""
     command = [str(Path(sys.prefix) / "bin/uwsgi"), "--xml", str(file)]
-    return subprocess.run(command, cwd="/", env=environment(), capture_output=True, text=True, timeout=30)
+    return subprocess.run(for_others(command), cwd="/", env=environment(), capture_output=True, text=True, timeout=30)
 
 
 @pytest.mark.parametrize("vassal", [emperors.WEB, emperors.SCHEDULER])
@@ -23,7 +23,7 @@ def test_a_misspelt_vacuum_is_refused_by_name(vassal: str) -> None:
         file = on.alter(f"deploy/uwsgi/{vassal}.xml", {"</uwsgi>": "<vaccum>true</vaccum></uwsgi>"})
         refused = started(file)
         assert refused.returncode != 0
-        assert "vaccum" in refused.stderr + refused.stdout
+        assert "unknown config directive: vaccum" in refused.stderr
 
 
 def test_a_vassal_whose_application_does_not_load_does_not_answer_everything_with_500() -> None:
@@ -33,5 +33,5 @@ def test_a_vassal_whose_application_does_not_load_does_not_answer_everything_wit
         file = on.project / f"deploy/uwsgi/{emperors.WEB}.xml"
         refused = started(file)
         assert refused.returncode != 0
-        assert "sever: is no setting of lackey" in refused.stderr + refused.stdout
+        assert "sever: is no setting of lackey" in refused.stderr
         assert not (on.run / "lackey.sock").exists()
