@@ -152,6 +152,8 @@ class Loop:
                 self._pause(run.id)
             elif run.ticket is not None:
                 self._tend(run, run.ticket)
+        open_still = [run for run in runs if run.ticket not in settled]
+        launching.note_held_up(self._database, open_still, self._shares.away())
         if settled:
             self._keeper.wake()
 

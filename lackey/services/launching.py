@@ -173,10 +173,28 @@ def _still_queued(connection: Connection, run_id: int) -> Run:
 
 def _claim_one(connection: Connection, run: Run, host: str, series: str, now: datetime) -> Claim:
     ticket = secrets.token_hex(16) + series
-    values = {"ticket": ticket, "ticket_open": True, "host": host, "claimed_at": now, "reason": f"starting on {host}"}
+    values = {"ticket": ticket, "ticket_open": True, "host": host, "claimed_at": now, "reason": _starting(host)}
     claimed = runs.change(connection, run, values)
-    events.add(connection, Event(run.id, now, "claimed", _scheduler(host), f"claimed; starting on {host}"))
+    events.add(connection, Event(run.id, now, "claimed", _scheduler(host), f"claimed; {_starting(host)}"))
     return Claim(claimed, ticket, new_token(connection, run.id))
+
+
+def _starting(host: str | None) -> str:
+    return f"starting on {host}"
+
+
+def note_held_up(database: Database, launched: list[Run], away: Mapping[str, str]) -> None:
+    """Say of each of the launched that has not started whether its share, one of `away`, holds it up, and why."""
+    for run in launched:
+        reason = away.get(run.share or "", _starting(run.host))
+        if run.state is RunState.QUEUED and run.reason != reason:
+            database.write(partial(_hold_up, ticket=run.ticket or "", reason=reason))
+
+
+def _hold_up(connection: Connection, ticket: str, reason: str) -> None:
+    run = runs.by_ticket(connection, ticket)
+    if run is not None and run.ticket_open and run.state is RunState.QUEUED:
+        runs.change(connection, run, {"reason": reason})
 
 
 def started(database: Database, begun: list[Begun], now: datetime) -> None:
