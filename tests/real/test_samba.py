@@ -1,0 +1,269 @@
+"""A share on a real file server, mounted: desks and runs work on it together, and its outages cost nothing but time."""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+import requests
+
+from lackey.domain.run import RunState
+from lackey.services import reading
+from lackey.services.reading import Search
+from tests import nursery as born
+from tests.cli.desk import Service, serving
+from tests.nursery import the_nursery
+from tests.real.samba import RUN_AS, FileServer, file_server, mounted
+from tests.stage import Stage, alive, until
+
+pytestmark = pytest.mark.xdist_group("samba")
+
+
+@dataclass
+class Group:
+    """A group's file server, its desks, and an installation on whose host the server's share `lab` is mounted."""
+
+    server: FileServer
+    stage: Stage
+    service: Service
+
+    def add(self, name: str, command: str, share: str = "lab", **changes: object) -> str:
+        """An application; `released` in its command waits, without a look at any share, until it is released."""
+        command = command.replace("released", f"while [ ! -e {self._gate(name)} ]; do sleep 0.02; done")
+        application = self.stage.add(name, command, share, **changes)
+        if share == "attic":
+            shutil.chown(self.stage.place / share / name, RUN_AS)
+        return application
+
+    def release(self, name: str) -> None:
+        """Let the application's runs go on."""
+        self._gate(name).touch()
+
+    def _gate(self, name: str) -> Path:
+        return self.stage.place / f"released-{name}"
+
+    def on_server(self, *parts: str) -> Path:
+        """A file of the share as it lies on the file server, which nothing can keep from being read."""
+        return self.server.files.joinpath(*parts)
+
+    def until_begun(self, name: str) -> int:
+        """A run of the application, whose command runs and has made the file `begun`; its id."""
+        run_id = self.stage.schedule(f"lab/{name}")
+        until(self.on_server(name, "begun").exists, f"the begin of {name}")
+        self.stage.until_running(run_id)
+        return run_id
+
+    def until_held(self, run_id: int) -> None:
+        """Wait until the run says that it waits for its share."""
+        until(lambda: (self.stage.get(run_id).reason or "").startswith("waits for share lab: "), "why it waits")
+
+    def until_noticed(self) -> int:
+        """A run that says that it waits for its share, which is away; its id. Its launch is likely to be under way."""
+        run_id = self.stage.schedule("lab/notices")
+        self.until_held(run_id)
+        return run_id
+
+    def break_down(self, how: str) -> None:
+        """The file server `hangs` or `crashes`."""
+        (self.server.hang if how == "hangs" else self.server.kill)()
+
+    def bring_back(self) -> None:
+        """The file server serves, whatever it did before."""
+        if self.server.runs:
+            self.server.resume()
+        else:
+            self.server.start()
+
+    def times_run(self, name: str) -> int:
+        """How often the application's command, which writes a line into `ran`, has run."""
+        return self.on_server(name, "ran").read_text().count("\n")
+
+
+@pytest.fixture(scope="module")
+def everything() -> Iterator[Group]:
+    """One for all tests here, without a scheduler."""
+    place = Path(tempfile.mkdtemp(prefix="lackey-test-"))
+    place.chmod(0o755)
+    try:
+        with file_server() as server, mounted(server) as mountpoint:
+            (place / "lab").symlink_to(mountpoint)
+            stage = Stage(the_nursery(), place, lab_is_mounted=True, user=RUN_AS)
+            with serving(place, "--no-scheduler", ready="/healthz") as service:
+                group = Group(server, stage, service)
+                group.add("notices", "true")
+                yield group
+            group.bring_back()
+            stage.close()
+    finally:
+        shutil.rmtree(place)
+
+
+@pytest.fixture
+def idle(everything: Group) -> Iterator[Group]:
+    """The same, without a scheduler yet. In the end the file server serves, and no scheduler runs."""
+    yield everything
+    everything.bring_back()
+    everything.stage.stop_schedulers()
+
+
+@pytest.fixture
+def group(idle: Group) -> Group:
+    """The same, with a scheduler at work."""
+    idle.stage.start_scheduler()
+    return idle
+
+
+def test_samba_takes_the_share_definition_that_lackey_ships(tmp_path: Path) -> None:
+    configuration = tmp_path / "smb.conf"
+    configuration.write_text(f"[global]\ninclude = {Path('deploy/samba/smb-lab.conf').absolute()}\n")
+    done = subprocess.run(["testparm", "-s", configuration], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    # It says what it does not know, and goes on.
+    assert "nknown parameter" not in done.stderr and "gnoring" not in done.stderr, done.stderr
+    assert "[lab]" in done.stdout and "server min protocol = SMB3" in done.stdout
+
+
+def test_what_a_desk_saves_on_the_share_is_run_there_and_watched_from_the_desk(group: Group) -> None:
+    desk = group.server
+    desk.desk("mkdir heat")
+    desk.put("heat/input.txt", b"21\n")
+    script = "echo commencement\nwhile [ ! -e go ]; do sleep 0.02; done\necho $(($(cat input.txt) * N)) | tee result.txt\n"
+    desk.put("heat/model", f"#!/bin/sh\nN=$LACKEY_PARAM_N\n{script}".encode())
+    parameters = [{"name": "n", "default": "2", "kind": None, "choices": None}]
+    run_id = group.stage.schedule(group.add("heat", "./model", parameters=parameters), parameters={"n": "2"})
+    directory = f"heat/lackey-runs/{run_id}"
+    until(group.on_server(directory, "log.txt").exists, "the log")
+    until(lambda: desk.get(f"{directory}/log.txt") == b"commencement\n", "its first line")
+    assert group.stage.get(run_id).state is RunState.RUNNING
+    desk.put("heat/go", b"")
+    assert group.stage.until_ended(run_id).state is RunState.SUCCEEDED
+    assert desk.get("heat/result.txt") == b"42\n"
+    assert desk.get(f"{directory}/log.txt") == b"commencement\n42\n"
+    assert desk.get(f"{directory}/parameters.json") == b'{\n "n": "2"\n}\n'
+    until(group.on_server(directory, "receipt.json").exists, "the receipt")
+    # What one has written, the other may change and clear away.
+    desk.put("heat/result.txt", b"edited\n")
+    assert (group.stage.place / "lab/heat/result.txt").read_text() == "edited\n"
+    desk.desk(f'deltree "{directory}"')
+    assert not group.on_server(directory).exists()
+
+
+@pytest.mark.parametrize("how", ["hangs", "crashes"])
+def test_a_file_server_that_is_away_stops_nothing_but_the_runs_on_its_share(group: Group, how: str) -> None:
+    name = f"waits-{how}"
+    group.add(name, "echo >> ran; echo late")
+    group.add(f"ends-{how}", "echo commencement; touch begun; released; exit 3")
+    group.add(f"goes-on-{how}", "echo >> ran; touch begun; released; echo afterwards")
+    elsewhere = group.add(f"elsewhere-{how}", "true", "attic")
+    ends, goes_on = group.until_begun(f"ends-{how}"), group.until_begun(f"goes-on-{how}")
+
+    group.break_down(how)
+    held = [group.stage.schedule(f"lab/{name}") for _ in range(3)]
+    for run_id in held:
+        group.until_held(run_id)
+    assert group.stage.until_ended(group.stage.schedule(elsewhere)).state is RunState.SUCCEEDED
+    group.release(f"ends-{how}")
+    ended = group.stage.until_ended(ends)
+    assert (ended.state, ended.exit_code, ended.log_kept) == (RunState.FAILED, 3, False)
+    _assert_served(group, goes_on, elsewhere)
+    assert [group.stage.get(run_id).state for run_id in held] == [RunState.QUEUED] * 3
+
+    group.bring_back()
+    assert [group.stage.until_ended(run_id).state for run_id in held] == [RunState.SUCCEEDED] * 3
+    assert group.times_run(name) == 3
+    until(lambda: group.stage.get(ends).log_kept, "its log")
+    found = reading.runs(group.stage.database, Search(words="commencement"), None, 10)
+    assert ends in [run.id for run in found]
+    group.release(f"goes-on-{how}")
+    assert group.stage.until_ended(goes_on).state is RunState.SUCCEEDED
+    assert group.times_run(f"goes-on-{how}") == 1
+    assert group.service.log(goes_on) == b"afterwards\n"
+
+
+def _assert_served(group: Group, run_id: int, application: str) -> None:
+    """The service answers: what it knows, and of what lies on the share, what it has or that it is to be asked again."""
+    key = {"Authorization": f"Bearer {group.service.key}"}
+    for path in ("/healthz", "/readyz", "/api/run", "/api/run/active", f"/api/run/{run_id}", f"/api/run/{run_id}/log"):
+        answer = requests.get(group.service.url + path, headers=key, timeout=30)
+        assert answer.status_code == 200, answer.text
+    assert answer.headers["X-Log-Complete"] == "false"
+    made = group.service.api("POST", "/api/run", json={"application": application})
+    assert group.stage.until_ended(made["id"]).state is RunState.SUCCEEDED
+
+
+def schedule() -> int:
+    """Be a scheduler that takes every share to be there, as each does that has not noticed yet."""
+    with patch("lackey.scheduler.shares_watch.SharesWatch.away", lambda _: {}):
+        return born.schedule()
+
+
+def until_under_way(group: Group, application: str) -> int:
+    """A run whose launch has met the share that is away; its id."""
+    run_id = group.stage.schedule(application)
+    until(lambda: any("claimed" in text for text in group.stage.history(run_id)), "its launch")
+    return run_id
+
+
+@pytest.mark.parametrize("how", ["hangs", "crashes"])
+def test_a_run_whose_launch_meets_a_file_server_that_is_away_starts_once_when_it_is_back(idle: Group, how: str) -> None:
+    application = idle.add(f"under-way-{how}", "echo >> ran")
+    idle.stage.start_scheduler("tests.real.test_samba:schedule")
+    idle.break_down(how)
+    run_ids = [until_under_way(idle, application) for _ in range(2)]
+    idle.stage.cancel(run_ids[1])
+    idle.bring_back()
+    assert idle.stage.until_ended(run_ids[0]).state is RunState.SUCCEEDED
+    assert idle.stage.until_ended(run_ids[1]).state is RunState.CANCELLED
+    assert idle.times_run(f"under-way-{how}") in (1, 2)
+    directories = idle.on_server(f"under-way-{how}", "lackey-runs")
+    assert str(run_ids[0]) in [path.name for path in directories.iterdir()]
+
+
+@pytest.mark.parametrize("how", ["hangs", "crashes"])
+def test_runs_cancelled_or_out_of_time_while_the_file_server_is_away_end_as_such(group: Group, how: str) -> None:
+    waits = "touch begun; while :; do [ -e go ]; sleep 0.02; done"
+    group.add(f"cancelled-{how}", waits)
+    group.add(f"overdue-{how}", waits, time_limit=1.0)
+    held = group.add(f"held-{how}", "echo >> ran")
+    cancelled, overdue = group.until_begun(f"cancelled-{how}"), group.until_begun(f"overdue-{how}")
+    guards = [group.stage.owner(group.stage.get(run_id)) for run_id in (cancelled, overdue)]
+    group.break_down(how)
+    under_way = group.until_noticed()
+    never = group.stage.schedule(held)
+    for run_id in (cancelled, never, under_way):
+        group.stage.cancel(run_id)
+    assert group.stage.until_ended(never).state is RunState.CANCELLED
+    group.bring_back()
+    for run_id in (cancelled, under_way):
+        assert group.stage.until_ended(run_id).state is RunState.CANCELLED
+    assert group.stage.until_ended(overdue).state is RunState.TIMED_OUT
+    assert not group.on_server(f"held-{how}", "ran").exists()
+    for guard in guards:
+        assert guard.command is not None and not alive(guard.command.command_pid)
+
+
+@pytest.mark.parametrize("how", ["hangs", "crashes"])
+def test_a_scheduler_killed_while_the_file_server_is_away_is_followed_by_one_that_takes_all_up(
+    group: Group, how: str
+) -> None:
+    group.add(f"adopted-{how}", "echo >> ran; touch begun; released")
+    waits = group.add(f"after-{how}", "echo >> ran")
+    elsewhere = group.add(f"beside-{how}", "true", "attic")
+    adopted = group.until_begun(f"adopted-{how}")
+    group.break_down(how)
+    waiting = [group.stage.schedule(waits) for _ in range(2)]
+    group.until_noticed()
+    waiting.append(group.stage.schedule(waits))
+    group.stage.schedulers.pop().kill()
+    group.stage.start_scheduler()
+    assert group.stage.until_ended(group.stage.schedule(elsewhere)).state is RunState.SUCCEEDED
+    assert group.stage.get(adopted).state is RunState.RUNNING
+    group.bring_back()
+    assert [group.stage.until_ended(run_id).state for run_id in waiting] == [RunState.SUCCEEDED] * 3
+    group.release(f"adopted-{how}")
+    assert group.stage.until_ended(adopted).state is RunState.SUCCEEDED
+    assert (group.times_run(f"adopted-{how}"), group.times_run(f"after-{how}")) == (1, 3)
