@@ -15,6 +15,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import smbclient
+from smbprotocol.open import (
+    CreateDisposition,
+    FilePipePrinterAccessMask,
+    ImpersonationLevel,
+    Open,
+    RequestedOplockLevel,
+)
+from smbprotocol.tree import TreeConnect
+
 from tests.cli.desk import ROOT, free_port
 from tests.waiting import wait_until
 
@@ -76,7 +86,7 @@ class FileServer:
         definition.write_text(shipped("smb-lab.conf", changes))
         self.configuration.write_text(_SERVER.format(port=self.port, own=own, definition=definition))
         for user in (DESK, LACKEY):
-            add = ["smbpasswd", "-c", self.configuration, "-s", "-a", user]
+            add = ["smbpasswd", "-c", str(self.configuration), "-s", "-a", user]
             subprocess.run(add, input=f"{PASSWORD}\n{PASSWORD}\n", text=True, check=True, capture_output=True)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -116,7 +126,7 @@ class FileServer:
         os.killpg(self._process.pid, signum)
 
     def _ask(self, *commands: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[bytes]":
-        share = ["smbclient", "-s", self.configuration, "//127.0.0.1/lab", "-p", str(self.port)]
+        share = ["smbclient", "-s", str(self.configuration), "//127.0.0.1/lab", "-p", str(self.port)]
         who = ["-U", DESK, "--password", PASSWORD, "-m", "SMB3"]
         return subprocess.run([*share, *who, "-c", ";".join(commands)], cwd=cwd, capture_output=True, timeout=60)
 
@@ -139,6 +149,19 @@ class FileServer:
         with tempfile.TemporaryDirectory() as directory:
             self.desk(f'get "{path}" file', cwd=Path(directory))
             return (Path(directory) / "file").read_bytes()
+
+    def grants_caching(self, name: str) -> bool:
+        """Whether a program that opens the file for writing, alone, may keep what it writes to itself (an oplock)."""
+        who = {"username": DESK, "password": PASSWORD, "auth_protocol": "ntlm", "connection_cache": {}}
+        session = smbclient.register_session("127.0.0.1", port=self.port, **who)
+        tree = TreeConnect(session, r"\\127.0.0.1\lab")
+        tree.connect()
+        file = Open(tree, name)
+        access, existing = FilePipePrinterAccessMask.FILE_WRITE_DATA, CreateDisposition.FILE_OPEN
+        wanted = RequestedOplockLevel.SMB2_OPLOCK_LEVEL_BATCH
+        file.create(ImpersonationLevel.Impersonation, access, 0, 0, existing, 0, oplock_level=wanted)
+        session.connection.disconnect()
+        return bool(file.oplock_level != RequestedOplockLevel.SMB2_OPLOCK_LEVEL_NONE)
 
 
 @contextmanager
@@ -165,7 +188,8 @@ def mount_options() -> str:
     (line,) = (line for line in lines if line and not line.startswith("#"))
     source, mountpoint, kind, options, *_ = line.split()
     assert (source, mountpoint, kind) == ("//fileserver/lab", "/srv/lab", "cifs")
-    return ",".join(option for option in options.split(",") if not option.startswith(("x-systemd.", "nofail", "_netdev")))
+    of_systemd = ("_netdev", "nofail", "x-systemd.")
+    return ",".join(option for option in options.split(",") if not option.startswith(of_systemd))
 
 
 @contextmanager
@@ -191,7 +215,7 @@ def mounted(server: FileServer) -> Iterator[Path]:
 
 def _mounted_by_the_kernel(server: FileServer, place: Path) -> bool:
     options = f"{mount_options()},ip=127.0.0.1,port={server.port},username={LACKEY},password={PASSWORD}"
-    command = ["mount", "-t", "cifs", "-o", options, "//127.0.0.1/lab", place]
+    command = ["mount", "-t", "cifs", "-o", options, "//127.0.0.1/lab", str(place)]
     return subprocess.run(command, capture_output=True).returncode == 0
 
 

@@ -20,6 +20,13 @@ from tests.nursery import the_nursery
 from tests.real.samba import RUN_AS, FileServer, file_server, mounted
 from tests.stage import Stage, alive, until
 
+MODEL = b"""#!/bin/sh
+echo commencement
+while [ ! -e go ]; do sleep 0.02; done
+echo $(($(cat input.txt) * LACKEY_PARAM_N)) | tee result.txt
+"""
+WINDOWS_SCRIPT = b"#!/bin/sh\r\nfor n in 1 2; do\r\n  echo $n\r\ndone\r\n"
+
 pytestmark = pytest.mark.xdist_group("samba")
 
 
@@ -131,8 +138,7 @@ def test_what_a_desk_saves_on_the_share_is_run_there_and_watched_from_the_desk(g
     desk = group.server
     desk.desk("mkdir heat")
     desk.put("heat/input.txt", b"21\n")
-    script = "echo commencement\nwhile [ ! -e go ]; do sleep 0.02; done\necho $(($(cat input.txt) * N)) | tee result.txt\n"
-    desk.put("heat/model", f"#!/bin/sh\nN=$LACKEY_PARAM_N\n{script}".encode())
+    desk.put("heat/model", MODEL)
     parameters = [{"name": "n", "default": "2", "kind": None, "choices": None}]
     run_id = group.stage.schedule(group.add("heat", "./model", parameters=parameters), parameters={"n": "2"})
     directory = f"heat/lackey-runs/{run_id}"
@@ -150,6 +156,32 @@ def test_what_a_desk_saves_on_the_share_is_run_there_and_watched_from_the_desk(g
     assert (group.stage.place / "lab/heat/result.txt").read_text() == "edited\n"
     desk.desk(f'deltree "{directory}"')
     assert not group.on_server(directory).exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "reason", "said"),
+    [
+        ("./model", "is a script with Windows line ends (exit code 127)", b"./model: not found"),
+        ("sh model", "ended with exit code 2", b"model: 2: Syntax error"),
+    ],
+    ids=["by_its_name", "by_the_shell"],
+)
+def test_a_script_with_windows_line_ends_fails_and_says_where(
+    group: Group, command: str, reason: str, said: bytes
+) -> None:
+    name = "windows-" + command.partition(" ")[0].strip("./")
+    application = group.add(name, command)
+    group.server.put(f"{name}/model", WINDOWS_SCRIPT)
+    run = group.stage.until_ended(group.stage.schedule(application))
+    assert run.state is RunState.FAILED
+    assert run.reason and reason in run.reason
+    assert said in group.server.get(f"{run.run_directory}/log.txt")
+
+
+def test_no_program_may_hold_back_what_it_writes_into_a_log(everything: Group) -> None:
+    for name, may in (("log.txt", False), ("result.txt", True)):
+        everything.server.put(name, b"")
+        assert everything.server.grants_caching(name) is may, name
 
 
 @pytest.mark.parametrize("how", ["hangs", "crashes"])
@@ -185,7 +217,7 @@ def test_a_file_server_that_is_away_stops_nothing_but_the_runs_on_its_share(grou
 
 
 def _assert_served(group: Group, run_id: int, application: str) -> None:
-    """The service answers: what it knows, and of what lies on the share, what it has or that it is to be asked again."""
+    """The service answers, and what it can't read on the share it says it has not."""
     key = {"Authorization": f"Bearer {group.service.key}"}
     for path in ("/healthz", "/readyz", "/api/run", "/api/run/active", f"/api/run/{run_id}", f"/api/run/{run_id}/log"):
         answer = requests.get(group.service.url + path, headers=key, timeout=30)
