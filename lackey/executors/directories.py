@@ -22,8 +22,9 @@ _DIRECTORY = os.O_PATH | os.O_DIRECTORY
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _LONGEST_IDENTITY = 1 << 16
 
-# What a network file system says when it does not reach its server (cifs, NFS, FUSE).
+# What a network file system says when it does not reach its server (cifs, NFS, FUSE), or autofs when it can't mount it.
 _TRANSPORT = {
+    errno.EAGAIN,
     errno.EHOSTDOWN,
     errno.EHOSTUNREACH,
     errno.ENETDOWN,
@@ -31,6 +32,7 @@ _TRANSPORT = {
     errno.ECONNABORTED,
     errno.ECONNREFUSED,
     errno.ECONNRESET,
+    errno.ENODEV,
     errno.ENOTCONN,
     errno.ESHUTDOWN,
     errno.ESTALE,

@@ -168,7 +168,10 @@ def test_nothing_is_written_over_what_was_planted(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
-@pytest.mark.parametrize("code", [errno.EHOSTDOWN, errno.ESTALE, errno.ENOTCONN, errno.EIO, errno.ETIMEDOUT])
+@pytest.mark.parametrize(
+    "code",
+    [errno.EHOSTDOWN, errno.ESTALE, errno.ENOTCONN, errno.EIO, errno.ETIMEDOUT, errno.ENODEV, errno.EAGAIN],
+)
 def test_an_error_of_the_network_means_that_the_share_is_away(code: int) -> None:
     refused = refusal("the directory 'heat'", OSError(code, "…"))
     assert refused.share_away
