@@ -195,7 +195,8 @@ def _why(code: int | None, signal: int | None, source: Source) -> str:
     if source == "observed" and code == 126:
         return "the command is not executable (exit code 126); the log says more"
     if source == "observed" and code == 127:
-        return "the command was not found (exit code 127); the log says more"
+        # An interpreter whose name ends in a carriage return is not found either, and no log shows that it does.
+        return "the command was not found, or is a script with Windows line ends (exit code 127); the log says more"
     return f"ended with exit code {code}"
 
 

@@ -70,7 +70,11 @@ def test_a_stop_that_comes_after_a_cancel_lends_its_exit_code_and_changes_nothin
     [
         (3, None, "ended with exit code 3"),
         (None, 11, "ended by signal 11"),
-        (127, None, "the command was not found (exit code 127); the log says more"),
+        (
+            127,
+            None,
+            "the command was not found, or is a script with Windows line ends (exit code 127); the log says more",
+        ),
         (126, None, "the command is not executable (exit code 126); the log says more"),
     ],
 )
