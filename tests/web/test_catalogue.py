@@ -71,6 +71,12 @@ def test_a_command_that_would_paste_a_value_into_shell_text_is_refused(api: Api,
     assert fields_at_fault(api.post("/api/application", body)) == ["command"]
 
 
+def test_the_lines_of_a_command_typed_on_windows_end_as_the_shell_wants_them(api: Api) -> None:
+    api.post("/api/project", {"name": "heat"})
+    typed = {"project": "heat", "name": "explicit", "command": "set -e\r\n./model\r\n"}
+    assert api.post("/api/application", typed).json["command"] == "set -e\n./model\n"
+
+
 def test_all_faulty_and_unknown_fields_are_named_at_once(api: Api) -> None:
     body = {"name": "1", "command": 5, "retries": "x", "colour": "red", "environment": {"A B": "x"}}
     faulty = fields_at_fault(api.post("/api/application", body))

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from lackey.web.schemas.base import Answer, Body, Page, PageQuery, Paths
 from lackey.web.schemas.types import (
@@ -25,7 +25,9 @@ from lackey.web.schemas.types import (
 Directory = Annotated[str, Field(max_length=4096)]
 _FORMS = r"\\fileserver\lab\heat, smb://fileserver/lab/heat, Z:\heat, /srv/lab/heat, lab:heat"
 ShellText = Annotated[str, Field(max_length=SHELL_TEXT)]
-Command = Annotated[str, Field(min_length=1, max_length=SHELL_TEXT)]
+# Lines that end as on Windows would give the shell words that end in a carriage return.
+_UnixLines = AfterValidator(lambda text: text.replace("\r\n", "\n"))
+Command = Annotated[str, Field(min_length=1, max_length=SHELL_TEXT), _UnixLines]
 
 
 class ProjectChange(Body):
