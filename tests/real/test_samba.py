@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
+import psutil
 import pytest
 import requests
 
@@ -17,7 +18,7 @@ from lackey.services.reading import Search
 from tests import nursery as born
 from tests.cli.desk import Service, serving
 from tests.nursery import the_nursery
-from tests.real.samba import RUN_AS, FileServer, file_server, mounted
+from tests.real.samba import RUN_AS, SHIPPED, FileServer, file_server, mounted
 from tests.stage import Stage, alive, until
 
 MODEL = b"""#!/bin/sh
@@ -26,8 +27,6 @@ while [ ! -e go ]; do sleep 0.02; done
 echo $(($(cat input.txt) * LACKEY_PARAM_N)) | tee result.txt
 """
 WINDOWS_SCRIPT = b"#!/bin/sh\r\nfor n in 1 2; do\r\n  echo $n\r\ndone\r\n"
-
-pytestmark = pytest.mark.xdist_group("samba")
 
 
 @dataclass
@@ -73,6 +72,11 @@ class Group:
         run_id = self.stage.schedule("lab/notices")
         self.until_held(run_id)
         return run_id
+
+    def readers_of_lab(self) -> list[int]:
+        """The processes that read the share for this installation's schedulers."""
+        ours = str(self.stage.data_dir / "readers" / "lab.sock")
+        return [one.pid for one in psutil.process_iter(["cmdline"]) if ours in (one.info["cmdline"] or [])]
 
     def break_down(self, how: str) -> None:
         """The file server `hangs` or `crashes`."""
@@ -126,12 +130,25 @@ def group(idle: Group) -> Group:
 
 def test_samba_takes_the_share_definition_that_lackey_ships(tmp_path: Path) -> None:
     configuration = tmp_path / "smb.conf"
-    configuration.write_text(f"[global]\ninclude = {Path('deploy/samba/smb-lab.conf').absolute()}\n")
+    configuration.write_text(f"[global]\ninclude = {SHIPPED / 'smb-lab.conf'}\n")
     done = subprocess.run(["testparm", "-s", configuration], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     # It says what it does not know, and goes on.
     assert "nknown parameter" not in done.stderr and "gnoring" not in done.stderr, done.stderr
     assert "[lab]" in done.stdout and "server min protocol = SMB3" in done.stdout
+
+
+def test_systemd_makes_mount_units_of_the_shipped_line_and_takes_their_drop_in(tmp_path: Path) -> None:
+    generator = "/usr/lib/systemd/system-generators/systemd-fstab-generator"
+    environment = {"SYSTEMD_FSTAB": str(SHIPPED / "fstab"), "SYSTEMD_UNIT_PATH": f"{tmp_path}:"}
+    subprocess.run([generator, tmp_path, tmp_path, tmp_path], env=environment, check=True)
+    drop_ins = tmp_path / "srv-lab.mount.d"
+    drop_ins.mkdir()
+    shutil.copy(SHIPPED / "keep-trying.conf", drop_ins)
+    verify = ["systemd-analyze", "verify", "--man=no", str(tmp_path / "srv-lab.automount")]
+    done = subprocess.run(verify, env=environment, capture_output=True, text=True)
+    # It says what it does not know, and goes on.
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_what_a_desk_saves_on_the_share_is_run_there_and_watched_from_the_desk(group: Group) -> None:
@@ -299,3 +316,4 @@ def test_a_scheduler_killed_while_the_file_server_is_away_is_followed_by_one_tha
     group.release(f"adopted-{how}")
     assert group.stage.until_ended(adopted).state is RunState.SUCCEEDED
     assert (group.times_run(f"adopted-{how}"), group.times_run(f"after-{how}")) == (1, 3)
+    until(lambda: len(group.readers_of_lab()) == 1, "the end of the first scheduler's reader, which had hung")
