@@ -202,6 +202,18 @@ def test_a_run_given_back_waits_again_with_the_reason_and_gets_another_ticket(la
     assert again.run.id == run.id and again.ticket != claim.ticket
 
 
+def test_a_launch_that_its_share_holds_up_says_so_until_the_share_is_back(lab: Lab) -> None:
+    run_id = lab.schedule().id
+    (claim,) = lab.claim()
+    for away, reason in (({"lab": "waits for share lab"}, "waits for share lab"), ({}, "starting on h1")):
+        launching.note_held_up(lab.database, [lab.run(run_id)], away)
+        assert lab.run(run_id).reason == reason
+    seen_before = lab.run(run_id)
+    lab.begin(claim)
+    launching.note_held_up(lab.database, [seen_before], {"lab": "waits for share lab"})
+    assert (lab.run(run_id).state, lab.run(run_id).reason) == (RunState.RUNNING, None)
+
+
 def test_a_run_given_back_that_was_to_be_cancelled_is(lab: Lab) -> None:
     run = lab.schedule()
     (claim,) = lab.claim()
