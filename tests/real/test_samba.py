@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from unittest.mock import patch
 
 import psutil
 import pytest
@@ -15,7 +14,6 @@ import requests
 from lackey.domain.run import RunState
 from lackey.services import reading
 from lackey.services.reading import Search
-from tests import nursery as born
 from tests.cli.desk import Service, serving
 from tests.nursery import the_nursery
 from tests.real.samba import RUN_AS, SHIPPED, FileServer, file_server, mounted
@@ -26,6 +24,7 @@ echo commencement
 while [ ! -e go ]; do sleep 0.02; done
 echo $(($(cat input.txt) * LACKEY_PARAM_N)) | tee result.txt
 """
+NOTE = "echo $LACKEY_RUN_ID >> ran; "
 WINDOWS_SCRIPT = b"#!/bin/sh\r\nfor n in 1 2; do\r\n  echo $n\r\ndone\r\n"
 
 
@@ -89,9 +88,9 @@ class Group:
         else:
             self.server.start()
 
-    def times_run(self, name: str) -> int:
-        """How often the application's command, which writes a line into `ran`, has run."""
-        return self.on_server(name, "ran").read_text().count("\n")
+    def ran(self, name: str) -> list[int]:
+        """The ids of the runs whose command has run, once for each time; it is one that begins with `NOTE`."""
+        return sorted(map(int, self.on_server(name, "ran").read_text().split()))
 
 
 @pytest.fixture(scope="module")
@@ -204,9 +203,9 @@ def test_no_program_may_hold_back_what_it_writes_into_a_log(everything: Group) -
 @pytest.mark.parametrize("how", ["hangs", "crashes"])
 def test_a_file_server_that_is_away_stops_nothing_but_the_runs_on_its_share(group: Group, how: str) -> None:
     name = f"waits-{how}"
-    group.add(name, "echo >> ran; echo late")
+    group.add(name, NOTE)
     group.add(f"ends-{how}", "echo commencement; touch begun; released; exit 3")
-    group.add(f"goes-on-{how}", "echo >> ran; touch begun; released; echo afterwards")
+    group.add(f"goes-on-{how}", NOTE + "touch begun; released; echo afterwards")
     elsewhere = group.add(f"elsewhere-{how}", "true", "attic")
     ends, goes_on = group.until_begun(f"ends-{how}"), group.until_begun(f"goes-on-{how}")
 
@@ -223,13 +222,13 @@ def test_a_file_server_that_is_away_stops_nothing_but_the_runs_on_its_share(grou
 
     group.bring_back()
     assert [group.stage.until_ended(run_id).state for run_id in held] == [RunState.SUCCEEDED] * 3
-    assert group.times_run(name) == 3
+    assert group.ran(name) == held
     until(lambda: group.stage.get(ends).log_kept, "its log")
     found = reading.runs(group.stage.database, Search(words="commencement"), None, 10)
     assert ends in [run.id for run in found]
     group.release(f"goes-on-{how}")
     assert group.stage.until_ended(goes_on).state is RunState.SUCCEEDED
-    assert group.times_run(f"goes-on-{how}") == 1
+    assert group.ran(f"goes-on-{how}") == [goes_on]
     assert group.service.log(goes_on) == b"afterwards\n"
 
 
@@ -244,48 +243,47 @@ def _assert_served(group: Group, run_id: int, application: str) -> None:
     assert group.stage.until_ended(made["id"]).state is RunState.SUCCEEDED
 
 
-def schedule() -> int:
-    """Be a scheduler that takes every share to be there, as each does that has not noticed yet."""
-    with patch("lackey.scheduler.shares_watch.SharesWatch.away", lambda _: {}):
-        return born.schedule()
-
-
-def until_under_way(group: Group, application: str) -> int:
-    """A run whose launch has met the share that is away; its id."""
-    run_id = group.stage.schedule(application)
-    until(lambda: any("claimed" in text for text in group.stage.history(run_id)), "its launch")
+def until_under_way(stage: Stage, application: str) -> int:
+    """A run of which a guard has taken the ticket, which is about to look at the share or has given up; its id."""
+    run_id = stage.schedule(application)
+    until(lambda: _taken(stage, run_id) or any("not started" in text for text in stage.history(run_id)), "its launch")
     return run_id
+
+
+def _taken(stage: Stage, run_id: int) -> bool:
+    ticket = stage.get(run_id).ticket
+    return ticket is not None and (stage.data_dir / "tickets" / ticket / "owner").exists()
 
 
 @pytest.mark.parametrize("how", ["hangs", "crashes"])
 def test_a_run_whose_launch_meets_a_file_server_that_is_away_starts_once_when_it_is_back(idle: Group, how: str) -> None:
-    application = idle.add(f"under-way-{how}", "echo >> ran")
-    idle.stage.start_scheduler("tests.real.test_samba:schedule")
+    application = idle.add(f"under-way-{how}", NOTE)
+    idle.stage.start_scheduler("tests.scheduler.test_shares:schedule")
     idle.break_down(how)
-    run_ids = [until_under_way(idle, application) for _ in range(2)]
+    run_ids = [until_under_way(idle.stage, application) for _ in range(2)]
     idle.stage.cancel(run_ids[1])
     idle.bring_back()
     assert idle.stage.until_ended(run_ids[0]).state is RunState.SUCCEEDED
     assert idle.stage.until_ended(run_ids[1]).state is RunState.CANCELLED
-    assert idle.times_run(f"under-way-{how}") in (1, 2)
-    directories = idle.on_server(f"under-way-{how}", "lackey-runs")
-    assert str(run_ids[0]) in [path.name for path in directories.iterdir()]
+    # The cancelled one may have begun before it was told to end.
+    assert idle.ran(f"under-way-{how}") in (run_ids[:1], run_ids)
 
 
 @pytest.mark.parametrize("how", ["hangs", "crashes"])
 def test_runs_cancelled_or_out_of_time_while_the_file_server_is_away_end_as_such(group: Group, how: str) -> None:
     waits = "touch begun; while :; do [ -e go ]; sleep 0.02; done"
     group.add(f"cancelled-{how}", waits)
-    group.add(f"overdue-{how}", waits, time_limit=1.0)
-    held = group.add(f"held-{how}", "echo >> ran")
+    group.add(f"overdue-{how}", waits, time_limit=3.0)
+    held = group.add(f"held-{how}", NOTE)
     cancelled, overdue = group.until_begun(f"cancelled-{how}"), group.until_begun(f"overdue-{how}")
-    guards = [group.stage.owner(group.stage.get(run_id)) for run_id in (cancelled, overdue)]
     group.break_down(how)
+    guards = [group.stage.owner(group.stage.get(run_id)) for run_id in (cancelled, overdue)]
     under_way = group.until_noticed()
     never = group.stage.schedule(held)
     for run_id in (cancelled, never, under_way):
         group.stage.cancel(run_id)
     assert group.stage.until_ended(never).state is RunState.CANCELLED
+    until((group.stage.data_dir / "tickets" / guards[1].ticket / "kill").exists, "the time limit")
     group.bring_back()
     for run_id in (cancelled, under_way):
         assert group.stage.until_ended(run_id).state is RunState.CANCELLED
@@ -299,8 +297,8 @@ def test_runs_cancelled_or_out_of_time_while_the_file_server_is_away_end_as_such
 def test_a_scheduler_killed_while_the_file_server_is_away_is_followed_by_one_that_takes_all_up(
     group: Group, how: str
 ) -> None:
-    group.add(f"adopted-{how}", "echo >> ran; touch begun; released")
-    waits = group.add(f"after-{how}", "echo >> ran")
+    group.add(f"adopted-{how}", NOTE + "touch begun; released")
+    waits = group.add(f"after-{how}", NOTE)
     elsewhere = group.add(f"beside-{how}", "true", "attic")
     adopted = group.until_begun(f"adopted-{how}")
     group.break_down(how)
@@ -315,5 +313,5 @@ def test_a_scheduler_killed_while_the_file_server_is_away_is_followed_by_one_tha
     assert [group.stage.until_ended(run_id).state for run_id in waiting] == [RunState.SUCCEEDED] * 3
     group.release(f"adopted-{how}")
     assert group.stage.until_ended(adopted).state is RunState.SUCCEEDED
-    assert (group.times_run(f"adopted-{how}"), group.times_run(f"after-{how}")) == (1, 3)
+    assert (group.ran(f"adopted-{how}"), group.ran(f"after-{how}")) == ([adopted], waiting)
     until(lambda: len(group.readers_of_lab()) == 1, "the end of the first scheduler's reader, which had hung")
