@@ -29,7 +29,7 @@ class Unit:
         self.name = name
         parser = configparser.RawConfigParser(strict=False)
         parser.optionxform = str  # type: ignore[assignment,method-assign]
-        parser.read(UNITS / f"{name}.service")
+        parser.read([UNITS / f"{name}.service", *sorted(UNITS.glob(f"{name}.service.d/*.conf"))])
         self.says = dict(parser["Service"])
         self.pid_file = STATE / f"{name}.pid"
 
