@@ -6,10 +6,13 @@ A share that hangs blocks whoever touches it, past any timeout. Here no call tak
 import json
 import socket
 import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lackey.domain.share_health import Away, Health
 from lackey.wake import short_path
 
 # A listing comes as one line: a thousand names of 255 bytes, each byte six characters at worst.
@@ -24,6 +27,10 @@ class FileError(Exception):
 
 class ShareAway(FileError):
     """The share is not there, or does not answer in time, or nothing reads it. It may be back later."""
+
+
+class Unread(ShareAway):
+    """The share has no reader at the moment; how the share is, nobody knows."""
 
 
 class FileMissing(FileError):
@@ -78,6 +85,25 @@ class Files:
         """Return if the share is there, and raise ShareAway if it is not."""
         self._ask(share, {"op": "probe"})
 
+    def health(self, share: str) -> Health:
+        """How the share is; raises nothing. A share that hangs or has no reader is away."""
+        try:
+            header, _ = self._ask(share, {"op": "health"})
+            return Health.from_json(header["health"])
+        except Unread as error:
+            return Health(Away("unread", str(error)), None)
+        except FileError as error:
+            return Health(Away("hangs", str(error)), None)
+        except (TypeError, KeyError, ValueError):
+            why = f"The reader of the share {share!r} makes no sense; it may be of another version."
+            return Health(Away("unread", why), None)
+
+    def healths(self, shares: Iterable[str]) -> dict[str, Health]:
+        """How each of them is; all are asked at once, so that this takes no longer than one of them."""
+        names = list(shares)
+        with ThreadPoolExecutor(max(1, len(names))) as pool:
+            return dict(zip(names, pool.map(self.health, names), strict=True))
+
     def read(self, share: str, path: str, offset: int, length: int) -> Piece:
         """At most `length` bytes (up to 1 MiB) from `offset` on; none past the end. Only regular files are read."""
         header, content = self._ask(share, {"op": "read", "path": path, "offset": offset, "length": length})
@@ -98,7 +124,7 @@ class Files:
         except TimeoutError:
             raise ShareAway(f"The share {share!r} did not answer within {self._deadline_seconds:g} s.") from None
         except (OSError, ValueError) as error:
-            raise ShareAway(f"Nothing reads the share {share!r} at the moment ({error}).") from error
+            raise Unread(f"Nothing reads the share {share!r} at the moment ({error}).") from error
         if header["ok"]:
             return header, content
         refusal = {"missing": FileMissing, "refused": FileRefused}.get(header["error"], ShareAway)

@@ -35,9 +35,10 @@ GENERATED = {"__pycache__", "build", "dist", "lackey.egg-info", "lackey.toml", "
 # Which parts of lackey a part may import, beside itself and the version in `lackey`.
 _SERVICES = {"domain", "store"}
 _WEB = _SERVICES | {"services", "files", "wake"}
-_SCHEDULER = _SERVICES | {"services", "executors", "shares", "notify", "files", "settings", "wake"}
+_SCHEDULER = _SERVICES | {"services", "executors", "shares", "notify", "files", "settings", "wake", "accounts"}
 MAY_IMPORT: dict[str, set[str]] = {
     "domain": set(),
+    "accounts": set(),
     "confined": set(),
     "wake": set(),
     "examples": set(),
@@ -46,8 +47,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "services": _SERVICES,
     "files": {"domain", "wake"},
     "notify": {"domain"},
-    "shares": {"domain", "confined", "wake"},
-    "executors": {"domain", "confined", "wake"},
+    "shares": {"domain", "accounts", "confined", "wake"},
+    "executors": {"domain", "accounts", "confined", "wake"},
     "web": _WEB,
     "scheduler": _SCHEDULER,
     "app": _WEB | _SCHEDULER | {"web", "scheduler"},
@@ -58,6 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # What some parts may import from outside beside the standard library; the others are free.
 MAY_IMPORT_FROM_OUTSIDE: dict[str, set[str]] = {
     "domain": {"cronsim", "tzdata"},
+    "accounts": set(),
     "confined": set(),
     "wake": set(),
     "examples": set(),

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
-from lackey.executors.accounts import Account
+from lackey.accounts import Account
 from lackey.executors.base import Launch, NotStarted
 from lackey.executors.directories import Places, on_share, refusal
 

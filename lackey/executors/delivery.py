@@ -7,7 +7,7 @@ is new, the scheduler gets a nudge.
 import os
 from pathlib import Path
 
-from lackey.executors.accounts import Account
+from lackey.accounts import Account
 from lackey.executors.base import Launch, Receipt
 from lackey.executors.directories import add_file
 from lackey.executors.tickets import Mark

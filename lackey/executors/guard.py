@@ -14,8 +14,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from lackey.accounts import Account, NoSuchAccount
 from lackey.executors import command as commands
-from lackey.executors.accounts import Account
 from lackey.executors.base import KillCause, Launch, NotStarted, Receipt
 from lackey.executors.delivery import copy_receipt, hand_in
 from lackey.executors.directories import Places, RanAlready, make_places
@@ -88,7 +88,10 @@ def take(mark: Mark, launch: Launch) -> bool:
 
 def start(launch: Launch, mark: Mark) -> Followed:
     """Have the command run. Raises NotStarted if it can't; nothing has run then, whatever is raised."""
-    account = Account.of(launch.user)
+    try:
+        account = Account.of(launch.user)
+    except NoSuchAccount as error:
+        raise NotStarted(str(error)) from error
     places = _make_places(launch, mark, account)
     env = commands.environment(launch, account, places.run_directory, os.environ)
     process = commands.prepare(launch, account, places, env)

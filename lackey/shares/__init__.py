@@ -2,12 +2,17 @@
 
 A share that hangs (a dead SMB mount) blocks a process in the kernel, where no signal ends it. So each share has a
 process of its own, and each request in it a thread of its own: a hang takes nothing with it but the requests for that
-share, and what waits goes on when the share is back. `lackey.files` is the client.
+share, and what waits goes on when the share is back. A monitor in the process notices the hang, so that what comes
+later is told at once and need not wait. `lackey.files` is the client.
+
+Started by root, readers become the user that simulations run as: what they find of a share is what simulations find,
+and nobody reads with root's rights what others have put there.
 
 The protocol, on a Unix stream socket: the client sends one line of JSON, and gets a line of JSON and then as many bytes
 as its `length` says, if it has one; then the connection ends.
 
     {"op": "probe"}                                         {"ok": true}
+    {"op": "health"}                                        {"ok": true, "health": {…}}
     {"op": "read", "path": "…", "offset": 0, "length": 9}   {"ok": true, "size": 99, "mtime": 1.5, "length": 9}
     {"op": "list", "path": "…"}                             {"ok": true, "entries": […], "complete": true}
     anything that can't be done                             {"ok": false, "error": "missing", "why": "…"}

@@ -1,4 +1,4 @@
-"""The reader of one share: `python -m lackey.shares NAME PATH SOCKET [--must-be-mounted]`, started by `Readers`."""
+"""The reader of one share: `python -m lackey.shares [OPTION …] NAME PATH SOCKET`, started by `Readers`."""
 
 import argparse
 import json
@@ -11,11 +11,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lackey.shares.reading import LINE_LIMIT, Share, answer
+from lackey.accounts import Account, NoSuchAccount
+from lackey.shares.answering import LINE_LIMIT, Answers
+from lackey.shares.monitor import Monitor
+from lackey.shares.reading import Share
 from lackey.shares.sockets import listen
 
-# A request that hangs keeps its thread until the share is back; clients that ask again and again must not fill memory.
-_THREADS = 64
+# More than what may wait for the share, so that its health can be told even then.
+_CLIENTS = 256
 _IDLE_SECONDS = 10.0
 _TURNED_AWAY_SECONDS = 0.1
 
@@ -23,10 +26,10 @@ _TURNED_AWAY_SECONDS = 0.1
 class _Server:
     """Answers each connection in a thread of its own, so that none waits for another."""
 
-    def __init__(self, share: Share, listener: socket.socket) -> None:
-        self._share = share
+    def __init__(self, answers: Answers, listener: socket.socket) -> None:
+        self._answers = answers
         self._listener = listener
-        self._free = threading.Semaphore(_THREADS)
+        self._free = threading.Semaphore(_CLIENTS)
 
     def serve(self) -> None:
         """Go on until standard input ends: with the process that holds its other end, however that one ends."""
@@ -44,12 +47,12 @@ class _Server:
     def _answer(self, connection: socket.socket) -> None:
         try:
             with connection, suppress(OSError):  # the client may leave when it likes
-                _send(connection, *answer(self._share, _line(connection)))
+                _send(connection, *self._answers.answer(_line(connection)))
         finally:
             self._free.release()
 
     def _turn_away(self, connection: socket.socket) -> None:
-        why = f"The share {self._share.name} does not answer; {_THREADS} requests wait for it already."
+        why = f"The share's reader has {_CLIENTS} clients already; ask again."
         # What is closed with something unread is reset, and the client would not hear why.
         connection.settimeout(_TURNED_AWAY_SECONDS)
         with connection, suppress(OSError):
@@ -77,12 +80,22 @@ def main() -> None:
     parser.add_argument("path")
     parser.add_argument("socket", type=Path)
     parser.add_argument("--must-be-mounted", action="store_true")
+    parser.add_argument("--user", help="The one to look at the share as; this process has to be root then.")
     given = parser.parse_args()
     # Both are inherited, and a parent that waits for its signals has blocked them.
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # The socket belongs to whoever started this, and its group; the user who looks at the share has no part in that.
+    listener = listen(given.socket, _CLIENTS)
+    try:
+        account = Account.of(given.user)
+    except NoSuchAccount as error:
+        sys.exit(f"share {given.name}: {error}")
+    account.become()
     share = Share(given.name, given.path, given.must_be_mounted)
-    _Server(share, listen(given.socket, _THREADS)).serve()
+    monitor = Monitor(share, account.name)
+    monitor.start()
+    _Server(Answers(share, monitor), listener).serve()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Keeps one reader process per share alive."""
 
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -25,10 +26,12 @@ class Readers:
     They end with this process, however it ends. None of this ever waits for a share.
     """
 
-    def __init__(self, shares: Mapping[str, tuple[str, bool]], directory: Path) -> None:
+    def __init__(self, shares: Mapping[str, tuple[str, bool]], directory: Path, user: str | None = None) -> None:
+        """`user`: whom they run as, if this process is root; None, or if it is not: as this process does."""
         self._directory = directory.absolute()
+        options = ["--user", user] if user is not None and os.geteuid() == 0 else []
         self._readers = [
-            _Reader(name, _command(name, path, must_be_mounted, self._socket(name)), self._socket(name))
+            _Reader(name, _command(name, path, must_be_mounted, self._socket(name), options), self._socket(name))
             for name, (path, must_be_mounted) in shares.items()
         ]
 
@@ -58,8 +61,8 @@ class Readers:
             reader.wait(max(0.0, deadline - time.monotonic()))
 
 
-def _command(name: str, path: str, must_be_mounted: bool, socket: Path) -> list[str]:
-    flags = ["--must-be-mounted"] if must_be_mounted else []
+def _command(name: str, path: str, must_be_mounted: bool, socket: Path, options: list[str]) -> list[str]:
+    flags = [*options, *(["--must-be-mounted"] if must_be_mounted else [])]
     # -P: what lies in the working directory is not to be imported.
     return [sys.executable, "-P", "-m", "lackey.shares", *flags, "--", name, str(Path(path).absolute()), str(socket)]
 

@@ -14,9 +14,9 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from lackey.accounts import Account, NoSuchAccount
 from lackey.confined import open_root
-from lackey.executors.accounts import Account
-from lackey.executors.base import Gone, Launch, NotStarted, Running
+from lackey.executors.base import Gone, Launch, Running
 from lackey.executors.command import prepare
 from lackey.executors.directories import add_file, make_places, refusal
 from lackey.executors.guard import start, take
@@ -249,7 +249,7 @@ def test_another_user_than_one_s_own_needs_root() -> None:
     uid = os.geteuid()
     os.seteuid(pwd.getpwnam("nobody").pw_uid)
     try:
-        with pytest.raises(NotStarted, match="only a scheduler started as root"):
+        with pytest.raises(NoSuchAccount, match="only a scheduler started as root"):
             Account.of("root")
         assert not Account.of("nobody").other
     finally:

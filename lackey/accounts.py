@@ -1,4 +1,4 @@
-"""The user that a simulation runs as, who may be another than the one that launches it."""
+"""The user that simulations run as, who may be another than the one that launches them or reads their shares."""
 
 import os
 import pwd
@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 
-from lackey.executors.base import NotStarted
+
+class NoSuchAccount(Exception):
+    """Nobody here can act as that user; `str()` says why."""
 
 
 @dataclass(frozen=True)
@@ -22,17 +24,17 @@ class Account:
 
     @classmethod
     def of(cls, user: str | None) -> Self:
-        """The named user; None: the one that this process runs as. Raises NotStarted if it can't act as that one."""
+        """The named user; None: the one that this process runs as. Raises NoSuchAccount if it can't act as that one."""
         own = os.geteuid()
         try:
             entry = pwd.getpwuid(own) if user is None else pwd.getpwnam(user)
         except KeyError:
             if user is not None:
-                raise NotStarted(f"there is no user {user!r} on this host, as whom simulations should run") from None
+                raise NoSuchAccount(f"there is no user {user!r} on this host, as whom simulations should run") from None
             # In a container, a user may have no name.
             return cls(str(own), own, os.getegid(), "/", other=False)
         if own not in (0, entry.pw_uid):
-            raise NotStarted(f"only a scheduler started as root can run simulations as {user!r}")
+            raise NoSuchAccount(f"only a scheduler started as root can run simulations as {user!r}")
         return cls(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir, other=entry.pw_uid != own)
 
     @contextmanager

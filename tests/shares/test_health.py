@@ -1,0 +1,182 @@
+"""What a reader tells of its share: that it is away, hangs or is back, and what is wrong with it while it is there."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lackey.domain.paths import Share
+from lackey.domain.share_health import Health, Look, troubles
+from lackey.files import Files, ShareAway
+from tests.shares.hanging import Mounted, mounted
+from tests.shares.seen import WITHIN_SECONDS, answers, eventually, reading
+
+
+def look_at(files: Files) -> Look:
+    """What the first full look found."""
+    eventually(lambda: files.health("lab").look is not None)
+    look = files.health("lab").look
+    assert look is not None
+    return look
+
+
+@contextmanager
+def looking(path: Path, place: Path, must_be_mounted: bool = False) -> Iterator[Files]:
+    """A reader of the share `lab` at `path`, and a client for it."""
+    with reading({"lab": (str(path), must_be_mounted)}, place / "readers"):
+        files = Files(place / "readers", deadline_seconds=WITHIN_SECONDS)
+        eventually(lambda: (found := files.health("lab").away) is None or found.kind != "unread")
+        yield files
+
+
+def said(path: Path, health: Health) -> tuple[str, str]:
+    """What is told to users of the share: what is wrong, and what to do."""
+    (trouble,) = troubles(Share("lab", str(path)), health)
+    return trouble.what, trouble.mend
+
+
+@contextmanager
+def tmpfs(path: Path, options: str) -> Iterator[Path]:
+    """A file system in memory."""
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "lackey-test", path], check=True)
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "--lazy", path], check=True)
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Mounted]:
+    """A share behind a file server that can be stopped."""
+    with mounted(tmp_path / "served", tmp_path / "lab") as mount:
+        yield mount
+
+
+def test_a_share_that_is_well_is_looked_at_and_nothing_is_left_on_it(share: Path, tmp_path: Path) -> None:
+    with looking(share, tmp_path) as files:
+        look = look_at(files)
+        health = files.health("lab")
+        assert troubles(Share("lab", str(share)), health) == []
+    space = os.statvfs(share)
+    assert (look.user, look.mounted, look.read_error, look.write_error) == ("root", False, None, None)
+    assert look.total_bytes == space.f_blocks * space.f_frsize
+    assert 0 < look.free_bytes <= look.total_bytes
+    assert look.clock_difference_seconds is not None and abs(look.clock_difference_seconds) < 1
+    assert abs(look.at - time.time()) < WITHIN_SECONDS and look.latency_seconds >= 0
+    assert os.listdir(share) == []
+
+
+def test_a_share_that_is_missing_or_not_mounted_is_away_and_one_is_told_what_to_do(share: Path, tmp_path: Path) -> None:
+    with looking(tmp_path / "nowhere", tmp_path) as files:
+        what, mend = said(tmp_path / "nowhere", files.health("lab"))
+    assert "lab is not there" in what and "No such file" in what and "Mount it or make it" in mend
+    with looking(share, tmp_path, must_be_mounted=True) as files:
+        what, mend = said(share, files.health("lab"))
+    assert "is not mounted" in what and f"mount {share}" in mend
+
+
+def test_a_share_is_looked_at_anew_as_soon_as_it_is_back(share: Path, tmp_path: Path) -> None:
+    with looking(share, tmp_path) as files:
+        first = look_at(files)
+        share.rename(tmp_path / "elsewhere")
+        eventually(lambda: files.health("lab").away is not None)
+        assert files.health("lab").look is None
+        (tmp_path / "elsewhere").rename(share)
+        assert look_at(files).at > first.at
+
+
+def test_a_share_that_can_only_be_read_says_so(tmp_path: Path) -> None:
+    with tmpfs(tmp_path / "lab", "ro") as path, looking(path, tmp_path, must_be_mounted=True) as files:
+        assert look_at(files).mounted
+        what, mend = said(path, files.health("lab"))
+    assert "can't write to the share lab: Read-only file system" in what and "remount,rw" in mend
+
+
+def test_a_share_that_is_full_says_so_and_one_that_is_nearly_full_says_how_much_is_left(tmp_path: Path) -> None:
+    with tmpfs(tmp_path / "lab", "size=40M") as path:
+        (path / "much").write_bytes(b"x" * (39 << 20))
+        with looking(path, tmp_path) as files:
+            look_at(files)
+            what, mend = said(path, files.health("lab"))
+        assert "1 MiB of 40 are free" in what and "Remove what" in mend
+        with (path / "rest").open("wb", buffering=0) as rest, pytest.raises(OSError):
+            while True:
+                rest.write(b"x" * 4096)
+        with looking(path, tmp_path) as files:
+            assert look_at(files).free_bytes == 0
+            whole = str(troubles(Share("lab", str(path)), files.health("lab")))
+        assert "can't write to the share lab: No space left" in whole
+        assert sorted(os.listdir(path)) == ["much", "rest"]
+
+
+def test_a_file_servers_clock_that_is_off_is_noticed(tmp_path: Path) -> None:
+    with (
+        mounted(tmp_path / "served", tmp_path / "lab", seconds_ahead=-90) as mount,
+        looking(mount.path, tmp_path) as files,
+    ):
+        difference = look_at(files).clock_difference_seconds
+        assert difference is not None and abs(difference + 90) < 5
+        what, mend = said(mount.path, files.health("lab"))
+    assert "s behind this host's" in what and "NTP" in mend
+
+
+def test_while_a_share_hangs_every_request_is_answered_at_once_and_all_goes_on_after(
+    mount: Mounted, tmp_path: Path
+) -> None:
+    (tmp_path / "served" / "log.txt").write_text("hello")
+    with looking(mount.path, tmp_path, must_be_mounted=True) as files:
+        before = look_at(files)
+        mount.hang()
+        eventually(lambda: files.health("lab").away is not None)
+        for _ in range(100):  # more than could wait for the share
+            with pytest.raises(ShareAway, match="The share lab has not answered since 20"):
+                files.read("lab", "log.txt", 0, 10)
+            with pytest.raises(ShareAway, match="has not answered since"):
+                files.probe("lab")
+        health = files.health("lab")
+        assert health.away is not None and (health.away.kind, health.look) == ("hangs", before)
+        mount.go_on()
+        eventually(lambda: answers(files))
+        assert files.read("lab", "log.txt", 0, 10).content == b"hello"
+        eventually(lambda: (look := files.health("lab").look) is not None and look.at > before.at)
+
+
+def test_a_share_that_hangs_from_the_beginning_is_away_and_there_once_it_answers(
+    mount: Mounted, tmp_path: Path
+) -> None:
+    mount.hang()
+    with looking(mount.path, tmp_path) as files:
+        health = files.health("lab")
+        assert health.away is not None and (health.away.kind, health.look) == ("hangs", None)
+        mount.go_on()
+        eventually(lambda: answers(files))
+
+
+def test_what_a_killed_reader_left_on_the_share_is_removed_when_it_is_an_hour_old(share: Path, tmp_path: Path) -> None:
+    old, young, other = (share / f".lackey-probe-{letter * 32}" for letter in "abz")
+    for path in (old, young, other):
+        path.touch()
+    for path in (old, other):
+        os.utime(path, (0, time.time() - 3700))
+    with looking(share, tmp_path) as files:
+        look_at(files)
+        eventually(lambda: not old.exists())
+        assert files.listing("lab", "").entries[0].name == other.name
+    assert young.exists() and other.exists()
+
+
+def test_a_file_that_can_be_made_but_not_removed_is_the_only_one(share: Path, tmp_path: Path) -> None:
+    subprocess.run(["chattr", "+a", share], check=True)
+    try:
+        with looking(share, tmp_path) as files:
+            first = look_at(files)
+            assert "Operation not permitted" in said(share, files.health("lab"))[0]
+        assert first.write_error is not None
+        assert len(os.listdir(share)) == 1
+    finally:
+        subprocess.run(["chattr", "-a", share], check=True)
