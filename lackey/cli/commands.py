@@ -13,8 +13,9 @@ from lackey.cli.import_v1 import import_v1
 from lackey.cli.keys import key
 from lackey.cli.projects import project
 from lackey.cli.runs import run
-from lackey.cli.serve import scheduler, serve
+from lackey.cli.serve import reader, scheduler, serve
 from lackey.cli.session import Session, Trouble
+from lackey.cli.shares import share
 from lackey.domain.refusals import Refusal
 
 _ALIASES = {"app": "application"}
@@ -57,5 +58,5 @@ def lackey(context: click.Context, config: Path | None) -> None:
     context.obj = Session(config)
 
 
-for _command in (serve, scheduler, db, import_v1, key, project, application, run):
+for _command in (serve, scheduler, reader, db, import_v1, key, project, application, run, share):
     lackey.add_command(_command)

@@ -56,6 +56,19 @@ def scheduler(session: Session) -> None:
     sys.exit(scheduler.run(session.settings))
 
 
+@click.command()
+@pass_session
+def reader(session: Session) -> None:
+    """Let the web service on this host read shares, where no scheduler does.
+
+    Ctrl-C or SIGTERM ends it. Beside a scheduler it stands by.
+    """
+    from lackey import scheduler
+
+    _log_to_stderr()
+    sys.exit(scheduler.read(session.settings))
+
+
 def _serve(session: Session, server: "DevelopmentServer", with_scheduler: bool, reload: bool) -> None:
     from lackey.app import make_app
     from lackey.cli.beside import Beside

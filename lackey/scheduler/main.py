@@ -2,8 +2,6 @@
 
 import contextlib
 import logging
-import os
-import signal
 import socket
 import threading
 from datetime import UTC, datetime
@@ -17,10 +15,11 @@ from lackey.scheduler.follower import Follower
 from lackey.scheduler.keeper import LogKeeper
 from lackey.scheduler.leading import FileLock, series
 from lackey.scheduler.loop import Loop, Place
+from lackey.scheduler.reader import DIRECTORY, Reading, unknown_user
 from lackey.scheduler.shares_watch import SharesWatch
+from lackey.scheduler.signals import stop_on_signals
 from lackey.services import Database, health
 from lackey.settings import Settings
-from lackey.shares import Readers
 
 log = logging.getLogger(__name__)
 
@@ -30,15 +29,12 @@ _STANDBY_POLL_SECONDS = 0.5
 
 def run(settings: Settings) -> int:
     """Schedule until SIGTERM or SIGINT; the exit code. What runs then lives on, and is found again later."""
-    if settings.executor.local.user and os.geteuid() != 0:
-        log.error(
-            "executor.local.user is %s: only a scheduler started as root can run as another user",
-            settings.executor.local.user,
-        )
+    if problem := unknown_user(settings.executor.local.user):
+        log.error("%s", problem)
         return 1
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings.make_own_share()
-    stop = _stop_on_signals(settings.data_dir)
+    stop = stop_on_signals(lambda: wake.send(settings.data_dir))
     lock = FileLock(settings.data_dir / "scheduler.lock")
     if not _stand_by_for(lock, settings.data_dir, stop):
         return 0
@@ -49,18 +45,6 @@ def run(settings: Settings) -> int:
         database.close()
         lock.release()
     return 0
-
-
-def _stop_on_signals(data_dir: Path) -> threading.Event:
-    stop = threading.Event()
-
-    def end(*_: object) -> None:
-        stop.set()
-        wake.send(data_dir)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    return stop
 
 
 def _stand_by_for(lock: FileLock, data_dir: Path, stop: threading.Event) -> bool:
@@ -80,10 +64,10 @@ def _schedule(settings: Settings, database: Database, stop: threading.Event) -> 
     data_dir = settings.data_dir
     with contextlib.ExitStack() as held:
         listener = held.enter_context(wake.listen(data_dir))
-        readers = Readers({s.name: (s.path, s.must_be_mounted) for s in place.shares.values()}, data_dir / "readers")
-        readers.start()
+        readers = Reading(settings)
         held.callback(readers.stop)
-        files = Files(data_dir / "readers")
+        readers.tend()
+        files = Files(data_dir / DIRECTORY)
         keeper = LogKeeper(database, files, place.host)
         executor = LocalExecutor(data_dir)
         follower = Follower(database, executor, _now, _SECOND_LOOK_SECONDS)

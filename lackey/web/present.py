@@ -1,17 +1,19 @@
 """From what the services return to what the API answers."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from lackey.domain.application import Application, Key, Project
 from lackey.domain.evidence import Evidence, instant
 from lackey.domain.paths import Share, join, shown_paths
 from lackey.domain.run import Run, RunState
+from lackey.domain.share_health import Health, Look, troubles
 from lackey.web.schemas.base import Paths
 from lackey.web.schemas.catalogue import ApplicationOut, ParameterOut, ProjectOut
 from lackey.web.schemas.keys import KeyOut
 from lackey.web.schemas.runs import MadeRun, ProgressOut, Received, RunOut
+from lackey.web.schemas.shares import ShareHealthOut, ShareOut
 
 _AS_STORED = (
     *("id", "name", "project", "application", "state", "reason", "outcome_source", "launched", "by", "cause"),
@@ -98,3 +100,29 @@ def application_out(application: Application, shares: Mapping[str, Share]) -> Ap
 def key_out(key: Key) -> KeyOut:
     """A key, without the key itself."""
     return KeyOut(**vars(key))
+
+
+def share_out(share: Share, health: Health) -> ShareOut:
+    """A share, and how it is."""
+    found = troubles(share, health)
+    return ShareOut(
+        name=share.name,
+        path=share.path,
+        unc=share.unc,
+        drive=share.drive,
+        must_be_mounted=share.must_be_mounted,
+        there=health.away is None,
+        trouble=" ".join(trouble.what for trouble in found) or None,
+        mend=" ".join(trouble.mend for trouble in found) or None,
+        health=None if health.look is None else _look_out(health.look),
+    )
+
+
+def _look_out(look: Look) -> ShareHealthOut:
+    shown = ("mounted", "free_bytes", "total_bytes", "clock_difference_seconds", "latency_seconds")
+    return ShareHealthOut(
+        **{name: getattr(look, name) for name in shown},
+        at=datetime.fromtimestamp(look.at, UTC),
+        readable=look.read_error is None,
+        writable=look.write_error is None,
+    )

@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -56,6 +57,18 @@ class Seen(mfusepy.Operations):  # type: ignore[misc]
     def write(self, path: str, data: bytes, offset: int, fh: int) -> int:
         return os.pwrite(fh, data, offset)
 
+    def truncate(self, path: str, length: int, fh: int | None = None) -> int:
+        os.truncate(self._at(path), length)
+        return 0
+
+    def mkdir(self, path: str, mode: int) -> int:
+        os.mkdir(self._at(path), mode)
+        return 0
+
+    def rename(self, old: str, new: str) -> int:
+        os.rename(self._at(old), self._at(new))
+        return 0
+
     def fsync(self, path: str, datasync: int, fh: int) -> int:
         os.fsync(fh)
         return 0
@@ -65,6 +78,9 @@ class Seen(mfusepy.Operations):  # type: ignore[misc]
         return 0
 
     def unlink(self, path: str) -> int:
+        """Refused while there is a file `keep`, as by a file server that lets files be made and not removed."""
+        if os.path.exists(self._at("/keep")):
+            raise mfusepy.FuseOSError(errno.EPERM)
         os.unlink(self._at(path))
         return 0
 

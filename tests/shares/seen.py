@@ -43,9 +43,9 @@ def processes_of(directory: Path) -> list[psutil.Process]:
 
 
 @contextmanager
-def reading(shares: dict[str, tuple[str, bool]], directory: Path) -> Iterator[Readers]:
+def reading(shares: dict[str, tuple[str, bool]], directory: Path, user: str | None = None) -> Iterator[Readers]:
     """Readers that are started, and stopped in the end."""
-    readers = Readers(shares, directory)
+    readers = Readers(shares, directory, user)
     readers.start()
     try:
         yield readers

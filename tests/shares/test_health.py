@@ -1,19 +1,24 @@
 """What a reader tells of its share: that it is away, hangs or is back, and what is wrong with it while it is there."""
 
+import errno
 import os
+import pwd
+import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lackey.domain.paths import Share
 from lackey.domain.share_health import Health, Look, troubles
-from lackey.files import Files, ShareAway
+from lackey.files import FileRefused, Files, ShareAway
 from tests.shares.hanging import Mounted, mounted
-from tests.shares.seen import WITHIN_SECONDS, answers, eventually, reading
+from tests.shares.seen import WITHIN_SECONDS, answers, eventually, processes_of, reading
 
 
 def look_at(files: Files) -> Look:
@@ -25,9 +30,9 @@ def look_at(files: Files) -> Look:
 
 
 @contextmanager
-def looking(path: Path, place: Path, must_be_mounted: bool = False) -> Iterator[Files]:
+def looking(path: Path, place: Path, must_be_mounted: bool = False, user: str | None = None) -> Iterator[Files]:
     """A reader of the share `lab` at `path`, and a client for it."""
-    with reading({"lab": (str(path), must_be_mounted)}, place / "readers"):
+    with reading({"lab": (str(path), must_be_mounted)}, place / "readers", user):
         files = Files(place / "readers", deadline_seconds=WITHIN_SECONDS)
         eventually(lambda: (found := files.health("lab").away) is None or found.kind != "unread")
         yield files
@@ -84,9 +89,10 @@ def test_a_share_is_looked_at_anew_as_soon_as_it_is_back(share: Path, tmp_path: 
     with looking(share, tmp_path) as files:
         first = look_at(files)
         share.rename(tmp_path / "elsewhere")
-        eventually(lambda: files.health("lab").away is not None)
+        assert not answers(files)
         assert files.health("lab").look is None
         (tmp_path / "elsewhere").rename(share)
+        assert answers(files)
         assert look_at(files).at > first.at
 
 
@@ -170,13 +176,75 @@ def test_what_a_killed_reader_left_on_the_share_is_removed_when_it_is_an_hour_ol
     assert young.exists() and other.exists()
 
 
-def test_a_file_that_can_be_made_but_not_removed_is_the_only_one(share: Path, tmp_path: Path) -> None:
-    subprocess.run(["chattr", "+a", share], check=True)
-    try:
-        with looking(share, tmp_path) as files:
-            first = look_at(files)
-            assert "Operation not permitted" in said(share, files.health("lab"))[0]
-        assert first.write_error is not None
-        assert len(os.listdir(share)) == 1
-    finally:
-        subprocess.run(["chattr", "-a", share], check=True)
+def test_a_share_where_files_can_be_made_but_not_removed_is_not_filled_with_them(
+    mount: Mounted, tmp_path: Path
+) -> None:
+    (tmp_path / "served" / "keep").touch()
+    (tmp_path / "link").symlink_to(mount.path)
+    with looking(tmp_path / "link", tmp_path) as files:
+        looks = [look_at(files)]
+        assert "can't write to the share lab: Operation not permitted" in said(mount.path, files.health("lab"))[0]
+        left = set(os.listdir(mount.path)) - {"keep"}
+        for remove in (False, True):
+            if remove:
+                (tmp_path / "served" / "keep").unlink()
+            (tmp_path / "link").unlink()
+            assert not answers(files)
+            (tmp_path / "link").symlink_to(mount.path)
+            assert answers(files)
+            looks.append(look_at(files))
+            assert set(os.listdir(mount.path)) - {"keep"} == (set() if remove else left)
+    assert [look.write_error for look in looks] == [errno.EPERM, errno.EPERM, None]
+    assert len(left) == 1
+
+
+@pytest.fixture
+def open_place() -> Iterator[Path]:
+    """A directory that everybody may enter, with a share in it."""
+    place = Path(tempfile.mkdtemp(prefix="lackey-test-"))
+    place.chmod(0o755)
+    (place / "lab").mkdir()
+    yield place
+    shutil.rmtree(place)
+
+
+def as_nobody(place: Path, mode: int) -> tuple[Health, list[str]]:
+    """How the share is to readers that run as another user, and what is wrong, while it is open to this extent."""
+    (place / "lab").chmod(mode)
+    with looking(place / "lab", place, user="nobody") as files:
+        eventually(lambda: (health := files.health("lab")).away is not None or health.look is not None)
+        health = files.health("lab")
+        return health, [trouble.what for trouble in troubles(Share("lab", str(place / "lab")), health)]
+
+
+def test_readers_started_by_root_look_at_a_share_as_the_user_of_simulations(open_place: Path) -> None:
+    health, wrong = as_nobody(open_place, 0o777)
+    assert health.look is not None and (health.look.user, wrong) == ("nobody", [])
+    health, wrong = as_nobody(open_place, 0o755)
+    assert wrong == ["The user nobody can't write to the share lab: Permission denied."]
+    _, wrong = as_nobody(open_place, 0o711)
+    assert wrong[0].startswith("The user nobody can't list the share lab at ") and len(wrong) == 2
+    open_place.chmod(0o700)
+    health, wrong = as_nobody(open_place, 0o777)
+    assert health.away is not None and health.away.kind == "closed" and "Permission denied" in wrong[0]
+
+
+def test_a_reader_that_has_become_another_user_has_no_way_back_and_reads_nothing_of_others(open_place: Path) -> None:
+    (open_place / "lab" / "secret").write_text("root's")
+    (open_place / "lab" / "secret").chmod(0o600)
+    with looking(open_place / "lab", open_place, user="nobody") as files:
+        with pytest.raises(FileRefused, match="Permission denied"):
+            files.read("lab", "secret", 0, 10)
+        (process,) = processes_of(open_place)
+        nobody = pwd.getpwnam("nobody")
+        assert set(process.uids()) == {nobody.pw_uid} and set(process.gids()) == {nobody.pw_gid}
+        groups = Path(f"/proc/{process.pid}/status").read_text().partition("Groups:")[2].splitlines()[0].split()
+        assert "0" not in groups
+        status = (open_place / "readers" / "lab.sock").stat()
+        assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (0, 0, 0o660)
+
+
+def test_a_reader_whose_user_is_not_known_here_says_so(share: Path, tmp_path: Path, capfd: Any) -> None:
+    with reading({"lab": (str(share), False)}, tmp_path / "readers", "no-such-user"):
+        eventually(lambda: processes_of(tmp_path) == [])
+    assert "share lab: there is no user 'no-such-user' on this host" in capfd.readouterr().err

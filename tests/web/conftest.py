@@ -1,7 +1,7 @@
 """The API over a temporary database, which is a copy of one that was made once."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,10 @@ from lackey.store import schema
 from tests.web.client import Api, Clock
 
 MakeApi = Callable[..., Api]
+SHARES = (
+    ShareSettings(name="lab", path=Path("/srv/lab"), unc=r"\\fileserver\lab", drive="Z:"),
+    ShareSettings(name="store", path=Path("/srv/store")),
+)
 
 
 @pytest.fixture(scope="session")
@@ -32,15 +36,17 @@ def make_api(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """Makes services, each over a database of its own."""
     with ExitStack() as opened:
 
-        def make(log_limit: int = 10 * 1024 * 1024, trusts_remote_user: bool = False, **server: Any) -> Api:
+        def make(
+            log_limit: int = 10 * 1024 * 1024,
+            trusts_remote_user: bool = False,
+            share: Sequence[ShareSettings] = SHARES,
+            **server: Any,
+        ) -> Api:
             data_dir = tmp_path_factory.mktemp("data")
             shutil.copy(empty_database, data_dir / "lackey.sqlite3")
             settings = Settings(
                 server=ServerSettings(data_dir=data_dir, log_limit=log_limit, **server),
-                share=(
-                    ShareSettings(name="lab", path=Path("/srv/lab"), unc=r"\\fileserver\lab", drive="Z:"),
-                    ShareSettings(name="store", path=Path("/srv/store")),
-                ),
+                share=tuple(share),
             )
             database = Database(settings.database_url)
             opened.callback(database.close)

@@ -47,6 +47,7 @@ def test_what_is_answered_is_what_was_described(api: Api, described: dict[str, A
         "Projects": api.get("/api/project").json,
         "Applications": api.get("/api/application").json,
         "Keys": api.get("/api/key").json,
+        "Shares": api.get("/api/share").json,
         "Events": api.get(f"/api/run/{run['id']}/events").json,
         "Problem": api.get("/api/run/4711").json,
     }
