@@ -147,7 +147,7 @@ class Settings(BaseSettings):
 
 def load(config: Path | None = None) -> Settings:
     """Read the settings. `config` None: look where they may be. Raises SettingsError."""
-    path = _find(config)
+    path = find(config)
     table = {} if path is None else _read(path)
     _check_environment(os.environ)
     try:
@@ -167,7 +167,8 @@ def _each_once(key: str, values: list[str]) -> None:
         raise ValueError(f"two have one {key}: {', '.join(twice)}")
 
 
-def _find(config: Path | None) -> Path | None:
+def find(config: Path | None) -> Path | None:
+    """The file that `load` reads; None: there is none."""
     if config is not None:
         return config
     if named := os.environ.get("LACKEY_CONFIG"):

@@ -5,13 +5,16 @@ import os
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
 from requests.auth import AuthBase
 
 from lackey.cli.session import KEY_FILE, URL_FILE, Session, Trouble
+
+if TYPE_CHECKING:
+    from lackey.settings import Settings
 
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 60.0
@@ -152,7 +155,7 @@ def find_service(session: Session) -> Client:
     url, key = os.environ.get("LACKEY_URL"), os.environ.get("LACKEY_KEY")
     if not (url and key):
         settings = session.settings
-        own = settings.server.url or _first_line(settings.data_dir / URL_FILE) or "http://localhost:8000"
+        own = own_url(settings)
         url = url or own
         if not key and _same_place(url, own):
             key = _first_line(settings.data_dir / KEY_FILE)
@@ -161,6 +164,11 @@ def find_service(session: Session) -> Client:
     if key and not (key.isascii() and key.isprintable()):
         raise Trouble("LACKEY_KEY holds characters that no key has")
     return Client(url, key)
+
+
+def own_url(settings: "Settings") -> str:
+    """Where the service of these settings is."""
+    return settings.server.url or _first_line(settings.data_dir / URL_FILE) or "http://localhost:8000"
 
 
 def _first_line(path: Path) -> str | None:

@@ -9,6 +9,7 @@ import click
 from lackey import __version__
 from lackey.cli.applications import application
 from lackey.cli.db import db
+from lackey.cli.doctor import doctor
 from lackey.cli.import_v1 import import_v1
 from lackey.cli.keys import key
 from lackey.cli.projects import project
@@ -58,5 +59,5 @@ def lackey(context: click.Context, config: Path | None) -> None:
     context.obj = Session(config)
 
 
-for _command in (serve, scheduler, reader, db, import_v1, key, project, application, run, share):
+for _command in (serve, scheduler, reader, doctor, db, import_v1, key, project, application, run, share):
     lackey.add_command(_command)

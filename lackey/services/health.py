@@ -50,6 +50,19 @@ def beat(database: Database, name: str, started_at: datetime, leads: bool, now: 
     database.write(lambda connection: service.beat(connection, Heartbeat(name, started_at, now, leads)))
 
 
+def schedulers(database: Database, now: datetime) -> list[tuple[Heartbeat, float]]:
+    """Those heard from lately, the latest first, each with how long ago that was, in seconds. Raises Unavailable."""
+    with database.read() as connection:
+        beats = service.heartbeats(connection)
+    return [(one, (now - one.beat_at).total_seconds()) for one in beats if now - one.beat_at < _BEAT_IS_LATE]
+
+
+def server_time(database: Database) -> datetime | None:
+    """What time it is by the clock of a PostgreSQL server; None: SQLite has no clock of its own. Raises Unavailable."""
+    with database.read() as connection:
+        return service.time(connection)
+
+
 def troubles(database: Database, now: datetime) -> list[str]:
     """What keeps the service from being ready, a sentence each; empty: it is ready."""
     try:

@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, func, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from lackey.store.models import InstallationRow, SchedulerRow
@@ -57,3 +57,11 @@ def heartbeats(connection: Connection) -> list[Heartbeat]:
 def try_to_lead(connection: Connection) -> bool:
     """PostgreSQL: take the session-level advisory lock; it is held as long as the connection lives."""
     return bool(connection.execute(text("SELECT pg_try_advisory_lock(:it)"), {"it": _LEADERSHIP}).scalar_one())
+
+
+def time(connection: Connection) -> datetime | None:
+    """PostgreSQL: what time it is by the server's clock; None on SQLite."""
+    if connection.dialect.name != "postgresql":
+        return None
+    now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    return now
