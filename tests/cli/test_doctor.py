@@ -1,6 +1,7 @@
 """`lackey doctor`: what it finds, and what it says about mending it."""
 
 import json
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -184,8 +185,14 @@ def test_a_check_that_hangs_is_left_behind_at_the_deadline(
     assert found["executors"][0]["level"] == "warning" and found["clock"]
 
 
-def test_a_service_that_hangs_or_is_another_one_is_trouble(desk: Service, examine: Examine) -> None:
+def test_a_service_that_hangs_or_is_another_one_is_trouble(
+    desk: Service, examine: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (service,) = examine(f"[server]\nurl = '{desk.url}'\n")["service"]
     assert (service["level"], service["what"]) == ("ok", f"it answers at {desk.url}")
     (service,) = examine(f"[server]\nurl = '{desk.url}/elsewhere'\n")["service"]
-    assert service["level"] == "trouble"
+    assert service["level"] == "trouble" and "there is nothing here" in service["what"]
+    monkeypatch.setattr("lackey.cli.doctor._DEADLINE_SECONDS", 3.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        (service,) = examine(f"[server]\nurl = 'http://127.0.0.1:{silent.getsockname()[1]}'\n")["service"]
+    assert service["level"] == "trouble" and "does not come to an end" in service["what"]

@@ -11,8 +11,10 @@ import psutil
 import pytest
 
 from lackey.domain.run import RunState
+from lackey.services import reading
+from lackey.services.reading import Search
 from tests.nursery import Nursery
-from tests.stage import Stage
+from tests.stage import Stage, until
 
 SECRETS = {"LACKEY_KEY": "top-secret-key", "SMTP_PASSWORD": "top-secret-password"}
 
@@ -91,6 +93,15 @@ def test_simulations_run_as_the_user_that_is_set_and_can_not_read_the_service_s_
     assert (lines[0], lines[-1]) == ("nobody", "denied")
     for made in (shared.place / "lab/heat/made", shared.run_directory(run), shared.run_directory(run) / "log.txt"):
         assert made.owner() == "nobody"
+
+
+def test_the_log_of_a_run_of_that_user_is_read_and_kept(shared: Stage) -> None:
+    application = shared.add("heat", "echo commencement; chmod 600 $LACKEY_RUN_DIR/log.txt")
+    shutil.chown(shared.place / "lab/heat", "nobody")
+    run_id = shared.schedule(application)
+    until(lambda: shared.get(run_id).log_kept, "its log")
+    found = reading.runs(shared.database, Search(words="commencement"), None, 10)
+    assert [run.id for run in found] == [run_id]
 
 
 def test_a_run_in_a_directory_that_is_closed_to_that_user_fails_with_the_reason(shared: Stage) -> None:

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,13 @@ class Seen(mfusepy.Operations):  # type: ignore[misc]
     def create(self, path: str, mode: int, fi: Any = None) -> int:
         return os.open(self._at(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
 
+    def _wait(self) -> None:
+        """Hold up whoever reads or syncs a file while there is a file `hold`."""
+        while os.path.exists(self._at("/hold")):
+            time.sleep(0.02)
+
     def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
+        self._wait()
         return os.pread(fh, size, offset)
 
     def write(self, path: str, data: bytes, offset: int, fh: int) -> int:
@@ -70,6 +77,7 @@ class Seen(mfusepy.Operations):  # type: ignore[misc]
         return 0
 
     def fsync(self, path: str, datasync: int, fh: int) -> int:
+        self._wait()
         os.fsync(fh)
         return 0
 
@@ -123,5 +131,5 @@ def mounted(directory: Path, path: Path, seconds_ahead: float = 0.0) -> Iterator
 
 
 if __name__ == "__main__":
-    options = {"foreground": True, "allow_other": True, "fsname": "lackey-test", "max_threads": 10}
+    options = {"foreground": True, "allow_other": True, "fsname": "lackey-test", "max_threads": 100}
     mfusepy.FUSE(Seen(sys.argv[1], float(sys.argv[3])), sys.argv[2], **options)

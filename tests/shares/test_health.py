@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,41 @@ def test_while_a_share_hangs_every_request_is_answered_at_once_and_all_goes_on_a
         eventually(lambda: answers(files))
         assert files.read("lab", "log.txt", 0, 10).content == b"hello"
         eventually(lambda: (look := files.health("lab").look) is not None and look.at > before.at)
+
+
+def test_files_that_hang_one_by_one_leave_room_for_the_shares_health(mount: Mounted, tmp_path: Path) -> None:
+    (tmp_path / "served" / "log.txt").write_text("hello")
+    with looking(mount.path, tmp_path) as files:
+        look_at(files)
+        hurried = Files(tmp_path / "readers", deadline_seconds=0.5)
+
+        def told(_: int = 0) -> str:
+            try:
+                return hurried.read("lab", "log.txt", 0, 10).content.decode()
+            except ShareAway as away:
+                return str(away)
+
+        (tmp_path / "served" / "hold").touch()
+        with ThreadPoolExecutor(64) as pool:
+            assert "hello" not in list(pool.map(told, range(64)))
+        eventually(lambda: told() == "The share lab does not answer; 64 requests wait for it already.")
+        eventually(lambda: files.health("lab").away is None)
+        (tmp_path / "served" / "hold").unlink()
+        eventually(lambda: told() == "hello")
+
+
+def test_a_share_that_is_there_and_takes_long_to_write_to_is_in_trouble(
+    mount: Mounted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lackey.domain.share_health.SLOW_SECONDS", 0.2)
+    (tmp_path / "served" / "hold").touch()
+    with looking(mount.path, tmp_path) as files:
+        eventually(lambda: files.health("lab").looking_seconds > 0.2)
+        assert files.health("lab").away is None
+        assert "Listing and writing on the share lab has taken" in said(mount.path, files.health("lab"))[0]
+        (tmp_path / "served" / "hold").unlink()
+        look_at(files)
+        assert troubles(Share("lab", str(mount.path)), files.health("lab")) == []
 
 
 def test_a_share_that_hangs_from_the_beginning_is_away_and_there_once_it_answers(

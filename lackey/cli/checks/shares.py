@@ -1,5 +1,6 @@
 """Shares, through their readers; where those don't run, through some of the doctor's own."""
 
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -8,6 +9,7 @@ from lackey.cli.checks.finding import Finding
 from lackey.domain.paths import Share
 from lackey.domain.share_health import Health, troubles
 from lackey.files import Files
+from lackey.scheduler.reader import DIRECTORY, unknown_user
 from lackey.settings import Settings
 from lackey.shares import Readers
 
@@ -18,11 +20,13 @@ _POLL_SECONDS = 0.1
 def shares(settings: Settings) -> list[Finding]:
     """How each share is."""
     known = settings.shares
-    healths = _settled(Files(settings.data_dir / "readers"), list(known))
+    healths = _settled(Files(settings.data_dir / DIRECTORY), list(known))
     unread = [share for share in known.values() if _is_unread(healths[share.name])]
     findings = [finding for share in known.values() for finding in _judged(share, healths[share.name])]
-    if unread:
-        own = _looked_at_here(settings, unread)
+    # Without root's rights they are looked at as whoever asks; with them, as the user of simulations, if there is one.
+    user = settings.executor.local.user if os.geteuid() == 0 else None
+    if unread and unknown_user(user) is None:
+        own = _looked_at_here(unread, user)
         findings += [finding for share in unread for finding in _judged(share, own[share.name])]
     return findings
 
@@ -44,10 +48,10 @@ def _is_unread(health: Health) -> bool:
     return health.away is not None and health.away.kind == "unread"
 
 
-def _looked_at_here(settings: Settings, unread: list[Share]) -> dict[str, Health]:
+def _looked_at_here(unread: list[Share], user: str | None) -> dict[str, Health]:
     paths = {share.name: (share.path, share.must_be_mounted) for share in unread}
     with tempfile.TemporaryDirectory(prefix="lackey-doctor-") as directory:
-        readers = Readers(paths, Path(directory), settings.executor.local.user)
+        readers = Readers(paths, Path(directory), user)
         readers.start()
         try:
             return _settled(Files(Path(directory)), list(paths), starting=True)
