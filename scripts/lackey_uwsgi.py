@@ -11,8 +11,6 @@ import sys
 from collections.abc import Iterator
 from typing import NoReturn
 
-import uwsgi
-
 from lackey.app import make_app
 from lackey.settings import SettingsError, load
 
@@ -26,8 +24,15 @@ _ROUTERS = (
 _FAILED_APP = 22
 
 
+def _refuse(why: str) -> NoReturn:
+    print(f"lackey: {why}", file=sys.stderr, flush=True)
+    sys.exit(_FAILED_APP)
+
+
 def _open_doors() -> Iterator[str]:
     """All ways in that are not for the web server alone, each in words."""
+    import uwsgi  # uWSGI's own, found nowhere else
+
     for router in _ROUTERS:
         if router in uwsgi.opt:
             yield f"its option {router} lets in others than the web server"
@@ -35,15 +40,19 @@ def _open_doors() -> Iterator[str]:
         with socket.socket(fileno=os.dup(descriptor)) as listener:
             address = listener.getsockname()
             if listener.family != socket.AF_UNIX:
-                host, port, *_ = address
-                yield f"its socket {host}:{port} is no Unix socket"
-            elif not isinstance(address, str) or os.stat(address).st_mode & stat.S_IWOTH:
+                yield f"its socket {address[0]}:{address[1]} is no Unix socket"
+            elif _is_open_to_all(address):
                 yield f"its socket {address!r} is open to all users of this host (chmod-socket = 660 closes it)"
 
 
-def _refuse(why: str) -> NoReturn:
-    print(f"lackey: {why}", file=sys.stderr, flush=True)
-    sys.exit(_FAILED_APP)
+def _is_open_to_all(address: str | bytes) -> bool:
+    """Whether any user of the host may connect. Of a name that is no file's (unix(7): abstract) nothing is closed."""
+    if isinstance(address, bytes):
+        return True
+    try:
+        return bool(os.stat(address).st_mode & stat.S_IWOTH)
+    except OSError as error:
+        _refuse(f"server.trust_remote_user is on, but uWSGI's socket {address!r} can't be looked at: {error.strerror}")
 
 
 try:

@@ -83,11 +83,13 @@ def test_uwsgi_does_not_start_on_a_socket_that_others_can_reach(place: Path) -> 
             "six": ("--socket=[::1]:0",),
             "open": ("--socket=open.sock", "--chmod-socket=666"),
             "abstract": ("--socket=@lackey-test",),
+            "unseen": ("--socket=unseen.sock", "--exec-pre-app=rm unseen.sock"),
         },
     )
     for name in ("tcp", "beside", "http", "fastcgi", "scgi", "shared"):
         assert re.search(r"trust_remote_user is on, .* its socket 127\.0\.0\.1:\d+ is no Unix socket$", said[name])
     assert "its socket ::1:" in said["six"]
+    assert said["unseen"].endswith("uWSGI's socket 'unseen.sock' can't be looked at: No such file or directory")
     for name in ("open", "abstract"):
         assert "is open to all users of this host" in said[name]
 

@@ -36,6 +36,17 @@ def test_a_server_finds_the_application_of_the_settings(script: str, api: Api, m
     assert answer.json == {"items": [], "next": None}
 
 
+def test_under_any_other_server_than_uwsgi_nobody_is_believed_to_have_signed_in(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LACKEY_SERVER__DATA_DIR", str(api.settings.data_dir))
+    monkeypatch.setenv("LACKEY_SERVER__TRUST_REMOTE_USER", "true")
+    app = TestApp(runpy.run_path(str(SCRIPTS / "lackey_wsgi.py"))["application"])
+    app.get("/api/run", extra_environ={"REMOTE_USER": "anna"}, status=401)
+    with pytest.raises(ImportError, match="uwsgi"):
+        runpy.run_path(str(SCRIPTS / "lackey_uwsgi.py"))
+
+
 def test_to_make_the_application_touches_no_database(api: Api, tmp_path: Path) -> None:
     server = api.settings.server.model_copy(update={"data_dir": tmp_path / "none"})
     app = TestApp(make_app(api.settings.model_copy(update={"server": server})))
