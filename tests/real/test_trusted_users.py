@@ -21,7 +21,7 @@ from tests.waiting import wait_until
 ROOT = Path(__file__).resolve().parent.parent.parent
 UWSGI = str(Path(sys.executable).with_name("uwsgi"))
 FAILED_APP = 22
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 120.0
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import shlex
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from configparser import RawConfigParser
 from contextlib import suppress
 from pathlib import Path
@@ -61,20 +62,25 @@ def test_the_emperor_tells_systemd_that_it_is_ready_and_ends_with_its_vassal(pro
             stderr=subprocess.DEVNULL,
         )
         try:
-            wait_until(lambda: "READY=1" in told(systemd))
-            wait_until(lambda: (project / "vassal.pid").exists())
+            until(systemd, lambda said: "READY=1" in said)
+            until(systemd, lambda _: (project / "vassal.pid").exists() and (project / "vassal.pid").read_text() != "")
             vassal = int((project / "vassal.pid").read_text())
             emperor.terminate()
-            assert emperor.wait(30) == 0
+            until(systemd, lambda _: emperor.poll() is not None)
         finally:
             emperor.kill()
+    assert emperor.wait() == 0
     assert not Path(f"/proc/{vassal}").exists()
 
 
-def told(systemd: socket.socket) -> list[str]:
-    """What has been said to systemd meanwhile."""
-    lines = []
-    with suppress(BlockingIOError):
-        while True:
-            lines += systemd.recv(4096).decode().splitlines()
-    return lines
+def until(systemd: socket.socket, condition: Callable[[list[str]], bool]) -> None:
+    """Wait for a condition of what is said to systemd, which always listens: the emperor would wait for it."""
+    said: list[str] = []
+
+    def heard() -> bool:
+        with suppress(BlockingIOError):
+            while True:
+                said.extend(systemd.recv(4096).decode().splitlines())
+        return condition(said)
+
+    wait_until(heard)
