@@ -154,6 +154,11 @@ def with_a_view_without_end(old: OldService) -> None:
     )
 
 
+def with_a_virtual_table(old: OldService) -> None:
+    old.say("DROP TABLE run")
+    old.say("CREATE VIRTUAL TABLE run USING fts5({})".format(", ".join(f'"{name}"' for name in COLUMNS["run"])))
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -165,6 +170,7 @@ def with_a_view_without_end(old: OldService) -> None:
             "is no database of lackey 1.0: its table run has no end",
         ),
         (with_a_view_without_end, "is no database of lackey 1.0: it has no table run"),
+        (with_a_virtual_table, "is no database of lackey 1.0: it has no table run"),
         (in_utf16, "holds its texts in UTF-16le, not in UTF-8; import a copy: sqlite3 FILE .dump | sqlite3 COPY"),
         (damage, "is damaged"),
         (cut_short, "old.sqlite"),
