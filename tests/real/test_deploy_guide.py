@@ -21,7 +21,8 @@ pytestmark = pytest.mark.xdist_group("guide")
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
-REACH = "curl -sS -m 20 --retry 30 --retry-delay 1 --retry-all-errors -o /dev/null -w '%{http_code}'"
+REACH = "curl -sS -m 20 --retry 30 --retry-delay 1 --retry-all-errors -o /run/answer -w '%{http_code}'"
+AUTHOR = "-c user.name=test -c user.email=test@localhost"
 SLOW = "while [ ! -e go ]; do sleep 0.1; done; exit 3"
 
 
@@ -42,13 +43,17 @@ class Server:
 
     def follow(self, commands: str) -> str:
         """Carry out what the guide says, with this admin's own words in place of its capitals; what it printed."""
-        own = {"REPOSITORY": f"file://{self.repository}", "PASSWORD": "correct-horse", "KEY": self.key}
+        own = {"REPOSITORY": f"file://{self.repository}", "SECRET": "correct-horse", "KEY": self.key}
         for word, mine in own.items():
             commands = re.sub(rf"(?<![\w-]){word}(?![\w-])", mine, commands)
-        online = re.search(r"^(apt-get|git|\.venv/bin/pip) ", commands, re.MULTILINE) is not None
+        online = re.search(r"^(apt-get|\.venv/bin/pip) ", commands, re.MULTILINE) is not None
         done = self.host.run(f"cd /srv/lackey 2>/dev/null || cd /\n{commands}", online=online)
         assert done.returncode == 0, f"{commands}\n{done.stdout}{done.stderr}{self.logs()}"
         return done.stdout
+
+    def follow_all(self, title: str) -> str:
+        """Carry out all examples beneath a heading; what they printed."""
+        return "".join(self.follow(block) for block in blocks(title))
 
     def logs(self) -> str:
         """What the services have said."""
@@ -73,19 +78,9 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if (ROOT / name).is_file():
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, place / name)
-    git(place, "init", "-q")
-    commit(place, "as it is now")
+    first = f"git init -q && git add --all && git {AUTHOR} commit -q -m 'as it is now'"
+    subprocess.run(first, cwd=place, shell=True, check=True, capture_output=True)
     return place
-
-
-def git(place: Path, *arguments: str) -> None:
-    author = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
-    subprocess.run(["git", *author, *arguments], cwd=place, check=True, capture_output=True)
-
-
-def commit(place: Path, message: str) -> None:
-    git(place, "add", "--all")
-    git(place, "commit", "-q", "-m", message)
 
 
 @pytest.fixture(scope="module")
@@ -123,13 +118,12 @@ def test_an_upgrade_fails_no_request_and_ends_no_simulation(server: Server) -> N
     server.lackey(f"application add weather/slow --directory slow --command {SLOW!r}")
     made = server.lackey("run now weather/slow --json")
     run_id = re.findall(r'"id": ([0-9]+)', made)[0]
-    (server.repository / "CHANGELOG.md").write_text("# Changes\n")
-    commit(server.repository, "a later version")
+    later = f"cd {server.repository}; echo '# Changes' >CHANGELOG.md; git {AUTHOR} commit -q -a -m 'a later version'"
+    server.follow(later)
     asking = "while [ ! -e /run/upgraded ]; do curl -sS -o /dev/null -w '%{http_code}\\n' http://localhost/api/project"
     asking += " -H 'Authorization: Bearer KEY'; done >/run/answers 2>&1 &"
     server.follow(f"rm -f /run/upgraded; {asking}")
-    (block,) = blocks("Upgrade")
-    server.follow(block)
+    server.follow_all("Upgrade")
     server.follow(f"{REACH} http://localhost/readyz; touch /run/upgraded; touch /srv/lab/weather/slow/go")
     assert server.follow("head -1 CHANGELOG.md; wc -l <CHANGELOG.md") == "# Changes\n1\n"
     assert server.follow("lackey --version").startswith("lackey ")
@@ -139,8 +133,9 @@ def test_an_upgrade_fails_no_request_and_ends_no_simulation(server: Server) -> N
 
 
 def test_a_backup_is_restored_and_nothing_runs_again(server: Server) -> None:
-    save, restore = blocks("Backup and restore")
-    server.follow(save)
+    *save, restore = blocks("Backup and restore")
+    for block in save:
+        server.follow(block)
     later = server.lackey("run now weather/storm --json")
     run_id = re.findall(r'"id": ([0-9]+)', later)[0]
     server.follow(f"export LACKEY_URL=http://localhost LACKEY_KEY=KEY; lackey run wait {run_id}")
@@ -152,8 +147,7 @@ def test_a_backup_is_restored_and_nothing_runs_again(server: Server) -> None:
 
 
 def test_who_signs_in_at_nginx_needs_no_key(server: Server) -> None:
-    (block,) = blocks("Users who sign in at nginx")
-    server.follow(block)
+    server.follow_all("Users who sign in at nginx")
     assert server.follow(f"{REACH} http://localhost/readyz") == "200"
     asked = "curl -sS -o /dev/null -w '%{http_code}' http://localhost/api/run"
     assert server.follow(f"{asked} -u anna:correct-horse") == "200"
@@ -163,8 +157,7 @@ def test_who_signs_in_at_nginx_needs_no_key(server: Server) -> None:
 
 def test_it_moves_to_postgresql_with_all_it_has(server: Server) -> None:
     before = server.lackey("run list --json")
-    (block,) = blocks("PostgreSQL")
-    server.follow(block)
+    server.follow_all("PostgreSQL")
     assert server.follow(f"{REACH} http://localhost/readyz") == "200"
     assert server.lackey("run list --json") == before
     assert "a storm of 64 cells" in server.lackey("run now weather/storm --follow")
@@ -172,8 +165,9 @@ def test_it_moves_to_postgresql_with_all_it_has(server: Server) -> None:
 
 
 def test_what_is_said_of_samba_can_be_done(server: Server, tmp_path: Path) -> None:
-    commands, configuration = blocks("A share on a file server")
-    server.follow(commands)
+    *commands, configuration = blocks("A share on a file server")
+    for block in commands:
+        server.follow(block)
     server.follow("findmnt --verify --tab-file /etc/fstab || findmnt --tab-file /etc/fstab /srv/lab")
     (tmp_path / "lackey.toml").write_text(configuration)
     assert tomllib.loads(configuration)["share"][0]["must_be_mounted"] is True
