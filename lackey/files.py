@@ -124,7 +124,8 @@ class Files:
         except TimeoutError:
             raise ShareAway(f"The share {share!r} did not answer within {self._deadline_seconds:g} s.") from None
         except (OSError, ValueError) as error:
-            raise Unread(f"Nothing reads the share {share!r} at the moment ({error}).") from error
+            word = getattr(error, "strerror", None) or error
+            raise Unread(f"Nothing reads the share {share!r} at the moment ({word}).") from error
         if header["ok"]:
             return header, content
         refusal = {"missing": FileMissing, "refused": FileRefused}.get(header["error"], ShareAway)

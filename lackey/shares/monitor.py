@@ -6,8 +6,11 @@ share comes back, tells how it is; it may take longer, for a busy server is no s
 a thread of its own, and there is never more than one of a kind under way.
 """
 
+import os
 import threading
 import time
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -48,7 +51,7 @@ class Monitor:
     def start(self) -> None:
         """Begin to look."""
         for watch in (self._watch, self._examine):
-            threading.Thread(target=watch, daemon=True).start()
+            threading.Thread(target=_for_ever, args=(watch,), daemon=True).start()
 
     def hangs(self) -> Away | None:
         """Set while a look at the share does not return. Never waits."""
@@ -118,3 +121,12 @@ class Monitor:
                 if turn == known.turn:
                     known.look = look
                     self._news.wait_for(lambda seen=turn: known.turn != seen, _FULL_SECONDS)  # type: ignore[misc]
+
+
+def _for_ever(watch: Callable[[], None]) -> None:
+    try:
+        watch()
+    except BaseException:
+        # A share that nobody looks at any more would be taken for one that hangs; another reader is started for it.
+        traceback.print_exc()
+        os._exit(1)

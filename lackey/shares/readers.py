@@ -39,10 +39,9 @@ class Readers:
         return self._directory / f"{name}.sock"
 
     def start(self) -> None:
-        """Start all of them. Raises OSError."""
+        """Start all of them. Raises OSError where their sockets can't be."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        for reader in self._readers:
-            reader.start()
+        self.tend()
 
     def tend(self) -> None:
         """Start those again that have ended or that nobody can reach; to be called again and again."""
@@ -77,7 +76,7 @@ class _Reader:
         self._started_at = 0.0
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def _start(self) -> None:
         self._started_at = time.monotonic()
         self._process = subprocess.Popen(
             self._command,
@@ -92,11 +91,13 @@ class _Reader:
 
     def tend(self) -> None:
         age_seconds = time.monotonic() - self._started_at
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None:
+            self._start()
+        elif self._process.poll() is not None:
             if age_seconds > _RESTART_SECONDS:
                 log.warning("share %s: its reader has ended; starting another", self.name)
                 self._close()
-                self.start()
+                self._start()
         elif age_seconds > _START_SECONDS and not somebody_listens(self._socket):
             log.warning("share %s: nobody listens at %s; ending its reader", self.name, self._socket)
             self._process.kill()
