@@ -1,7 +1,7 @@
 """The WSGI application, put together from its settings."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from lackey import wake as scheduler_wake
 from lackey.files import Files
@@ -14,22 +14,24 @@ from lackey.web.wsgi import Application
 def make_app(
     settings: Settings,
     *,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    clock: Callable[[], datetime] | None = None,
     wake: Callable[[], None] | None = None,
     trusts_remote_user: bool = False,
 ) -> Application:
     """The application. It makes no schema, and opens the database only when it is asked something.
 
-    `wake` is called when there is something for the scheduler to do; left out, the scheduler of the settings' data
-    directory is woken. `trusts_remote_user`: the only way in is a web server that says in `REMOTE_USER` who has signed
-    in; whoever starts the service has made sure of that.
+    `clock`, left out, is the one that all hosts of the database share. `wake` is called when there is something for the
+    scheduler to do; left out, the scheduler of the settings' data directory is woken. `trusts_remote_user`: the only
+    way in is a web server that says in `REMOTE_USER` who has signed in; whoever starts the service has made sure of
+    that.
     """
+    database = Database(settings.database_url)
     service = Service(
-        database=Database(settings.database_url),
+        database=database,
         files=Files(settings.data_dir / "readers"),
         shares=settings.shares,
         log_limit=settings.server.log_limit,
-        clock=clock,
+        clock=clock or database.clock,
         wake=wake or (lambda: scheduler_wake.send(settings.data_dir)),
         remote_user_scope=settings.server.remote_user_scope if trusts_remote_user else None,
     )

@@ -16,15 +16,17 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from lackey.domain.refusals import Unavailable
+from lackey.store.clock import SharedClock, host_clock
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -45,6 +47,15 @@ _AWAY_CODES = {
 _TRY_AGAIN_STATES = {"40001", "40P01"}
 # read_only_sql_transaction: a standby, or a server that is being looked after; psycopg does not call it operational.
 _READ_ONLY_STATE = "25006"
+# A database host that vanishes without a word must hold nobody for minutes: seconds, but for the last, which counts in
+# milliseconds (libpq's connection parameters). What the URL says of them comes first.
+_IMPATIENCE = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 # PostgreSQL: any number will do, as long as nothing else in the same database uses it.
 _TRYING_AGAIN = 0x7472796167
 
@@ -77,7 +88,10 @@ class _Handed:
 
 
 class Database:
-    """Connections to one database. Safe to share between threads; make it after a fork, not before."""
+    """Connections to one database. Safe to share between threads; make it after a fork, not before.
+
+    `clock` gives the time that all hosts of this database agree on.
+    """
 
     def __init__(self, url: str) -> None:
         """`url`: an SQLAlchemy URL, `sqlite:///file` or `postgresql+psycopg://…`."""
@@ -87,7 +101,8 @@ class Database:
             self.writer, self.reader = _sqlite_engine(url), _sqlite_engine(url, reading=True)
             event.listen(self.writer, "begin", _begin_immediate)
         else:
-            self.writer, self.reader = _engine(url), _engine(url, reading=True)
+            self.writer, self.reader = _engine(self.url), _engine(self.url, reading=True)
+        self.clock: Callable[[], datetime] = host_clock if self.is_sqlite else SharedClock(self._time)
         self._handed: deque[_Handed] = deque()
         self._writers_place = threading.Lock()
         self._lock_file: int | None = None
@@ -98,7 +113,7 @@ class Database:
 
         Raises Unavailable while the database can't be reached.
         """
-        with _unavailable(), self.reader.connect() as connection:
+        with unavailable(), self.reader.connect() as connection:
             yield connection
 
     def write(self, work: Work[T]) -> T:
@@ -109,7 +124,7 @@ class Database:
         """
         for number in range(_TRIES):
             try:
-                with _unavailable():
+                with unavailable():
                     return self._gather(work) if self.is_sqlite else self._transact(work, again=number > 0)
             except Changed:
                 continue
@@ -122,6 +137,11 @@ class Database:
         if self._lock_file is not None:
             os.close(self._lock_file)
             self._lock_file = None
+
+    def _time(self) -> datetime:
+        with self.read() as connection:
+            told: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+            return told.astimezone(UTC)
 
     def _transact(self, work: Work[T], again: bool) -> T:
         try:
@@ -208,7 +228,7 @@ def _attempt(connection: Connection, handed: _Handed) -> None:
 
 
 @contextmanager
-def _unavailable() -> Iterator[None]:
+def unavailable() -> Iterator[None]:
     """Turn a database that can't be reached, or can't write, into Unavailable; mistakes of ours stay as they are."""
     try:
         yield
@@ -221,10 +241,10 @@ def _unavailable() -> Iterator[None]:
         raise Unavailable("the database is not available") from error
 
 
-def _engine(url: str, reading: bool = False) -> Engine:
-    if reading:
-        return create_engine(url, pool_pre_ping=True, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True)
-    return create_engine(url, pool_pre_ping=True, pool_size=16)
+def _engine(url: URL, reading: bool = False) -> Engine:
+    level: Any = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True} if reading else {"pool_size": 16}
+    unsaid = {name: value for name, value in _IMPATIENCE.items() if name not in url.query}
+    return create_engine(url, pool_pre_ping=True, connect_args=unsaid, **level)
 
 
 def _sqlite_engine(url: str, reading: bool = False) -> Engine:

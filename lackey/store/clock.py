@@ -1,0 +1,46 @@
+"""The clock that all hosts of one database share: the database's own.
+
+Silence is told by comparing times that different hosts wrote, and their clocks may be minutes apart.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from lackey.domain.refusals import Unavailable
+
+_ASK_EVERY_SECONDS = 10.0
+_ASK_AGAIN_SECONDS = 1.0
+
+
+def host_clock() -> datetime:
+    """The time by this host's clock, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+class SharedClock:
+    """Asks for the time now and then, and counts on from the answer by a clock that nobody can set.
+
+    While there has been no answer yet, this host's clock has to do. Safe to share between threads.
+    """
+
+    def __init__(self, ask: Callable[[], datetime]) -> None:
+        """`ask` fetches the time; it may raise Unavailable."""
+        self._ask = ask
+        self._known: tuple[float, datetime] | None = None
+        self._ask_at = 0.0
+
+    def __call__(self) -> datetime:
+        """The time, aware, in UTC."""
+        asked = time.monotonic()
+        if asked >= self._ask_at:
+            self._ask_at = asked + _ASK_EVERY_SECONDS  # before the answer is here, so that only one thread asks
+            try:
+                told = self._ask()
+                self._known = ((asked + time.monotonic()) / 2, told)
+            except Unavailable:
+                self._ask_at = asked + _ASK_AGAIN_SECONDS
+        if self._known is None:
+            return host_clock()
+        at, told = self._known
+        return told + timedelta(seconds=time.monotonic() - at)
