@@ -58,8 +58,18 @@ def now() -> datetime:
 class Stage:
     """An installation in `place`, on the shares `lab` and `attic`, each with a project of its name."""
 
-    def __init__(self, nursery: Nursery, place: Path, lab_is_mounted: bool = False, **local: object) -> None:
-        """`lab_is_mounted`: it is away if nothing is. `local`: settings of `[executor.local]`."""
+    def __init__(
+        self,
+        nursery: Nursery,
+        place: Path,
+        lab_is_mounted: bool = False,
+        database_url: str | None = None,
+        **local: object,
+    ) -> None:
+        """`lab_is_mounted`: it is away if nothing is. `database_url`: left out, an SQLite file in `place`.
+
+        `local`: settings of `[executor.local]`.
+        """
         self._nursery, self.place, self._mounted = nursery, place, lab_is_mounted
         self.schedulers: list[Process] = []
         self._opened: list[Database] = []
@@ -67,6 +77,7 @@ class Stage:
         # In a directory of its own, which a test may put on a disk of its own.
         self.database_file = place / "database" / "lackey.sqlite3"
         self.database_file.parent.mkdir(parents=True, exist_ok=True)
+        self.database_url = database_url or f"sqlite:///{self.database_file}"
         self.configuration = self.configure("lackey.toml", "var", **local)
         for share in ("lab", "attic"):
             (place / share).mkdir(exist_ok=True)
@@ -77,7 +88,7 @@ class Stage:
         settings = {"slots": 8, "kill_grace": 0.5, **local}
         lines = [
             *("[server]", f'data_dir = "{data_dir}"'),
-            *("[database]", f'url = "sqlite:///{self.database_file}"'),
+            *("[database]", f'url = "{self.database_url}"'),
             *("[[share]]", 'name = "lab"', 'path = "lab"', f"must_be_mounted = {str(self._mounted).lower()}"),
             *("[[share]]", 'name = "attic"', 'path = "attic"'),
             *("[executor.local]", *(f"{key} = {value!r}" for key, value in settings.items())),
@@ -88,7 +99,7 @@ class Stage:
 
     def found(self) -> Database:
         """A new database with the two projects, in place of the one that is there."""
-        database = Database(f"sqlite:///{self.database_file}")
+        database = Database(self.database_url)
         self._opened.append(database)
         schema.upgrade(database)
         for share in ("lab", "attic"):

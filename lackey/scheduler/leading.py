@@ -10,6 +10,8 @@ import os
 import secrets
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from lackey.services import Database
 from lackey.services.health import Leadership
 
@@ -69,6 +71,11 @@ class Lead:
     def take(self) -> bool:
         """Whether it is ours now, still or newly. Never waits."""
         return self._lock.take()
+
+    def is_ours(self, connection: Connection) -> bool:
+        """Whether it still is, as a transaction sees it: the scheduler may have been stopped since it took it."""
+        # Nobody gets a file's lock from a process that is merely stopped.
+        return not isinstance(self._lock, Leadership) or self._lock.is_ours(connection)
 
     def release(self) -> None:
         """Let the next one have it."""

@@ -1,7 +1,8 @@
 """The scheduler's loop: wake, look, end, claim, launch. It never touches a share, and waits only to be woken.
 
 A tick does all there is to do and may be done at any time. What it waits for: a datagram (somebody scheduled or
-cancelled, a guard has news), a pidfd (a guard has ended), the time of the next run, a second as the safety net.
+cancelled, here or, as `notices` heard, on another host; a guard has news), a pidfd (a guard has ended), the time of the
+next run, a second as the safety net.
 """
 
 import logging
@@ -187,7 +188,8 @@ class Loop:
             return False
         deadlines = self._memory.deadlines
         if run.ticket not in deadlines:
-            lasted = max(0.0, self._clock().timestamp() - run.evidence["observed_start"])
+            # By this host's clock, as its guard's.
+            lasted = max(0.0, time.time() - run.evidence["observed_start"])
             deadlines[run.ticket] = time.monotonic() + run.time_limit - lasted
         return time.monotonic() >= deadlines[run.ticket]
 
@@ -207,7 +209,7 @@ class Loop:
         memory, place, away = self._memory, self._place, self._shares.away()
         passed_over = self._paused()
         claims = launching.claim(
-            self._database, place.host, place.slots, away, passed_over, self._clock(), place.series
+            self._database, place.host, place.slots, away, passed_over, self._clock(), place.series, self._lead.is_ours
         )
         for claim in claims:
             try:

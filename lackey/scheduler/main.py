@@ -4,7 +4,6 @@ import contextlib
 import logging
 import socket
 import threading
-from datetime import UTC, datetime
 from pathlib import Path
 
 from lackey import wake
@@ -15,6 +14,7 @@ from lackey.scheduler.follower import Follower
 from lackey.scheduler.keeper import LogKeeper
 from lackey.scheduler.leading import FileLock, series
 from lackey.scheduler.loop import Loop, Place
+from lackey.scheduler.notices import Notices
 from lackey.scheduler.reader import DIRECTORY, Reading, unknown_user
 from lackey.scheduler.shares_watch import SharesWatch
 from lackey.scheduler.signals import stop_on_signals
@@ -70,12 +70,15 @@ def _schedule(settings: Settings, database: Database, stop: threading.Event) -> 
         files = Files(data_dir / DIRECTORY)
         keeper = LogKeeper(database, files, place.host)
         executor = LocalExecutor(data_dir)
-        follower = Follower(database, executor, _now, _SECOND_LOOK_SECONDS)
+        follower = Follower(database, executor, database.clock, _SECOND_LOOK_SECONDS)
         shares = SharesWatch(place.shares, files, lambda: wake.send(data_dir))
-        loop = Loop(database, executor, place, shares, keeper, follower, _now)
+        loop = Loop(database, executor, place, shares, keeper, follower, database.clock)
         held.callback(loop.close)
         loop.listen(listener.fileno())
-        for thread in (shares, keeper):
+        threads: list[SharesWatch | LogKeeper | Notices] = [shares, keeper]
+        if not database.is_sqlite:
+            threads.append(Notices(database, lambda: wake.send(data_dir)))
+        for thread in threads:
             thread.start()
             held.callback(thread.stop)
         while not stop.is_set():
@@ -104,7 +107,7 @@ def _installation(database: Database, stop: threading.Event) -> str:
     """The installation's name; a database that is away is waited for."""
     while True:
         try:
-            return health.found(database, _now())
+            return health.found(database, database.clock())
         except Unavailable as error:
             log.warning("%s; trying again", error)
             if stop.wait(1.0):
@@ -118,7 +121,3 @@ def _tick(loop: Loop) -> float:
         log.warning("%s; trying again", error)
         loop.reconcile_soon()
         return 1.0
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -11,7 +11,7 @@ from lackey.domain.run import Event, Run
 from lackey.services import newcomers
 from lackey.services.once import Once, answered, remember
 from lackey.services.settling import evidence_of, settle
-from lackey.store import events, runs
+from lackey.store import events, notices, runs
 from lackey.store.database import Database
 
 
@@ -29,6 +29,7 @@ def cancel(database: Database, run_id: int, by: str, now: datetime) -> Run:
             if run.cancel_requested_at is not None:
                 return run
             raise AlreadyFinal(f"run {run_id} has ended already: {run.state}")
+        notices.send(connection)
         evidence = replace(evidence_of(run), kill=Kill("cancelled", now.timestamp()))
         return settle(connection, run, evidence, by, now, values={"cancel_requested_at": now})
 
@@ -38,6 +39,7 @@ def cancel(database: Database, run_id: int, by: str, now: datetime) -> Run:
 def _request(connection: Connection, run: Run, by: str, now: datetime) -> Run:
     if run.cancel_requested_at is not None:
         return run
+    notices.send(connection)
     events.add(connection, Event(run.id, now, "cancel", by, "asked to cancel it"))
     return runs.change(connection, run, {"cancel_requested_at": now})
 
@@ -51,6 +53,8 @@ def rerun(database: Database, run_id: int, by: str, now: datetime, once: Once | 
             return runs.get(connection, known), newcomers.new_token(connection, known)
         again, token = newcomers.again(connection, runs.get(connection, run_id), "rerun", by, now)
         remember(connection, once, again.id, now)
+        if again.launched:
+            notices.send(connection)
         return again, token
 
     return database.write(work)

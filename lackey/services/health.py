@@ -6,11 +6,13 @@ from sqlalchemy import Connection
 
 from lackey.domain.refusals import Refusal
 from lackey.store import schema, service
-from lackey.store.database import Database
+from lackey.store.database import Database, unavailable
 from lackey.store.service import Heartbeat
 
 BEAT_EVERY = timedelta(seconds=10)
 _BEAT_IS_LATE = timedelta(seconds=30)
+# A leader says something once a second. One that does not for this long lets others lead.
+_LEADER_IS_SILENT = timedelta(seconds=30)
 
 
 class Leadership:
@@ -20,20 +22,29 @@ class Leadership:
         """Nothing is taken yet."""
         self._database = database
         self._connection: Connection | None = None
+        self._pid: int | None = None
 
     def take(self) -> bool:
         """Whether it is ours now. Raises Unavailable, and lets go, when the database is away."""
-        if self._connection is None:
-            with self._database.read():
-                self._connection = self._database.reader.connect()
         try:
-            return service.try_to_lead(self._connection)
-        except Exception:
+            with unavailable():
+                self._connection = self._connection or self._database.reader.connect()
+                if self._pid is None:
+                    self._pid = service.try_to_lead(self._connection, _LEADER_IS_SILENT)
+                else:
+                    service.say_something(self._connection)
+        except BaseException:
             self.release()
             raise
+        return self._pid is not None
+
+    def is_ours(self, connection: Connection) -> bool:
+        """Whether it still is, as the transaction on `connection` sees it."""
+        return self._pid is not None and service.leads(connection, self._pid)
 
     def release(self) -> None:
         """Let the next one have it: the lock ends with its connection."""
+        self._pid = None
         if self._connection is not None:
             self._connection.invalidate()
             self._connection.close()

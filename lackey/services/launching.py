@@ -7,7 +7,7 @@ a restored backup), tickets can't. Claiming a run draws its ticket; everything a
 
 import secrets
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -113,16 +113,22 @@ def claim(
     not_yet: Collection[int],
     now: datetime,
     series: str = "",
+    leads: Callable[[Connection], bool] = lambda _: True,
 ) -> list[Claim]:
     """Claim for this host what may start now, under tickets of this series, and note of the others why they wait.
 
     `away`: shares that can't be reached → the reason; a process on such a share holds no slot meanwhile.
-    `not_yet`: runs to pass over for now.
+    `not_yet`: runs to pass over for now. `leads`: asked within the claim whether this host still is to claim.
     """
     with database.read() as connection:
         if not queue.candidates(connection, "local", 0, 1):
             return []
-    return database.write(lambda writing: _claim(writing, host, slots, away, not_yet, now, series))
+
+    def work(writing: Connection) -> list[Claim]:
+        queue.take_turns(writing)
+        return _claim(writing, host, slots, away, not_yet, now, series) if leads(writing) else []
+
+    return database.write(work)
 
 
 def _claim(
@@ -134,7 +140,6 @@ def _claim(
     now: datetime,
     series: str,
 ) -> list[Claim]:
-    queue.take_turns(connection)
     places = queue.places_taken(connection, "local")
     running = Counter(application_id for application_id, _, _ in places)
     taken = sum(1 for _, share, on in places if on == host and share not in away)

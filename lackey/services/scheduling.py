@@ -14,7 +14,7 @@ from lackey.domain.run import FINAL, Event, Run, RunState
 from lackey.services import newcomers
 from lackey.services.once import Once, answered, remember
 from lackey.services.settling import move
-from lackey.store import applications, events, runs
+from lackey.store import applications, events, notices, runs
 from lackey.store.database import Database
 
 _DEFAULTS: dict[str, Any] = {
@@ -56,6 +56,8 @@ def schedule(database: Database, wanted: Wanted, by: str, now: datetime, once: O
             return runs.get(connection, known), newcomers.new_token(connection, known)
         run, token = newcomers.create(connection, _values(connection, wanted), by, now, wanted.at)
         remember(connection, once, run.id, now)
+        if run.launched:
+            notices.send(connection)
         return run, token
 
     return database.write(work)
@@ -106,6 +108,7 @@ def change(database: Database, run_id: int, values: dict[str, Any], by: str, now
         events.add(
             connection, Event(run.id, now, "changed", by, f"changed {', '.join(sorted(values))}", _plain(values))
         )
+        notices.send(connection)
         return changed
 
     return database.write(work)

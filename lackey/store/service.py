@@ -2,7 +2,7 @@
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -11,6 +11,13 @@ from lackey.store.models import InstallationRow, SchedulerRow
 
 # Any number will do, as long as nothing else in the same database uses it.
 _LEADERSHIP = 0x6C61636B6579
+_END_IF_SILENT = text("SELECT set_config(name, :limit, false) FROM pg_settings WHERE name = 'idle_session_timeout'")
+_TRY_TO_LEAD = text("SELECT pg_backend_pid() WHERE pg_try_advisory_lock(:it)")
+_LEADS = text(
+    "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = :pid AND objsubid = 1"
+    " AND classid = :high AND objid = :low"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 
 
 @dataclass(frozen=True)
@@ -54,9 +61,25 @@ def heartbeats(connection: Connection) -> list[Heartbeat]:
     return [Heartbeat(**row) for row in rows]
 
 
-def try_to_lead(connection: Connection) -> bool:
-    """PostgreSQL: take the session-level advisory lock; it is held as long as the connection lives."""
-    return bool(connection.execute(text("SELECT pg_try_advisory_lock(:it)"), {"it": _LEADERSHIP}).scalar_one())
+def try_to_lead(connection: Connection, silence: timedelta) -> int | None:
+    """PostgreSQL: take the session-level advisory lock, held as long as the connection lives; the session's pid then.
+
+    The server itself ends a session that was silent for as long as `silence`: the leader's host may have lost its
+    power, or its scheduler be stopped, and no word of that ever comes. (Before version 14 it does not.)
+    """
+    connection.execute(_END_IF_SILENT, {"limit": f"{silence // timedelta(milliseconds=1)}ms"})
+    return connection.execute(_TRY_TO_LEAD, {"it": _LEADERSHIP}).scalar_one_or_none()
+
+
+def say_something(connection: Connection) -> None:
+    """A sign of life, for a server that ends silent sessions."""
+    connection.execute(text("SELECT 1"))
+
+
+def leads(connection: Connection, pid: int) -> bool:
+    """PostgreSQL: whether the session of this pid holds the advisory lock; asked on any connection."""
+    known = {"high": _LEADERSHIP >> 32, "low": _LEADERSHIP & 0xFFFFFFFF, "pid": pid}
+    return connection.execute(_LEADS, known).first() is not None
 
 
 def time(connection: Connection) -> datetime | None:

@@ -1,0 +1,47 @@
+"""Word to the schedulers of other hosts that there is something to do: NOTIFY and LISTEN, on PostgreSQL.
+
+Commits that notify take turns, so only what cannot wait for a poll is made known. On SQLite all are on one host, where
+the scheduler is woken by a datagram.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from lackey.domain.refusals import Unavailable
+from lackey.store.database import Database, unavailable
+
+_NOTIFY = text("SELECT pg_notify('lackey', '')")
+_LISTEN = text("LISTEN lackey")
+
+
+def send(connection: Connection) -> None:
+    """Let all schedulers of this database know, when this transaction is committed."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_NOTIFY)
+
+
+@contextmanager
+def listening(database: Database) -> Iterator[Callable[[float], bool]]:
+    """A function that waits for word, for so many seconds at most, and tells whether some has come.
+
+    Raises Unavailable, and so does the function when the connection is lost; what is sent meanwhile is not heard.
+    """
+    with unavailable(), database.reader.connect() as connection:
+        connection.execute(_LISTEN)
+        driver: Any = connection.connection.driver_connection
+        broken: Any = connection.dialect.loaded_dbapi.Error
+
+        def wait(seconds: float) -> bool:
+            try:
+                return any(True for _ in driver.notifies(timeout=seconds, stop_after=1))
+            except broken as error:
+                raise Unavailable(f"the database is not available: {type(error).__name__}") from error
+
+        try:
+            yield wait
+        finally:
+            # Whoever got it from the pool next would go on listening.
+            connection.invalidate()
