@@ -207,10 +207,20 @@ def test_heartbeats_of_one_scheduler_never_get_in_each_others_way(database: Data
 
 
 def test_one_connection_alone_leads(postgresql_url: str) -> None:
+    database, silence = Database(postgresql_url), timedelta(seconds=30)
+    with database.reader.connect() as one, database.reader.connect() as other:
+        pid = service.try_to_lead(one, silence)
+        assert pid is not None and service.leads(other, pid)
+        assert service.try_to_lead(other, silence) is None
+        one.invalidate()
+        wait_until(lambda: service.try_to_lead(other, silence) is not None)
+        assert not service.leads(other, pid)
+    database.close()
+
+
+def test_a_connection_that_leads_and_falls_silent_lets_another_lead(postgresql_url: str) -> None:
     database = Database(postgresql_url)
     with database.reader.connect() as one, database.reader.connect() as other:
-        assert service.try_to_lead(one) and service.try_to_lead(one)
-        assert not service.try_to_lead(other)
-        one.invalidate()
-        wait_until(lambda: service.try_to_lead(other))
+        assert service.try_to_lead(one, timedelta(milliseconds=50)) is not None
+        wait_until(lambda: service.try_to_lead(other, timedelta(seconds=30)) is not None)
     database.close()
