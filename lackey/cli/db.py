@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lackey.cli.session import Session, Trouble, pass_session
+from lackey.cli import show
+from lackey.cli.session import Session, Trouble, json_option, pass_session
 
 if TYPE_CHECKING:
     from lackey.services import Database
     from lackey.settings import Settings
+
+_KINDS = ("sqlite:///", "postgresql+psycopg://")
 
 
 @contextmanager
@@ -61,7 +64,7 @@ def upgrade_schema(database: "Database") -> None:
 
 @click.group()
 def db() -> None:
-    """The database's schema."""
+    """The database: its schema, and moving to another one."""
 
 
 @db.command()
@@ -80,6 +83,47 @@ def check(session: Session) -> None:
     """Say whether the schema is what this version needs; exit code 1 if it is not."""
     with opened_current(session.settings) as database:
         click.echo(f"The schema is at {revisions(database)[0]}, as this version needs it.")
+
+
+@db.command()
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@json_option
+def copy(source: str, target: str, as_json: bool) -> None:
+    """Move from one database to another, as from sqlite:///… to postgresql+psycopg://…
+
+    TO has to be empty, or to have lackey's schema and no rows. Stop web services and schedulers first. All rows are
+    written in one transaction and then compared, one by one; FROM stays as it is.
+    """
+    from lackey.services import copying
+
+    with _given(source, "FROM") as read, _given(target, "TO") as written:
+        copied = copying.copy(read, written, lambda text: click.echo(text, err=True))
+        rows = {**copied.rows, "indexed_text": copied.texts}
+        if as_json:
+            show.print_json(rows)
+        else:
+            show.print_table(("TABLE", "ROWS"), [(name, str(count)) for name, count in rows.items()], "")
+        click.echo(
+            "All rows are the same on both sides. Now say in lackey.toml, with the password in place of *** if there is"
+            f' one,\n\n[database]\nurl = "{written.shown}"\n\nand start web services and schedulers again.',
+            err=True,
+        )
+
+
+@contextmanager
+def _given(url: str, which: str) -> Iterator["Database"]:
+    """The database of a URL that was given as an argument."""
+    from lackey.services import Database
+
+    if not url.startswith(_KINDS):
+        hint = "" if "://" in url else f"; for a file write sqlite:///{Path(url).absolute()}"
+        raise click.UsageError(f"{which} has to begin with {' or '.join(_KINDS)}{hint}.")
+    database = Database(url)
+    try:
+        yield database
+    finally:
+        database.close()
 
 
 def _standing(at: str | None, needed: str | None) -> str:

@@ -46,7 +46,7 @@ def create(
     )
     token = new_token(connection, run.id)
     events.add(connection, Event(run.id, now, run.state.value, by, f"made; {run.state}", _origin(run)))
-    words.index(connection, run.id, f"{run.name}\n{run.command or ''}")
+    words.index(connection, run.id, words.description(run.name, run.command))
     return run, token
 
 

@@ -22,10 +22,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from lackey.domain.refusals import Unavailable
+from lackey.domain.refusals import Unavailable, invalid
 from lackey.store.clock import SharedClock, host_clock
 
 T = TypeVar("T")
@@ -94,8 +94,8 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        """`url`: an SQLAlchemy URL, `sqlite:///file` or `postgresql+psycopg://…`."""
-        self.url = make_url(url)
+        """`url`: an SQLAlchemy URL, `sqlite:///file` or `postgresql+psycopg://…`. Raises Invalid if it is none."""
+        self.url = _parse(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
             self.writer, self.reader = _sqlite_engine(url), _sqlite_engine(url, reading=True)
@@ -106,6 +106,12 @@ class Database:
         self._handed: deque[_Handed] = deque()
         self._writers_place = threading.Lock()
         self._lock_file: int | None = None
+
+    @property
+    def shown(self) -> str:
+        """The URL as it may be shown: without passwords."""
+        secret = {name: "***" for name in self.url.query if "password" in name}
+        return self.url.update_query_dict(secret).render_as_string(hide_password=True)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -239,6 +245,13 @@ def unavailable() -> Iterator[None]:
         raise Unavailable(f"the database is not available: {type(error.orig).__name__}") from error
     except (PoolTimeout, OSError) as error:
         raise Unavailable("the database is not available") from error
+
+
+def _parse(url: str) -> URL:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):  # which may show the password
+        raise invalid("database.url", "is no URL of the form that SQLAlchemy knows") from None
 
 
 def _engine(url: URL, reading: bool = False) -> Engine:
