@@ -12,8 +12,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
 
 _SUPERUSER = "postgres"
+_OPTIONS = "-c max_connections=300 -c shared_buffers=32MB"
 # What a test leaves is thrown away, so nothing has to survive a crash.
-_OPTIONS = "-c listen_addresses='' -c fsync=off -c full_page_writes=off -c max_connections=300 -c shared_buffers=32MB"
+_FORGETFUL = "-c fsync=off -c full_page_writes=off"
 _CONNECTED = "FROM pg_stat_activity WHERE datname = :name AND pid <> pg_backend_pid()"
 _FILLED = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
 
@@ -22,10 +23,10 @@ class Cluster:
     """A server that runs."""
 
     def __init__(self, socket_directory: Path) -> None:
-        """`socket_directory` is where its socket is."""
+        """`socket_directory` is where its socket is, and its files."""
         self._socket_directory = socket_directory
         self._made = 0
-        self._admin = create_engine(self._url("postgres"), isolation_level="AUTOCOMMIT")
+        self._admin = create_engine(self._url("postgres"), isolation_level="AUTOCOMMIT", pool_pre_ping=True)
 
     def create(self) -> str:
         """A new database; its URL."""
@@ -46,6 +47,10 @@ class Cluster:
             connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
         engine.dispose()
 
+    def restart(self, mode: str) -> None:
+        """Stop it as `pg_ctl -m` says (`fast`: connections end; `immediate`: as in a crash), and start it again."""
+        _pg_ctl(self._socket_directory, "restart", "-m", mode, "-l", self._socket_directory / "log")
+
     def close(self) -> None:
         """Let go of the server."""
         self._admin.dispose()
@@ -56,9 +61,10 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
+def cluster(durable: bool = False, address: str = "") -> Iterator[Cluster]:
     """Make a cluster, start it, and stop it in the end, whatever happens meanwhile.
 
+    `durable`: what is committed is on disk, as where it matters. `address`: to listen on, beside the socket.
     Uses the newest PostgreSQL of this host; as root it runs as the user `postgres`, since it refuses to run as root.
     """
     # Not pytest's own directory: the names of sockets end at 107 bytes, and `postgres` may not enter that of root.
@@ -69,16 +75,20 @@ def cluster() -> Iterator[Cluster]:
         if os.geteuid() == 0:
             shutil.chown(directory, _SUPERUSER)
         _run("initdb", "-D", files, "-U", _SUPERUSER, "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
-        options = f"{_OPTIONS} -k {directory}"
-        _run("pg_ctl", "-D", files, "-w", "-l", directory / "log", "-o", options, "start")
+        options = f"{_OPTIONS} {'' if durable else _FORGETFUL} -c listen_addresses='{address}' -k {directory}"
+        _pg_ctl(directory, "start", "-l", directory / "log", "-o", options)
         try:
             server = Cluster(directory)
             yield server
             server.close()
         finally:
-            _run("pg_ctl", "-D", files, "-w", "-m", "immediate", "stop")
+            _pg_ctl(directory, "stop", "-m", "immediate")
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _pg_ctl(directory: Path, *arguments: str | Path) -> None:
+    _run("pg_ctl", "-D", directory / "files", "-w", *arguments)
 
 
 def _run(program: str, *arguments: str | Path) -> None:
