@@ -11,8 +11,13 @@ from lackey.store.models import InstallationRow, SchedulerRow
 
 # Any number will do, as long as nothing else in the same database uses it.
 _LEADERSHIP = 0x6C61636B6579
-_END_IF_SILENT = text("SELECT set_config(name, :limit, false) FROM pg_settings WHERE name = 'idle_session_timeout'")
-_TRY_TO_LEAD = text("SELECT pg_backend_pid() WHERE pg_try_advisory_lock(:it)")
+# All in one statement, so that there is no moment at which the lock is held and silence has no end.
+_TRY_TO_LEAD = text(
+    "WITH tried AS MATERIALIZED (SELECT pg_try_advisory_lock(:it) AS ours)"
+    " SELECT pg_backend_pid(),"
+    " (SELECT set_config(name, :silence, false) FROM pg_settings WHERE name = 'idle_session_timeout')"
+    " FROM tried WHERE ours"
+)
 _LEADS = text(
     "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = :pid AND objsubid = 1"
     " AND classid = :high AND objid = :low"
@@ -67,8 +72,8 @@ def try_to_lead(connection: Connection, silence: timedelta) -> int | None:
     The server itself ends a session that was silent for as long as `silence`: the leader's host may have lost its
     power, or its scheduler be stopped, and no word of that ever comes. (Before version 14 it does not.)
     """
-    connection.execute(_END_IF_SILENT, {"limit": f"{silence // timedelta(milliseconds=1)}ms"})
-    return connection.execute(_TRY_TO_LEAD, {"it": _LEADERSHIP}).scalar_one_or_none()
+    given = {"it": _LEADERSHIP, "silence": f"{silence // timedelta(milliseconds=1)}ms"}
+    return connection.execute(_TRY_TO_LEAD, given).scalar()
 
 
 def say_something(connection: Connection) -> None:
