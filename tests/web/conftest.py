@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 
 from lackey.app import make_app
 from lackey.services import Database
-from lackey.settings import ServerSettings, Settings, ShareSettings
+from lackey.settings import DatabaseSettings, ServerSettings, Settings, ShareSettings
 from lackey.store import schema
 from tests.web.client import Api, Clock
 
@@ -45,18 +45,30 @@ def make_api(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> 
             data_dir = tmp_path_factory.mktemp("data")
             shutil.copy(empty_database, data_dir / "lackey.sqlite3")
             settings = Settings(
-                server=ServerSettings(data_dir=data_dir, log_limit=log_limit, **server),
-                share=tuple(share),
+                server=ServerSettings(data_dir=data_dir, log_limit=log_limit, **server), share=tuple(share)
             )
-            database = Database(settings.database_url)
-            opened.callback(database.close)
-            clock, wakes = Clock(), list[None]()
-            app = make_app(
-                settings, clock=clock, wake=lambda: wakes.append(None), trusts_remote_user=trusts_remote_user
-            )
-            return Api(app, database, settings, clock, wakes=wakes)
+            return opened.enter_context(_served(settings, trusts_remote_user))
 
         yield make
+
+
+@contextmanager
+def _served(settings: Settings, trusts_remote_user: bool = False) -> Iterator[Api]:
+    clock, wakes = Clock(), list[None]()
+    app = make_app(settings, clock=clock, wake=lambda: wakes.append(None), trusts_remote_user=trusts_remote_user)
+    database = Database(settings.database_url)
+    yield Api(app, database, settings, clock, wakes=wakes)
+    database.close()
+
+
+@pytest.fixture
+def api_on_each_database(database_url: str, tmp_path: Path) -> Iterator[Api]:
+    """A service over an empty database, of each kind in turn."""
+    settings = Settings(
+        server=ServerSettings(data_dir=tmp_path), database=DatabaseSettings(url=database_url), share=SHARES
+    )
+    with _served(settings) as api:
+        yield api
 
 
 @pytest.fixture

@@ -5,6 +5,11 @@ import pytest
 from tests.web.client import Api, fields_at_fault
 
 
+@pytest.fixture
+def api(api_on_each_database: Api) -> Api:
+    return api_on_each_database
+
+
 def test_pages_follow_one_another_by_their_cursors(api: Api) -> None:
     made = [api.reported_run()["id"] for _ in range(5)]
     seen, path = [], "/api/run?limit=2&by=admin+key"

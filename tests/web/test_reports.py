@@ -13,6 +13,11 @@ START = "token={token}&ts=1369312595"
 STOP = "token={token}&ts=1369322595&log=asdf%20123"
 
 
+@pytest.fixture
+def api(api_on_each_database: Api) -> Api:
+    return api_on_each_database
+
+
 def test_the_two_lines_of_the_documentation_record_a_run_of_ten_thousand_seconds(api: Api) -> None:
     run = api.reported_run()
     started = api.form("PUT", f"/api/run/start/{run['id']}", START.format(token=run["token"]))

@@ -18,6 +18,11 @@ PATHS = {
 }
 
 
+@pytest.fixture
+def api(api_on_each_database: Api) -> Api:
+    return api_on_each_database
+
+
 def test_a_scheduled_run_shows_all_that_is_promised(api: Api) -> None:
     api.application(command="./simulate {n}", parameters=[{"name": "n"}])
     made = api.post("/api/run", {"application": "heat/explicit", "parameters": {"n": 64}})
