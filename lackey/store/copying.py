@@ -10,9 +10,9 @@ from itertools import chain, islice, zip_longest
 from typing import Any
 
 from sqlalchemy import Connection, LargeBinary, Row, String, Table, collate, func, insert, inspect, select, text
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
-from lackey.store import words
+from lackey.store import sequences, words
 from lackey.store.models import Base, IndexedTextRow, LogPieceRow, RunRow
 
 # PostgreSQL: any number will do, as long as nothing else in the same database uses it.
@@ -77,7 +77,7 @@ def copy(both: Both, table: Table) -> int:
         try:
             both.target.execute(statement, batch)
         except (DataError, IntegrityError) as error:
-            raise NotTheSame(f"a row of the table {table.name} can't be stored: {error.orig}") from error
+            raise NotTheSame(f"a row of the table {table.name} can't be stored: {_first_line(error)}") from error
         count += len(batch)
     if (number := _last_number(both.source, table)) is not None:
         _number_on(both.target, table, number)
@@ -90,8 +90,7 @@ def verify(both: Both, table: Table) -> int:
     for wanted, found in zip_longest(_rows(both.source, table), _rows(both.target, table)):
         if wanted is None or found is None or tuple(wanted) != tuple(found):
             known = wanted if wanted is not None else found
-            key = ", ".join(f"{column.name} {known._mapping[column]!r}" for column in table.primary_key)
-            raise NotTheSame(f"the row with {key} in the table {table.name} is not the same on both sides")
+            raise NotTheSame(f"a row of the table {table.name} is not the same on both sides: {_key(known, table)}")
         count += 1
     return count
 
@@ -99,14 +98,10 @@ def verify(both: Both, table: Table) -> int:
 def index(both: Both) -> int:
     """Let the runs be found by the words of their names, commands and held logs; how many texts that took."""
     texts = chain(_descriptions(both.source), _logs(both.source))
-    # What a text is found by is far shorter than the text may be, of which there is one at a time.
-    known = ((run_id, found) for run_id, content in texts if (found := words.to_index(content)))
-    count = 0
-    while batch := list(islice(known, _TEXTS_AT_ONCE)):
-        words.index_many(both.target, batch, count + 1)
-        count += len(batch)
-    _number_on(both.target, Base.metadata.tables[IndexedTextRow.__tablename__], count)
-    return count
+    for first in texts:
+        # One text at a time: what is indexed of it is far shorter than it may be.
+        words.index_all(both.target, chain([first], islice(texts, _TEXTS_AT_ONCE - 1)))
+    return int(both.target.execute(select(func.count()).select_from(IndexedTextRow)).scalar_one())
 
 
 def _descriptions(connection: Connection) -> Iterator[tuple[int, str]]:
@@ -145,6 +140,17 @@ def _batches(rows: Iterator[Row[Any]]) -> Iterator[list[dict[str, Any]]]:
         yield batch
 
 
+def _key(row: Row[Any], table: Table) -> str:
+    """What it is known by, in words; digests tell nobody anything."""
+    values = ((column.name, row._mapping[column]) for column in table.primary_key)
+    return ", ".join(f"{name} {value}" for name, value in values if not isinstance(value, bytes))
+
+
+def _first_line(error: DBAPIError) -> str:
+    """What the database says, without the row itself, which it may show in further lines."""
+    return str(error.orig).partition("\n")[0]
+
+
 def _at_once(table: Table) -> int:
     large = any(isinstance(column.type, LargeBinary) and not column.primary_key for column in table.columns)
     return _LARGE_ROWS_AT_ONCE if large else _ROWS_AT_ONCE
@@ -157,7 +163,7 @@ def _last_number(connection: Connection, table: Table) -> int | None:
         return None
     greatest = connection.execute(select(func.max(column))).scalar_one()
     if connection.dialect.name == "postgresql":
-        sequence = connection.execute(_SEQUENCE, {"table": table.name, "column": column.name}).scalar_one()
+        sequence = connection.execute(_SEQUENCE, {"table": _quoted(connection, table), "column": column.name}).scalar_one()
         given = connection.execute(text(f"SELECT last_value FROM {sequence} WHERE is_called")).scalar_one_or_none()
     elif table.dialect_options["sqlite"]["autoincrement"]:
         given = connection.execute(_GIVEN, {"table": table.name}).scalar_one_or_none()
@@ -168,12 +174,8 @@ def _last_number(connection: Connection, table: Table) -> int | None:
 
 def _number_on(connection: Connection, table: Table, number: int) -> None:
     """Let the next id be greater than `number`, as it is by itself where the greatest id in use decides."""
-    column = table.autoincrement_column
-    if column is None or number < 1:
-        return
-    if connection.dialect.name == "postgresql":
-        connection.execute(_SET_SEQUENCE, {"table": table.name, "column": column.name, "number": number})
-    elif table.dialect_options["sqlite"]["autoincrement"]:
+    sequences.move_past(connection, table.name, number)
+    if connection.dialect.name == "sqlite" and table.dialect_options["sqlite"]["autoincrement"]:
         connection.execute(_FORGET_GIVEN, {"table": table.name})
         connection.execute(_NOTE_GIVEN, {"table": table.name, "number": number})
 
@@ -184,7 +186,6 @@ def _quoted(connection: Connection, table: Table) -> str:
 
 _BEGIN = text("SELECT pg_try_advisory_xact_lock(:it)")
 _SEQUENCE = text("SELECT pg_get_serial_sequence(:table, :column)")
-_SET_SEQUENCE = text("SELECT setval(pg_get_serial_sequence(:table, :column), :number)")
 # https://www.sqlite.org/autoinc.html
 _GIVEN = text("SELECT seq FROM sqlite_sequence WHERE name = :table")
 _FORGET_GIVEN = text("DELETE FROM sqlite_sequence WHERE name = :table")

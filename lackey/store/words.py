@@ -4,7 +4,7 @@ SQLite's FTS5 and PostgreSQL's tsvector hold the words only; a run has a row for
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, text, true
@@ -22,32 +22,13 @@ _ADD = insert(_TEXT).returning(_TEXT.c.id)
 _ADD_ALL = insert(_TEXT).returning(_TEXT.c.id, sort_by_parameter_order=True)
 
 
-def description(name: str, command: str | None) -> str:
-    """The text by which a run is found from its first moment on."""
-    return f"{name}\n{command or ''}"
-
-
 def index(connection: Connection, run_id: int, content: str) -> None:
     """Let the run be found by the words of `content` too."""
-    if known := to_index(content):
-        row_id = connection.execute(_ADD, {"run_id": run_id}).scalar_one()
-        connection.execute(_INSERT[connection.dialect.name], {"id": row_id, "words": known})
-
-
-def index_many(connection: Connection, texts: Sequence[tuple[int, str]], first_id: int) -> None:
-    """The same for many texts at once, each as `to_index` gives it behind the id of its run.
-
-    They are numbered from `first_id` on: for an index that nobody else writes to.
-    """
-    numbered = list(enumerate(texts, first_id))
-    connection.execute(insert(_TEXT), [{"id": row_id, "run_id": run_id} for row_id, (run_id, _) in numbered])
-    rows = [{"id": row_id, "words": known} for row_id, (_, known) in numbered]
-    connection.execute(_INSERT[connection.dialect.name], rows)
-
-
-def to_index(content: str) -> str:
-    """The words by which it can be found, each once; empty if there are none."""
-    return " ".join(_words(_ends(content.casefold())))
+    known = " ".join(_words(_ends(content.casefold())))
+    if not known:
+        return
+    row_id = connection.execute(_ADD, {"run_id": run_id}).scalar_one()
+    connection.execute(_INSERT[connection.dialect.name], {"id": row_id, "words": known})
 
 
 def index_all(connection: Connection, texts: Iterable[tuple[int, str]]) -> None:
@@ -69,6 +50,11 @@ def occur(connection: Connection, run_id: Any, wanted: str) -> ColumnElement[boo
         texts = select(IndexedTextRow.run_id).where(IndexedTextRow.id.in_(found))
         condition = condition & run_id.in_(texts)
     return condition
+
+
+def description(name: str, command: str | None) -> str:
+    """The text by which a run is found from its first moment on."""
+    return f"{name}\n{command or ''}"
 
 
 def _words(folded: str) -> dict[str, None]:
