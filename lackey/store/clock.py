@@ -5,9 +5,14 @@ Silence is told by comparing times that different hosts wrote, and their clocks 
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy import Connection, text
+
 from lackey.domain.refusals import Unavailable
+
+Clock = Callable[[], datetime]
 
 _ASK_EVERY_SECONDS = 10.0
 _ASK_AGAIN_SECONDS = 1.0
@@ -24,9 +29,9 @@ class SharedClock:
     While there has been no answer yet, this host's clock has to do. Safe to share between threads.
     """
 
-    def __init__(self, ask: Callable[[], datetime]) -> None:
-        """`ask` fetches the time; it may raise Unavailable."""
-        self._ask = ask
+    def __init__(self, read: Callable[[], AbstractContextManager[Connection]]) -> None:
+        """`read` gives a connection to the database, or raises Unavailable."""
+        self._read = read
         self._known: tuple[float, datetime] | None = None
         self._ask_at = 0.0
 
@@ -44,3 +49,8 @@ class SharedClock:
             return host_clock()
         at, told = self._known
         return told + timedelta(seconds=time.monotonic() - at)
+
+    def _ask(self) -> datetime:
+        with self._read() as connection:
+            told: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+            return told.astimezone(UTC)

@@ -163,7 +163,8 @@ def _last_number(connection: Connection, table: Table) -> int | None:
         return None
     greatest = connection.execute(select(func.max(column))).scalar_one()
     if connection.dialect.name == "postgresql":
-        sequence = connection.execute(_SEQUENCE, {"table": _quoted(connection, table), "column": column.name}).scalar_one()
+        named = {"table": _quoted(connection, table), "column": column.name}
+        sequence = connection.execute(_SEQUENCE, named).scalar_one()
         given = connection.execute(text(f"SELECT last_value FROM {sequence} WHERE is_called")).scalar_one_or_none()
     elif table.dialect_options["sqlite"]["autoincrement"]:
         given = connection.execute(_GIVEN, {"table": table.name}).scalar_one_or_none()

@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +25,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceE
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from lackey.domain.refusals import Unavailable, invalid
-from lackey.store.clock import SharedClock, host_clock
+from lackey.store.clock import Clock, SharedClock, host_clock
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -102,7 +101,7 @@ class Database:
             event.listen(self.writer, "begin", _begin_immediate)
         else:
             self.writer, self.reader = _engine(self.url), _engine(self.url, reading=True)
-        self.clock: Callable[[], datetime] = host_clock if self.is_sqlite else SharedClock(self._time)
+        self.clock: Clock = host_clock if self.is_sqlite else SharedClock(self.read)
         self._handed: deque[_Handed] = deque()
         self._writers_place = threading.Lock()
         self._lock_file: int | None = None
@@ -143,11 +142,6 @@ class Database:
         if self._lock_file is not None:
             os.close(self._lock_file)
             self._lock_file = None
-
-    def _time(self) -> datetime:
-        with self.read() as connection:
-            told: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
-            return told.astimezone(UTC)
 
     def _transact(self, work: Work[T], again: bool) -> T:
         try:
