@@ -8,10 +8,12 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+import psutil
 
 from lackey.services import Database, keys
 from lackey.settings import Settings, load
@@ -98,6 +100,7 @@ def host(database_url: str | None = None, **settings: str) -> Iterator[Host]:
             shutil.chown(path, SERVICE_USER, SERVICE_GROUP)
         yield made
     finally:
+        _end_strays(place)
         shutil.rmtree(place, ignore_errors=True)
 
 
@@ -109,6 +112,14 @@ def _prepare(settings: Settings) -> str:
     _, key = keys.create(database, "admin", "admin", datetime.now(UTC))
     database.close()
     return key
+
+
+def _end_strays(place: Path) -> None:
+    """End what a test has left that failed: simulations live on, whatever is stopped."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if str(place) in " ".join([process.cwd(), *process.cmdline()]):
+                process.kill()
 
 
 def for_others(command: list[str]) -> list[str]:

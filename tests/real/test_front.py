@@ -86,11 +86,12 @@ def test_a_form_beyond_1_gib_is_refused_unread_as_lackey_would(site: Site, tmp_p
     assert site.api("GET", f"/api/run/{run['id']}")["state"] == "scheduled"
 
 
-def test_a_large_body_with_a_wrong_token_is_answered_and_not_cut_off(site: Site, tmp_path: Path) -> None:
-    log = sparse(tmp_path / "log", 64 << 20)
+def test_a_large_body_with_a_wrong_token_is_always_answered_and_never_cut_off(site: Site, tmp_path: Path) -> None:
+    log = sparse(tmp_path / "log", 1 << 20)
     header = "Authorization: Bearer 00000000-0000-4000-8000-000000000000"
-    status, body = curl("-T", str(log), "-H", header, f"{site.url}/api/run/log/1?offset=0")
-    assert (status, "wrong or missing token" in body) == (401, True)
+    upload = ["-T", str(log), "-H", header, f"{site.url}/api/run/log/1?offset=0"]
+    answers = {curl(*upload)[0] for _ in range(12)}  # it is a race between two ends of a socket that could be lost
+    assert answers == {401}
 
 
 def test_https_is_spoken_with_headers_that_keep_browsers_safe(site: Site) -> None:
