@@ -63,9 +63,10 @@ def test_a_log_of_9_mib_comes_back_whole(site: Site, tmp_path: Path, how: str) -
     assert site.log_of(run["id"]) == log.read_bytes()
 
 
-def test_200_requests_in_flight_at_once_are_all_answered_well_and_recorded(site: Site) -> None:
+@pytest.mark.parametrize("addresses", [NODES, NODES[:1]], ids=["from nodes", "from behind one address"])
+def test_200_requests_in_flight_at_once_are_all_answered_well_and_recorded(site: Site, addresses: list[str]) -> None:
     runs = [site.reported_run() for _ in range(IN_FLIGHT)]
-    clients = [site.client(NODES[number % len(NODES)]) for number in range(IN_FLIGHT)]
+    clients = [site.client(addresses[number % len(addresses)]) for number in range(IN_FLIGHT)]
     for run, client in zip(runs, clients, strict=True):
         body = f"exit=0&token={run['token']}".encode()
         client.begin("PUT", f"/api/run/stop/{run['id']}", body[:-1], len(body))
