@@ -20,16 +20,14 @@ from lackey.executors.base import Executor, Launch
 from lackey.scheduler.follower import Follower
 from lackey.scheduler.keeper import LogKeeper
 from lackey.scheduler.leading import Lead
+from lackey.scheduler.pauses import Pauses
 from lackey.scheduler.shares_watch import SharesWatch
-from lackey.services import Database, following, health, launching
+from lackey.services import Database, following, health, launching, queueing
 
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 1.0
 _RECONCILE_SECONDS = 60.0
-# A run that could not be launched is tried again after this pause, then after twice that, up to the longest.
-_PAUSE_SECONDS = 2.0
-_LONGEST_PAUSE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -47,14 +45,6 @@ class Place:
     kill_grace: float
 
 
-@dataclass(frozen=True)
-class _Pause:
-    """How long a run is passed over, and until when (monotonic seconds)."""
-
-    seconds: float
-    until: float
-
-
 @dataclass
 class _Memory:
     """What a tick leaves for the next; all of it can be lost."""
@@ -63,7 +53,7 @@ class _Memory:
     under_way: set[str] = field(default_factory=set)
     news: set[str] = field(default_factory=set)
     deadlines: dict[str, float] = field(default_factory=dict)
-    pauses: dict[int, _Pause] = field(default_factory=dict)
+    pauses: Pauses = field(default_factory=Pauses)
     reconcile_at: float = 0.0
     beat_at: float = 0.0
     silence_at: float = 0.0
@@ -112,7 +102,7 @@ class Loop:
         if leads:
             now = self._clock()
             self._note_silence(now)
-            next_due = launching.queue_due(self._database, now)
+            next_due = queueing.queue_due(self._database, now)
             self._claim_and_launch()
             if next_due is not None:
                 wait = min(wait, max(0.0, (next_due - self._clock()).total_seconds()))
@@ -150,7 +140,7 @@ class Loop:
             if run.ticket in settled:
                 self._forget(run.ticket)
                 # One that was given back would be launched again at once, over and over while the trouble lasts.
-                self._pause(run.id)
+                memory.pauses.begin(run.id)
             elif run.ticket is not None:
                 self._tend(run, run.ticket)
         open_still = [run for run in runs if run.ticket not in settled]
@@ -207,7 +197,7 @@ class Loop:
 
     def _claim_and_launch(self) -> None:
         memory, place, away = self._memory, self._place, self._shares.away()
-        passed_over = self._paused()
+        passed_over = memory.pauses.still()
         claims = launching.claim(
             self._database, place.host, place.slots, away, passed_over, self._clock(), place.series, self._lead.is_ours
         )
@@ -216,24 +206,12 @@ class Loop:
                 started = self._executor.launch(self._launch_of(claim))
             except OSError as error:
                 log.warning("run %d could not be launched: %s", claim.run.id, error)
-                self._pause(claim.run.id)
+                memory.pauses.begin(claim.run.id)
                 self._follower.void(claim.ticket, f"could not be launched: {error}")
                 continue
             if started.pidfd is not None:
                 memory.under_way.add(claim.ticket)
                 self._watch(claim.ticket, started.pidfd)
-
-    def _pause(self, run_id: int) -> None:
-        """Pass the run over for a while; for longer each time, as long as it comes back soon after."""
-        known = self._memory.pauses.get(run_id)
-        seconds = _PAUSE_SECONDS if known is None else min(2 * known.seconds, _LONGEST_PAUSE_SECONDS)
-        self._memory.pauses[run_id] = _Pause(seconds, time.monotonic() + seconds)
-
-    def _paused(self) -> set[int]:
-        """The runs to pass over now. A pause that has been over for long is forgotten."""
-        now, pauses = time.monotonic(), self._memory.pauses
-        self._memory.pauses = {run: each for run, each in pauses.items() if each.until + _LONGEST_PAUSE_SECONDS > now}
-        return {run for run, each in self._memory.pauses.items() if each.until > now}
 
     def _launch_of(self, claim: launching.Claim) -> Launch:
         run, place = claim.run, self._place

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from lackey.domain.refusals import Refusal
-from lackey.store import schema, service
+from lackey.store import clock, schema, service
 from lackey.store.database import Database, unavailable
 from lackey.store.service import Heartbeat
 
@@ -70,15 +70,18 @@ def schedulers(database: Database, now: datetime) -> list[tuple[Heartbeat, float
 
 def server_time(database: Database) -> datetime | None:
     """What time it is by the clock of a PostgreSQL server; None: SQLite has no clock of its own. Raises Unavailable."""
+    if database.is_sqlite:
+        return None
     with database.read() as connection:
-        return service.time(connection)
+        return clock.server_time(connection)
 
 
 def troubles(database: Database, now: datetime) -> list[str]:
     """What keeps the service from being ready, a sentence each; empty: it is ready."""
     try:
         at, needed = schema.current(database), schema.expected()
-        if at != needed:
+        # A later version's is none: while that one is brought in, this one goes on with it.
+        if at != needed and (at is None or schema.is_known(at)):
             return [f"the schema is at {at or 'nothing'}, this version needs {needed}: lackey db upgrade"]
         with database.read() as connection:
             beats = service.heartbeats(connection)

@@ -41,7 +41,8 @@ class SharedClock:
         if asked >= self._ask_at:
             self._ask_at = asked + _ASK_EVERY_SECONDS  # before the answer is here, so that only one thread asks
             try:
-                told = self._ask()
+                with self._read() as connection:
+                    told = server_time(connection)
                 self._known = ((asked + time.monotonic()) / 2, told)
             except Unavailable:
                 self._ask_at = asked + _ASK_AGAIN_SECONDS
@@ -50,7 +51,8 @@ class SharedClock:
         at, told = self._known
         return told + timedelta(seconds=time.monotonic() - at)
 
-    def _ask(self) -> datetime:
-        with self._read() as connection:
-            told: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
-            return told.astimezone(UTC)
+
+def server_time(connection: Connection) -> datetime:
+    """PostgreSQL: the time by the server's clock, aware, in UTC."""
+    told: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+    return told.astimezone(UTC)

@@ -1,21 +1,13 @@
 """The database: engines, and the one way to write.
 
-`Database.write` runs a use case as one transaction. On SQLite there can be only one writer at a time, and what costs
-is the sync at each commit, so the threads of a process gather: whoever holds the writer's place carries out what the
-others have handed in meanwhile, each use case in a savepoint of its own, and one commit serves them all. Each is
-answered after that commit. Between processes a lock on a file beside the database hands over at once, where SQLite's
-own busy handler would sleep. On PostgreSQL each use case is a transaction on a connection of its own.
+`Database.write` runs a use case as one transaction: on SQLite together with others (`gathering`), on PostgreSQL on a
+connection of its own.
 """
 
-import fcntl
-import os
 import sqlite3
-import stat
-import threading
-from collections import deque
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,13 +18,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from lackey.domain.refusals import Unavailable, invalid
 from lackey.store.clock import Clock, SharedClock, host_clock
+from lackey.store.gathering import Gathering
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
-_GATHERED_AT_MOST = 64
 _TRIES = 20
 _BUSY_SECONDS = 20
+_LOOK_AGAIN_SECONDS = 0.01
 # https://www.sqlite.org/rescode.html: what a full disk, a lock or a missing file says, and a mistake of ours does not.
 _AWAY_CODES = {
     sqlite3.SQLITE_BUSY,
@@ -76,16 +69,6 @@ def unique() -> Iterator[None]:
         raise Taken from error
 
 
-@dataclass
-class _Handed:
-    """A use case that waits for the writer's place, and what came of it."""
-
-    work: Work[Any]
-    done: bool = False
-    result: Any = None
-    error: BaseException | None = None
-
-
 class Database:
     """Connections to one database. Safe to share between threads; make it after a fork, not before.
 
@@ -102,9 +85,7 @@ class Database:
         else:
             self.writer, self.reader = _engine(self.url), _engine(self.url, reading=True)
         self.clock: Clock = host_clock if self.is_sqlite else SharedClock(self.read)
-        self._handed: deque[_Handed] = deque()
-        self._writers_place = threading.Lock()
-        self._lock_file: int | None = None
+        self._gathering = Gathering(self.writer, Path(self.url.database or ""))
 
     @property
     def shown(self) -> str:
@@ -130,7 +111,7 @@ class Database:
         for number in range(_TRIES):
             try:
                 with unavailable():
-                    return self._gather(work) if self.is_sqlite else self._transact(work, again=number > 0)
+                    return self._gathering.write(work) if self.is_sqlite else self._transact(work, again=number > 0)
             except Changed:
                 continue
         raise Unavailable("many changed the same thing at once; try again")
@@ -139,9 +120,7 @@ class Database:
         """Give all connections back."""
         self.writer.dispose()
         self.reader.dispose()
-        if self._lock_file is not None:
-            os.close(self._lock_file)
-            self._lock_file = None
+        self._gathering.close()
 
     def _transact(self, work: Work[T], again: bool) -> T:
         try:
@@ -157,74 +136,6 @@ class Database:
             if state == _READ_ONLY_STATE:
                 raise Unavailable("the database can only be read for now") from error
             raise
-
-    def _gather(self, work: Work[T]) -> T:
-        mine = _Handed(work)
-        self._handed.append(mine)
-        while not mine.done:
-            with self._writers_place:
-                if not mine.done:
-                    self._carry_out([self._handed.popleft() for _ in range(min(len(self._handed), _GATHERED_AT_MOST))])
-        if mine.error is not None:
-            raise mine.error
-        result: T = mine.result
-        return result
-
-    def _carry_out(self, works: list[_Handed]) -> None:
-        try:
-            with self._between_processes(), self.writer.begin() as connection:
-                for handed in works:
-                    if len(works) == 1:
-                        handed.result = handed.work(connection)
-                    else:
-                        _attempt(connection, handed)
-        except BaseException as error:
-            for handed in works:
-                handed.error = handed.error or error
-        finally:
-            for handed in works:
-                handed.done = True
-
-    @contextmanager
-    def _between_processes(self) -> Iterator[None]:
-        if self._lock_file is None:
-            self._lock_file = _open_lock_file(Path(self.url.database or ""))
-        fcntl.flock(self._lock_file, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._lock_file, fcntl.LOCK_UN)
-
-
-def _open_lock_file(database: Path) -> int:
-    """The file `<database>-writer`, for whoever may use the database: its owner and mode are those of the database.
-
-    SQLite does so with its own files beside it (findCreateFileMode in os_unix.c). Else a scheduler that is root would
-    lock the web service out.
-    """
-    path, flags = database.with_name(f"{database.name}-writer"), os.O_RDWR | os.O_CLOEXEC
-    try:
-        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o660)
-    except FileExistsError:
-        return os.open(path, flags)
-    with suppress(OSError):  # there is no database yet
-        known = database.stat()
-        os.fchmod(descriptor, stat.S_IMODE(known.st_mode))
-        if os.geteuid() == 0:
-            os.fchown(descriptor, known.st_uid, known.st_gid)
-    return descriptor
-
-
-def _attempt(connection: Connection, handed: _Handed) -> None:
-    """One of several use cases in a transaction: if it fails, what it wrote is taken back and the others stand."""
-    savepoint = connection.begin_nested()
-    try:
-        handed.result = handed.work(connection)
-    except Exception as error:
-        handed.error = error
-        savepoint.rollback()
-    else:
-        savepoint.commit()
 
 
 @contextmanager
@@ -266,8 +177,25 @@ def _sqlite_engine(url: str, reading: bool = False) -> Engine:
 def _prepare(connection: sqlite3.Connection, _: object) -> None:
     # BEGIN is ours to say: the module's own would be deferred, and a deferred writer fails where it should wait.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    _use_wal(connection)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Of several that open a new file at once SQLite tells all but one at once that it is locked, whatever the timeout.
+
+    Once a file has this journal, it keeps it, and nothing is locked.
+    """
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+        time.sleep(_LOOK_AGAIN_SECONDS)
 
 
 def _begin_immediate(connection: Connection) -> None:

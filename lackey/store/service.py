@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from lackey.store.models import InstallationRow, SchedulerRow
@@ -85,11 +85,3 @@ def leads(connection: Connection, pid: int) -> bool:
     """PostgreSQL: whether the session of this pid holds the advisory lock; asked on any connection."""
     known = {"high": _LEADERSHIP >> 32, "low": _LEADERSHIP & 0xFFFFFFFF, "pid": pid}
     return connection.execute(_LEADS, known).first() is not None
-
-
-def time(connection: Connection) -> datetime | None:
-    """PostgreSQL: what time it is by the server's clock; None on SQLite."""
-    if connection.dialect.name != "postgresql":
-        return None
-    now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
-    return now

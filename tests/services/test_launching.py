@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lackey.domain.run import RunState
-from lackey.services import catalogue, ending, launching, reporting, scheduling
+from lackey.services import catalogue, ending, launching, queueing, reporting, scheduling
 from lackey.services.launching import Begun
 from lackey.services.scheduling import Wanted
 from lackey.store.database import Database
@@ -266,7 +266,7 @@ def test_a_run_that_failed_is_retried_as_a_new_run_as_often_as_it_may(lab: Lab, 
     lab.add_application(name="shaky", retries=2)
     lab.schedule("heat/shaky", parameters={"n": "5"})
     for left in (2, 1, 0):
-        launching.queue_due(lab.database, lab.clock.forward(RETRY_AFTER_SECONDS))
+        queueing.queue_due(lab.database, lab.clock.forward(RETRY_AFTER_SECONDS))
         (claim,) = lab.claim()
         assert (claim.run.retries, claim.run.parameters) == (left, {"n": "5"})
         lab.end(claim, code, None if code else 11)

@@ -7,7 +7,7 @@ import pytest
 
 from lackey.domain.refusals import AlreadyFinal, Conflict, Invalid, NotFound
 from lackey.domain.run import Run, RunState
-from lackey.services import catalogue, ending, launching, reporting, scheduling
+from lackey.services import catalogue, ending, queueing, reporting, scheduling
 from lackey.services.scheduling import Wanted
 from tests.services.lab import SHARES, Lab
 
@@ -29,9 +29,9 @@ def test_a_run_for_later_waits_for_its_time(lab: Lab) -> None:
     at = lab.clock() + timedelta(hours=1)
     run = lab.schedule(at=at)
     assert (run.state, run.scheduled_at, run.queued_at, run.reason) == (RunState.SCHEDULED, at, None, None)
-    assert launching.queue_due(lab.database, lab.clock()) == at
+    assert queueing.queue_due(lab.database, lab.clock()) == at
     lab.clock.forward(3600)
-    assert launching.queue_due(lab.database, lab.clock()) is None
+    assert queueing.queue_due(lab.database, lab.clock()) is None
     assert (lab.run(run.id).state, lab.run(run.id).queued_at) == (RunState.QUEUED, at)
 
 
@@ -39,7 +39,7 @@ def test_a_reported_run_waits_for_its_own_start(lab: Lab) -> None:
     run = lab.schedule(None, name="script", launch=False, parameters={"n": "1"})
     assert (run.state, run.reason) == (RunState.SCHEDULED, "waits for its own start report")
     assert (run.launched, run.application, run.parameters) == (False, None, {"n": "1"})
-    launching.queue_due(lab.database, lab.clock())
+    queueing.queue_due(lab.database, lab.clock())
     assert lab.state(run.id) is RunState.SCHEDULED
 
 
@@ -88,10 +88,10 @@ def test_a_run_that_waits_for_others_is_queued_when_all_have_succeeded(lab: Lab)
     run = lab.schedule(after=(first.run.id, second.run.id))
     assert (run.state, run.reason) == (RunState.SCHEDULED, f"waits for run {first.run.id}, {second.run.id} to succeed")
     lab.end(first)
-    launching.queue_due(lab.database, lab.clock())
+    queueing.queue_due(lab.database, lab.clock())
     assert lab.state(run.id) is RunState.SCHEDULED
     lab.end(second)
-    launching.queue_due(lab.database, lab.clock())
+    queueing.queue_due(lab.database, lab.clock())
     assert lab.state(run.id) is RunState.QUEUED
 
 
@@ -100,8 +100,8 @@ def test_a_run_is_cancelled_when_one_that_it_waited_for_failed_and_those_behind_
     second = lab.schedule(after=(first.run.id,))
     third = lab.schedule(after=(second.id,))
     lab.end(first, 3)
-    launching.queue_due(lab.database, lab.clock())
-    launching.queue_due(lab.database, lab.clock())
+    queueing.queue_due(lab.database, lab.clock())
+    queueing.queue_due(lab.database, lab.clock())
     assert lab.run(second.id).reason == f"run {first.run.id}, which it waited for, is failed"
     assert (lab.state(second.id), lab.state(third.id)) == (RunState.CANCELLED, RunState.CANCELLED)
 
@@ -113,7 +113,7 @@ def test_many_runs_that_wait_for_others_keep_no_later_one_from_its_time(lab: Lab
     lab.clock.forward(1)
     due = lab.schedule(at=lab.clock() + timedelta(seconds=1))
     lab.clock.forward(2)
-    launching.queue_due(lab.database, lab.clock())
+    queueing.queue_due(lab.database, lab.clock())
     assert lab.state(due.id) is RunState.QUEUED
 
 
@@ -136,14 +136,14 @@ def test_a_queued_run_put_off_waits_for_its_new_time(lab: Lab) -> None:
     assert (put_off.state, put_off.scheduled_at, put_off.queued_at) == (RunState.SCHEDULED, later, None)
     assert (put_off.reason, lab.claim()) == (None, [])
     change(lab, run, at=lab.clock())
-    launching.queue_due(lab.database, lab.clock())
+    queueing.queue_due(lab.database, lab.clock())
     assert lab.state(run.id) is RunState.QUEUED
 
 
 def test_a_run_that_is_held_is_told_so_when_its_time_comes(lab: Lab) -> None:
     run = lab.schedule(at=lab.clock() + timedelta(hours=1))
     change(lab, run, hold=True)
-    launching.queue_due(lab.database, lab.clock.forward(3600))
+    queueing.queue_due(lab.database, lab.clock.forward(3600))
     assert lab.run(run.id).reason == "held on request, until it is released"
     assert lab.claim() == []
 

@@ -135,7 +135,7 @@ def gathered(database: Database, works: list[Callable[[Connection], None]]) -> l
         before = pool.submit(database.write, first)
         assert busy.wait(30)
         futures = [pool.submit(database.write, work) for work in works]
-        wait_until(lambda: len(database._handed) == len(works))
+        wait_until(lambda: len(database._gathering.waiting) == len(works))
         go_on.set()
         before.result(30)
         return [future.exception(30) for future in futures]
