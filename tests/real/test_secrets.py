@@ -18,11 +18,13 @@ QUERIES = (f"token={TOKEN}", f"a=b&access_token={TOKEN}&c", TOKEN, f"%74oken={TO
 
 
 def tell(front: Nginx) -> list[Answer]:
-    """Put the token into queries and referrers, of paths of every kind; the answers."""
+    """Put the token into queries, referrers and the user's name, of paths of every kind; the answers."""
     client = Client(front.port)
+    user = {"Authorization": f"Basic {b64encode(f'{TOKEN}:'.encode()).decode()}"}
     asked = [client.ask("PUT", f"/api/run/start/1?{query}") for query in QUERIES]
     for path in ("/", "/static/absent.css", "/healthz", "/api/run/start/1"):
         asked.append(client.ask("GET", f"{path}?token={TOKEN}"))
+        asked.append(client.ask("GET", path, headers=user))
         asked.append(client.ask("GET", path, headers={"Referer": f"http://elsewhere/?token={TOKEN}"}))
     too_large = Client(front.port)
     too_large.begin("PUT", f"/api/run/stop/1?token={TOKEN}", b"", 2 << 30)
@@ -34,7 +36,7 @@ def tell(front: Nginx) -> list[Answer]:
     return asked
 
 
-def test_a_token_in_a_query_is_in_no_file_whether_lackey_answers_or_not() -> None:
+def test_a_token_that_is_out_of_place_is_in_no_file_whether_lackey_answers_or_not() -> None:
     with host() as on, nginx(on) as front:
         emperors.ship(on, emperors.WEB)
         statuses = {answer.status for answer in tell(front)}
