@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import textwrap
@@ -16,8 +15,8 @@ import pytest
 from lackey.services import Database, scheduling
 from lackey.settings import load
 from lackey.store import schema, tokens
+from tests.copies import ROOT, copy_project
 
-ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = [textwrap.dedent(found) for found in re.findall(r"(?:^ {4}.*\n)+", TEXT, re.MULTILINE)]
 LINES = [line for block in BLOCKS for line in block.splitlines()]
@@ -51,16 +50,7 @@ class Newcomer:
 @pytest.fixture(scope="module")
 def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
     place = tmp_path_factory.mktemp("clone") / "lackey"
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    )
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        if (ROOT / name).is_file():
-            (place / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, place / name)
+    copy_project(place)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return Newcomer(place, free.getsockname()[1])

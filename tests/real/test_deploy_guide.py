@@ -4,7 +4,6 @@ What a host without systemd, a file server and certificates can't show is left o
 """
 
 import re
-import shutil
 import subprocess
 import textwrap
 import tomllib
@@ -14,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from lackey.settings import load
+from tests.copies import ROOT, copy_project
 from tests.real.host import Host, host
 
 # All of it happens to one host, one thing after the other.
 pytestmark = pytest.mark.xdist_group("guide")
 
-ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
 REACH = "curl -sS -m 20 --retry 30 --retry-delay 1 --retry-all-errors -o /run/answer -w '%{http_code}'"
 AUTHOR = "-c user.name=test -c user.email=test@localhost"
@@ -68,16 +67,7 @@ class Server:
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository that holds the project as it is now."""
     place = tmp_path_factory.mktemp("repository")
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    )
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        if (ROOT / name).is_file():
-            (place / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, place / name)
+    copy_project(place)
     first = f"git init -q && git add --all && git {AUTHOR} commit -q -m 'as it is now'"
     subprocess.run(first, cwd=place, shell=True, check=True, capture_output=True)
     return place
