@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
+from lackey.domain.refusals import Unavailable
 from lackey.domain.run import RunState
-from lackey.services import ending, health, reporting, scheduling
+from lackey.services import ending, health, launching, reporting, scheduling
 from lackey.services.scheduling import Wanted
 from tests.faults.crowd import Crowd
 from tests.faults.hosts import clock_ahead, start, until_it_leads, until_it_stands_by
@@ -135,17 +136,21 @@ def test_schedulers_whose_connections_are_cut_again_and_again_start_nothing_twic
     assert not any(scheduler.ended() for scheduler in schedulers)
 
 
-def test_a_leader_whose_lock_was_cut_claims_nothing_before_it_has_it_again(stage: Stage) -> None:
+def test_a_leader_whose_lock_was_cut_claims_nothing_even_before_it_knows(stage: Stage) -> None:
     """The connection of the lock alone: those on which it writes live."""
     lead, other = health.Leadership(stage.database), health.Leadership(stage.database)
     assert lead.take() and lead.take() and not other.take()
-    with stage.database.read() as connection:
-        assert lead.is_ours(connection) and not other.is_ours(connection)
+    run_id = elsewhere(stage, stage.add("heat"))
     cut(stage, "pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')")
     assert other.take()
-    with stage.database.read() as connection:
-        assert other.is_ours(connection) and not lead.is_ours(connection)
+    assert launching.claim(stage.database, "alpha", 9, {}, (), now(), leads=lead.is_ours) == []
+    (claim,) = launching.claim(stage.database, "beta", 9, {}, (), now(), leads=other.is_ours)
+    assert (claim.run.id, host_of(stage, run_id)) == (run_id, "beta")
+    with pytest.raises(Unavailable):
+        lead.take()
+    assert not lead.take()
     other.release()
+    until(lead.take, "the lead")
     lead.release()
 
 
