@@ -142,7 +142,7 @@ def test_a_leader_whose_lock_was_cut_claims_nothing_even_before_it_knows(stage: 
     assert lead.take() and lead.take() and not other.take()
     run_id = elsewhere(stage, stage.add("heat"))
     cut(stage, "pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')")
-    assert other.take()
+    until(other.take, "the end of the connection")
     assert launching.claim(stage.database, "alpha", 9, {}, (), now(), leads=lead.is_ours) == []
     (claim,) = launching.claim(stage.database, "beta", 9, {}, (), now(), leads=other.is_ours)
     assert (claim.run.id, host_of(stage, run_id)) == (run_id, "beta")
