@@ -1,6 +1,7 @@
 """Moving to another database."""
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,8 +12,10 @@ from lackey.domain.refusals import Conflict
 from lackey.store import copying, schema, service
 from lackey.store.copying import Both, NotTheSame
 from lackey.store.database import Database, unavailable
+from lackey.store.service import Heartbeat
 
-_HEARD_LATELY = timedelta(seconds=30)
+_SILENT = timedelta(seconds=30)
+_LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ def copy(source: Database, target: Database, told: Callable[[str], None]) -> Cop
     `told` hears how far it is. Raises Conflict, with nothing written; Unavailable.
     """
     _check_places(source, target)
+    _wait_for_silence(source, told)
     with unavailable(), source.writer.begin() as reading, target.writer.begin() as writing:
         _check_source(reading, source)
         _prepare(writing)
@@ -70,16 +74,40 @@ def _check_source(connection: Connection, source: Database) -> None:
     if at != needed:
         standing = f"its schema is at {at or 'nothing'}, this version of lackey needs {needed}"
         raise Conflict(f"the database to copy from can't be read: {standing}; bring it there with: lackey db upgrade")
-    now = source.clock()
-    heard = [beat.name for beat in service.heartbeats(connection) if now - beat.beat_at < _HEARD_LATELY]
-    if heard:
-        raise Conflict(
-            f"the scheduler {', '.join(sorted(heard))} was heard from less than {_HEARD_LATELY.seconds} s ago; stop"
-            " schedulers and services first, for what they write from now on would be lost"
-        )
+    if heard := _heard_lately(connection, source):
+        raise _at_work(heard)
     if not copying.begin(connection):
         raise Conflict("the database to copy from is being copied already")
     copying.keep_writers_out(connection)
+
+
+def _wait_for_silence(source: Database, told: Callable[[str], None]) -> None:
+    """Wait until schedulers that were just stopped have been silent for long. Raises Conflict when one says more."""
+    last: list[Heartbeat] = []
+    while True:
+        with source.read() as connection:
+            # Where there is no schema, there is no scheduler either; what is wrong is said later.
+            heard = _heard_lately(connection, source) if schema.revision(connection) == schema.expected() else []
+        if not heard:
+            return
+        if last and max(beat.beat_at for beat in heard) > max(beat.beat_at for beat in last):
+            raise _at_work(heard)
+        if not last:
+            told(f"a scheduler was heard from lately; waiting until it has been silent for {_SILENT.seconds} s")
+        last = heard
+        time.sleep(_LOOK_SECONDS)
+
+
+def _heard_lately(connection: Connection, source: Database) -> list[Heartbeat]:
+    now = source.clock()
+    return [beat for beat in service.heartbeats(connection) if now - beat.beat_at < _SILENT]
+
+
+def _at_work(heard: list[Heartbeat]) -> Conflict:
+    return Conflict(
+        f"the scheduler {', '.join(sorted(beat.name for beat in heard))} is at work; stop schedulers and services"
+        " first, for what they write from now on would be lost"
+    )
 
 
 def _prepare(connection: Connection) -> None:

@@ -16,9 +16,6 @@ from lackey.settings import load
 from tests.copies import ROOT, copy_project
 from tests.real.host import Host, host
 
-# All of it happens to one host, one thing after the other.
-pytestmark = pytest.mark.xdist_group("guide")
-
 GUIDE = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
 REACH = "curl -sS -m 20 --retry 30 --retry-delay 1 --retry-all-errors -o /run/answer -w '%{http_code}'"
 AUTHOR = "-c user.name=test -c user.email=test@localhost"

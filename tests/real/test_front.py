@@ -15,9 +15,6 @@ from tests.real.nginx import nginx
 from tests.real.site import Answer, Client, Site, deployed
 from tests.real.test_large_bodies import GIB, curl, sparse
 
-# Its servers are started once, so all of it goes to one worker.
-pytestmark = pytest.mark.xdist_group("front")
-
 FLOODER, OTHER = "127.0.0.9", "127.0.0.2"
 WRONG = b"token=00000000-0000-4000-8000-000000000000"
 AT_ONCE = 256

@@ -10,9 +10,6 @@ import pytest
 
 from tests.cli.desk import Service, serving
 
-# Its servers are started once, so all of it goes to one worker.
-pytestmark = pytest.mark.xdist_group("large-bodies")
-
 GIB = 1 << 30
 MOST_MEMORY_KIB = 200 * 1024
 

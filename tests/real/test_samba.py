@@ -19,9 +19,6 @@ from tests.nursery import the_nursery
 from tests.real.samba import RUN_AS, SHIPPED, FileServer, file_server, mounted
 from tests.stage import Stage, alive, until
 
-# Its servers are started once, so all of it goes to one worker.
-pytestmark = pytest.mark.xdist_group("samba")
-
 MODEL = b"""#!/bin/sh
 echo commencement
 while [ ! -e go ]; do sleep 0.02; done

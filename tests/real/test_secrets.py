@@ -14,9 +14,6 @@ from tests.real.test_front import AT_ONCE, WRONG, wrong_tokens
 from tests.test_readme import TOKEN
 from tests.waiting import wait_until
 
-# Its servers are started once, so all of it goes to one worker.
-pytestmark = pytest.mark.xdist_group("secrets")
-
 QUERIES = (f"token={TOKEN}", f"a=b&access_token={TOKEN}&c", TOKEN, f"%74oken={TOKEN}")
 
 

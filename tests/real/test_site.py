@@ -14,9 +14,6 @@ from tests.postgres import Cluster
 from tests.real.site import Site, deployed, sample
 from tests.test_readme import TOKEN, shown
 
-# Its servers are started once, so all of it goes to one worker.
-pytestmark = pytest.mark.xdist_group("site")
-
 MIB = 1 << 20
 NODES = [f"127.0.0.{number}" for number in range(2, 10)]
 IN_FLIGHT = 200

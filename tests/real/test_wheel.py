@@ -18,9 +18,6 @@ from packaging.requirements import Requirement
 from scripts.check_structure import find_imports
 from tests.cli.desk import DEADLINE_SECONDS, free_port, wait_for
 
-# Its servers are started once, so all of it goes to one worker.
-pytestmark = pytest.mark.xdist_group("wheel")
-
 ROOT = Path(__file__).resolve().parent.parent.parent
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "--no-input"]
 

@@ -3,8 +3,10 @@
 import os
 import resource
 import signal
+import threading
 from collections.abc import Iterator
 from copy import copy
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -175,11 +177,31 @@ def test_a_database_of_a_later_version_is_refused_in_words(lab: Lab, target: Dat
                 connection.execute(text(f"UPDATE alembic_version SET version_num = '{schema.expected()}'"))
 
 
+def beat(database: Database) -> None:
+    health.beat(database, "h1-1", database.clock(), True, database.clock())
+
+
 def test_nothing_is_copied_while_a_scheduler_works(lab: Lab, target: Database) -> None:
-    health.beat(lab.database, "h1-1", lab.database.clock(), True, lab.database.clock())
-    with pytest.raises(Conflict, match="scheduler h1-1 was heard from less than 30 s ago; stop"):
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.wait(0.05):
+            beat(lab.database)
+
+    beat(lab.database)
+    scheduler = threading.Thread(target=work, daemon=True)
+    scheduler.start()
+    with pytest.raises(Conflict, match="scheduler h1-1 is at work; stop"):
         told_of(lab.database, target)
+    ended.set()
+    scheduler.join()
     assert schema.current(target) is None
+
+
+@patch("lackey.services.copying._SILENT", timedelta(seconds=1))
+def test_the_silence_of_a_scheduler_that_was_just_stopped_is_waited_for(lab: Lab, target: Database) -> None:
+    beat(lab.database)
+    assert "waiting until it has been silent" in told_of(lab.database, target)[0]
 
 
 def test_a_database_is_not_copied_to_itself(lab: Lab, database_url: str) -> None:
