@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lackey.settings import load
+from tests.cli.lackey_1 import ENDED, STARTED, OldService
 from tests.copies import ROOT, copy_project
 from tests.real.host import Host, host
 
@@ -159,6 +160,19 @@ def test_what_is_said_of_samba_can_be_done(server: Server, tmp_path: Path) -> No
     (tmp_path / "lackey.toml").write_text(configuration)
     assert tomllib.loads(configuration)["share"][0]["must_be_mounted"] is True
     assert load(tmp_path / "lackey.toml").shares["lab"].drive == "Z:"
+
+
+def test_the_database_of_lackey_1_0_is_taken_over(server: Server) -> None:
+    (block,) = blocks("From lackey 1.0")
+    old = OldService(server.host.file("/run/lackey-1.0.sqlite"))
+    old.make()
+    old.project()
+    old.application()
+    old.run(start=STARTED, end=ENDED)
+    fresh = "export LACKEY_DATABASE__URL=sqlite:////var/lib/lackey/fresh.sqlite3"
+    server.follow(f"{fresh}; runuser -u lackey -- lackey db upgrade")
+    said = server.follow(f"{fresh}\n{block.replace('/path/to', '/run')}")
+    assert "1 succeeded" in said
 
 
 def test_every_file_that_it_names_is_there() -> None:
