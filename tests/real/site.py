@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import select
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,6 +59,10 @@ class Client:
     def send(self, more: bytes) -> None:
         """Go on with the body."""
         self._connection.send(more)
+
+    def is_answered(self) -> bool:
+        """Whether an answer has come by now."""
+        return bool(select.select([self._connection.sock], [], [], 0)[0])
 
     def end(self) -> Answer:
         """Wait for the answer."""

@@ -4,6 +4,7 @@ What a host without systemd, a file server and certificates can't show is left o
 """
 
 import re
+import shutil
 import subprocess
 import textwrap
 import tomllib
@@ -162,13 +163,14 @@ def test_what_is_said_of_samba_can_be_done(server: Server, tmp_path: Path) -> No
     assert load(tmp_path / "lackey.toml").shares["lab"].drive == "Z:"
 
 
-def test_the_database_of_lackey_1_0_is_taken_over(server: Server) -> None:
+def test_the_database_of_lackey_1_0_is_taken_over(server: Server, tmp_path: Path) -> None:
     (block,) = blocks("From lackey 1.0")
-    old = OldService(server.host.file("/run/lackey-1.0.sqlite"))
+    old = OldService(tmp_path / "lackey-1.0.sqlite")
     old.make()
     old.project()
     old.application()
     old.run(start=STARTED, end=ENDED)
+    shutil.copy(old.file, server.host.file("/run/lackey-1.0.sqlite"))
     fresh = "export LACKEY_DATABASE__URL=sqlite:////var/lib/lackey/fresh.sqlite3"
     server.follow(f"{fresh}; runuser -u lackey -- lackey db upgrade")
     said = server.follow(f"{fresh}\n{block.replace('/path/to', '/run')}")
