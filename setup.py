@@ -22,6 +22,7 @@ setup(
         "alembic>=1.13",
         "bottle>=0.13",
         "click>=8.1",
+        "jinja2>=3.1",
         "psutil>=5.9",
         "psycopg[binary]>=3.1",
         "pydantic>=2.7",

@@ -8,6 +8,7 @@ from lackey.files import Files
 from lackey.services import Database
 from lackey.settings import Settings
 from lackey.web.call import Service
+from lackey.web.link import Link
 from lackey.web.wsgi import Application
 
 
@@ -17,13 +18,14 @@ def make_app(
     clock: Callable[[], datetime] | None = None,
     wake: Callable[[], None] | None = None,
     trusts_remote_user: bool = False,
+    link: Link | None = None,
 ) -> Application:
     """The application. It makes no schema, and opens the database only when it is asked something.
 
     `clock`, left out, is the one that all hosts of the database share. `wake` is called when there is something for the
     scheduler to do; left out, the scheduler of the settings' data directory is woken. `trusts_remote_user`: the only
     way in is a web server that says in `REMOTE_USER` who has signed in; whoever starts the service has made sure of
-    that.
+    that. `link`: with whose code somebody signs in, once.
     """
     database = Database(settings.database_url)
     service = Service(
@@ -33,6 +35,7 @@ def make_app(
         log_limit=settings.server.log_limit,
         clock=clock or database.clock,
         wake=wake or (lambda: scheduler_wake.send(settings.data_dir)),
+        link=link or Link(),
         remote_user_scope=settings.server.remote_user_scope if trusts_remote_user else None,
     )
     return Application(service)

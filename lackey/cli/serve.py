@@ -75,6 +75,7 @@ def _serve(session: Session, server: "DevelopmentServer", with_scheduler: bool, 
     from lackey.cli.db import opened
     from lackey.cli.founding import found
     from lackey.web import devserver
+    from lackey.web.link import Link
 
     settings = session.settings
     if settings.server.trust_remote_user:
@@ -87,8 +88,10 @@ def _serve(session: Session, server: "DevelopmentServer", with_scheduler: bool, 
             held.enter_context(Beside(_scheduler_command(session.config), settings.server.url or server.url))
         # While things are given back, another Ctrl-C must not interrupt that.
         held.callback(_ignore_signals)
+        link = Link((settings.data_dir / KEY_FILE).read_text(encoding="ascii").strip())
         click.echo(f"lackey serves {server.url} until Ctrl-C; its key is in {settings.data_dir / KEY_FILE}", err=True)
-        devserver.serve(make_app(settings), server, reload)
+        click.echo(f"To sign in, once: {server.url}/sign-in/{link.code}", err=True)
+        devserver.serve(make_app(settings, link=link), server, reload)
 
 
 def _listen(host: str, port: int) -> "DevelopmentServer":

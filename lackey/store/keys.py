@@ -11,31 +11,31 @@ from lackey.store.database import unique
 from lackey.store.models import IdempotencyRow, KeyRow, UserIdempotencyRow
 from lackey.store.tokens import digest
 
-_KEY = (KeyRow.id, KeyRow.name, KeyRow.scope, KeyRow.created_at, KeyRow.revoked_at)
+KEY = (KeyRow.id, KeyRow.name, KeyRow.scope, KeyRow.created_at, KeyRow.revoked_at)
 
 
 def add(connection: Connection, name: str, scope: str, secret: str, now: datetime) -> Key:
     """Insert a key."""
-    statement = insert(KeyRow).values(name=name, scope=scope, digest=digest(secret), created_at=now).returning(*_KEY)
+    statement = insert(KeyRow).values(name=name, scope=scope, digest=digest(secret), created_at=now).returning(*KEY)
     return Key(*connection.execute(statement).one())
 
 
 def renew(connection: Connection, key_id: int, secret: str) -> Key:
     """Give a key another secret in place of the one it had."""
-    statement = update(KeyRow).where(KeyRow.id == key_id).values(digest=digest(secret)).returning(*_KEY)
+    statement = update(KeyRow).where(KeyRow.id == key_id).values(digest=digest(secret)).returning(*KEY)
     return Key(*connection.execute(statement).one())
 
 
 def by_secret(connection: Connection, secret: str) -> Key | None:
     """The key, unless there is none such or it is revoked."""
-    statement = select(*_KEY).where(KeyRow.digest == digest(secret), KeyRow.revoked_at.is_(None))
+    statement = select(*KEY).where(KeyRow.digest == digest(secret), KeyRow.revoked_at.is_(None))
     row = connection.execute(statement).one_or_none()
     return None if row is None else Key(*row)
 
 
 def listing(connection: Connection, before_id: int | None, limit: int) -> list[Key]:
     """All keys, newest first, the revoked ones too."""
-    statement = select(*_KEY)
+    statement = select(*KEY)
     if before_id is not None:
         statement = statement.where(KeyRow.id < before_id)
     return [Key(*row) for row in connection.execute(statement.order_by(KeyRow.id.desc()).limit(limit))]

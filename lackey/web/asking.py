@@ -27,16 +27,13 @@ def bearer(environ: dict[str, Any]) -> str | None:
 def asker(service: Service, environ: dict[str, Any], scope: str) -> Asker:
     """Who asks for what needs `scope`. Raises NotAuthenticated, NotAllowed, Unavailable."""
     secret = bearer(environ)
-    held = service.remote_user_scope
-    # Only what the server itself says: a client's header of this name is called HTTP_REMOTE_USER here.
-    vouched_for = environ.get("REMOTE_USER", "")
-    if held is None or secret is not None or not vouched_for:
+    user = vouched_for(service, environ) if secret is None else None
+    if user is None:
         key = keys.authorize(service.database, secret or None, scope)
         return Asker(key.name, key.scope, key.id)
-    name = _name(vouched_for)
-    _refuse_other_sites(environ)
-    keys.check_scope(held, scope)
-    return Asker(name, held, name)
+    refuse_other_sites(environ)
+    keys.check_scope(user.scope, scope)
+    return user
 
 
 def _name(sent: str) -> str:
@@ -54,7 +51,21 @@ def _name(sent: str) -> str:
     return name
 
 
-def _refuse_other_sites(environ: dict[str, Any]) -> None:
+def vouched_for(service: Service, environ: dict[str, Any]) -> Asker | None:
+    """The user whom the web server vouches for; None: there is none, or nobody is believed to be one.
+
+    Raises NotAuthenticated for a name that can be nobody's.
+    """
+    # Only what the server itself says: a client's header of this name is called HTTP_REMOTE_USER here.
+    held, sent = service.remote_user_scope, environ.get("REMOTE_USER", "")
+    if held is None or not sent:
+        return None
+    name = _name(sent)
+    return Asker(name, held, name)
+
+
+def refuse_other_sites(environ: dict[str, Any]) -> None:
+    """Raise NotAllowed where another site has made the browser ask for a change."""
     if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
         return
     site, origin = environ.get("HTTP_SEC_FETCH_SITE"), environ.get("HTTP_ORIGIN")

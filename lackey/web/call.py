@@ -1,7 +1,7 @@
 """What a handler works with."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from lackey.domain.application import Asker
@@ -9,6 +9,7 @@ from lackey.domain.paths import Share
 from lackey.files import Files
 from lackey.services import Database
 from lackey.services.once import Once
+from lackey.web.link import Link
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class Service:
     """What the API stands on. `log_limit` in bytes; `wake` tells the scheduler that there is something to do.
 
     `remote_user_scope`: what a user may do whom the web server vouches for; None: nobody is believed to be one.
+    `link`: with whose code somebody signs in, once.
     """
 
     database: Database
@@ -25,6 +27,7 @@ class Service:
     clock: Callable[[], datetime]
     wake: Callable[[], None]
     remote_user_scope: str | None = None
+    link: Link = field(default_factory=Link)
 
 
 @dataclass(frozen=True)

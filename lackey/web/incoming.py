@@ -27,6 +27,12 @@ def check_length(environ: dict[str, Any], limit: int) -> None:
         raise TooLarge(f"the body has {length} bytes; at most {limit} are read here")
 
 
+def check_size(received: int, limit: int) -> None:
+    """Refuse a body of which more than `limit` bytes have come. Raises TooLarge."""
+    if received > limit:
+        raise TooLarge(f"the body has more than {limit} bytes; no more are read here")
+
+
 def pieces(environ: dict[str, Any]) -> Iterator[bytes]:
     """The body. Raises Invalid if the sender stops early."""
     source, length = environ["wsgi.input"], declared_length(environ)

@@ -10,7 +10,7 @@ import bottle
 from lackey.domain.refusals import OtherOutcome, Refusal
 from lackey.files import FileError
 from lackey.services import reading
-from lackey.web import api, problems
+from lackey.web import api, front, pages, problems
 from lackey.web.call import Service
 from lackey.web.entrance import admit
 from lackey.web.present import run_out
@@ -35,6 +35,8 @@ class Application(bottle.Bottle):  # type: ignore[misc]
         self.router.add_filter("id", lambda _: (PATH_ID, int, str))
         for route in TABLE:
             self.route(route.path, list(route.methods), _callback(service, route))
+        for each in pages.PAGES:
+            self.route(each.path, list(each.methods), front.callback(service, each))
 
     def wsgi(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         """As Bottle does it, with the headers that every answer has."""

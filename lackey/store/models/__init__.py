@@ -7,6 +7,7 @@ from lackey.store.models.log import IndexedTextRow, LogPieceRow
 from lackey.store.models.metric import MetricRow
 from lackey.store.models.run import EventRow, RunRow, TokenRow
 from lackey.store.models.service import InstallationRow, SchedulerRow
+from lackey.store.models.session import SessionRow
 
 __all__ = [
     "ApplicationRow",
@@ -21,6 +22,7 @@ __all__ = [
     "ProjectRow",
     "RunRow",
     "SchedulerRow",
+    "SessionRow",
     "TokenRow",
     "UserIdempotencyRow",
 ]

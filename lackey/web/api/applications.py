@@ -5,7 +5,7 @@ from functools import partial
 from lackey.domain.refusals import Conflict, NotFound
 from lackey.services import catalogue, reading
 from lackey.web.call import Call
-from lackey.web.pages import page
+from lackey.web.paging import page
 from lackey.web.present import application_out
 from lackey.web.routes import route
 from lackey.web.schemas.catalogue import (

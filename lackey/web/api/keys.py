@@ -3,7 +3,7 @@
 from lackey.domain.refusals import Conflict
 from lackey.services import keys as service
 from lackey.web.call import Call
-from lackey.web.pages import page
+from lackey.web.paging import page
 from lackey.web.present import key_out
 from lackey.web.routes import route
 from lackey.web.schemas.base import PageQuery

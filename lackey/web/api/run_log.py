@@ -24,7 +24,7 @@ def log(call: Call, run_id: int, query: LogQuery) -> Raw:
     `Range` counts in the text as served. With `offset` at most 1 MiB is answered, at once: `X-Log-Size` says how long
     the text is now, `X-Log-Complete` whether anything is missing from it.
     """
-    text = _text(call, reading.run(call.database, run_id))
+    text = text_of(call, reading.run(call.database, run_id))
     start, end, status = 0, text.size, 200
     headers = {"Accept-Ranges": "bytes", "X-Log-Complete": "true" if text.complete else "false"}
     if query.offset is not None:
@@ -45,7 +45,8 @@ def _unsatisfiable(size: int) -> Raw:
     return Raw(problems.CONTENT_TYPE, problem, len(problem), 416, {"Content-Range": f"bytes */{size}"})
 
 
-def _text(call: Call, run: Run) -> LogText:
+def text_of(call: Call, run: Run) -> LogText:
+    """The text of a run's log, as it is served."""
     limit = call.service.log_limit
     file, complete = _file(call, run)
     parts = [

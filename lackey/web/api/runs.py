@@ -5,7 +5,7 @@ from lackey.domain.run import ACTIVE, Event, Run, RunState
 from lackey.services import ending, reading, scheduling
 from lackey.services.reading import Metric, Search
 from lackey.web.call import Call
-from lackey.web.pages import page
+from lackey.web.paging import page
 from lackey.web.present import made_run, moment, run_out
 from lackey.web.routes import route
 from lackey.web.schemas.base import PageQuery

@@ -3,7 +3,7 @@
 from itertools import islice
 
 from lackey.web.call import Call
-from lackey.web.pages import page
+from lackey.web.paging import page
 from lackey.web.present import share_out
 from lackey.web.routes import route
 from lackey.web.schemas.base import PageQuery

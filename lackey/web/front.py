@@ -1,0 +1,100 @@
+"""Answers for pages: lets visitors in, calls the page, writes HTML. The API's counterpart is `wsgi`."""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import bottle
+
+from lackey.domain.refusals import Invalid, Refusal
+from lackey.files import FileError
+from lackey.services.sessions import KEPT
+from lackey.web import problems
+from lackey.web.call import Service
+from lackey.web.pages.routes import Html, PageRoute, Raw, SeeOther
+from lackey.web.rendering import render
+from lackey.web.visits import SEED, Visit, visit_of
+
+log = logging.getLogger(__name__)
+
+# Nothing but our own files, and no script or style within a page.
+_POLICY = "; ".join(
+    [
+        *("default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "connect-src 'self'"),
+        *("form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"),
+    ]
+)
+_HEADERS = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
+
+
+def callback(service: Service, route: PageRoute) -> Callable[..., bottle.HTTPResponse]:
+    """What Bottle calls for a page."""
+
+    def answer(**path: Any) -> bottle.HTTPResponse:
+        environ, visit = bottle.request.environ, None
+        try:
+            visit = visit_of(service, environ)
+            return _answer(route, visit, path)
+        except Refusal as refusal:
+            return _refused(visit, refusal)
+        except FileError as error:
+            return _refused(visit, problems.refusal_of(error))
+        except Exception:
+            log.exception("%s %s failed", environ["REQUEST_METHOD"], route.path)
+            return _html(visit, Html("error.html", {"status": 500, "refusal": None}, 500))
+
+    return answer
+
+
+def _answer(route: PageRoute, visit: Visit, path: dict[str, Any]) -> bottle.HTTPResponse:
+    if route.scope is not None and visit.asker is None:
+        return _see_other(visit, SeeOther(f"/sign-in?next={quote(visit.path)}"))
+    if route.scope is not None and not visit.may(route.scope):
+        return _html(visit, Html("error.html", {"status": 403, "refusal": None}, 403))
+    answer = route.handler(visit, **path)
+    if isinstance(answer, SeeOther):
+        return _see_other(visit, answer)
+    if isinstance(answer, Raw):
+        headers = {"Content-Type": answer.content_type, "Content-Length": str(answer.length), **answer.headers}
+        return bottle.HTTPResponse(answer.body, answer.status, headers)
+    return _html(visit, answer)
+
+
+def _html(visit: Visit | None, page: Html) -> bottle.HTTPResponse:
+    body = render(page.template, visit, page.shown).encode()
+    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    if page.status == 200 and visit is not None and visit.known == tag:
+        return bottle.HTTPResponse(status=304, headers={"ETag": tag, **_HEADERS})
+    answer = bottle.HTTPResponse(body, page.status, {**_HEADERS, "ETag": tag})
+    return _with_cookies(answer, visit, page.cookies)
+
+
+def _see_other(visit: Visit, way: SeeOther) -> bottle.HTTPResponse:
+    answer = bottle.HTTPResponse(status=303, headers={"Location": way.location, "Cache-Control": "no-store"})
+    return _with_cookies(answer, visit, way.cookies)
+
+
+def _refused(visit: Visit | None, refusal: Refusal) -> bottle.HTTPResponse:
+    status = problems.status_of(type(refusal))
+    errors = refusal.errors if isinstance(refusal, Invalid) else ()
+    shown = {"status": status, "title": HTTPStatus(status).phrase, "refusal": str(refusal), "errors": errors}
+    answer = _html(visit, Html("error.html", shown, status))
+    for name, value in problems.HEADERS.get(status, {}).items():
+        if name != "WWW-Authenticate":  # a browser would ask for a password that is of no use here
+            answer.set_header(name, value)
+    return answer
+
+
+def _with_cookies(answer: bottle.HTTPResponse, visit: Visit | None, cookies: dict[str, str]) -> bottle.HTTPResponse:
+    if visit is None:
+        return answer
+    options = {"path": "/", "httponly": True, "samesite": "lax", "secure": visit.is_secure}
+    for name, value in {SEED: visit.seed, **cookies}.items():
+        if value:
+            answer.set_cookie(name, value, max_age=int(KEPT.total_seconds()), **options)
+        else:
+            answer.delete_cookie(name, path="/")
+    return answer

@@ -1,0 +1,53 @@
+"""The table of pages, and what a page's handler may answer with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from lackey.web.routes import Raw
+
+Handler = Callable[..., Any]
+H = TypeVar("H", bound=Handler)
+
+
+@dataclass(frozen=True)
+class Html:
+    """A page: a template, and what it shows. `cookies` are set; an empty value ends one."""
+
+    template: str
+    shown: dict[str, Any] = field(default_factory=dict)
+    status: int = 200
+    cookies: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SeeOther:
+    """The way on, after a form (RFC 9110, section 15.4.4)."""
+
+    location: str
+    cookies: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PageRoute:
+    """A row of the table. `scope` is what a visitor has to be allowed; None: anybody may look."""
+
+    methods: tuple[str, ...]
+    path: str
+    scope: str | None
+    handler: Handler
+
+
+PAGES: list[PageRoute] = []
+
+__all__ = ["PAGES", "Html", "PageRoute", "Raw", "SeeOther", "page"]
+
+
+def page(methods: str, path: str, *, scope: str | None) -> Callable[[H], H]:
+    """Enter a handler into the table: a function of a `Visit` and of what varies in the path."""
+
+    def enter(handler: H) -> H:
+        PAGES.append(PageRoute(tuple(methods.split()), path, scope, handler))
+        return handler
+
+    return enter

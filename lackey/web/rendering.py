@@ -1,0 +1,97 @@
+"""Templates: what they may use, beside what they are given. All that is put into a page is escaped (autoescape).
+
+Times are written in UTC into `<time>` elements, which `lackey.js` then shows in the viewer's zone.
+"""
+
+import signal
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from lackey import __version__
+from lackey.web.static_files import asset_url
+from lackey.web.visits import Visit
+
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
+# The shape beside the word: a state is never told by its colour alone.
+_SHAPES = {
+    "scheduled": "◷",
+    "queued": "⋯",
+    "running": "▶",
+    "succeeded": "✓",
+    "failed": "✗",
+    "timed_out": "⧖",
+    "cancelled": "⊘",
+    "lost": "?",
+}
+
+
+def render(template: str, visit: Visit | None, shown: dict[str, Any]) -> str:
+    """The page as text."""
+    word = Markup('<input type="hidden" name="word" value="{}">').format(visit.word if visit else "")
+    given = {"visit": visit, "version": __version__, "word": lambda: word, "asset": asset_url}
+    return _environment().get_template(template).render(**given, **shown)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("lackey.web"),
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"span": span, "moment": moment, "size": size, "state": state, "signal": signal_name}
+    environment.filters["prefix"] = lambda text, before: f"{before}{text}"
+    return environment
+
+
+def span(seconds: float | None) -> str:
+    """A duration in words: `12.3 s`, `5 min 02 s`, `3 h 20 min`; a dash for none."""
+    if seconds is None:
+        return "–"
+    for number, (length, unit) in enumerate(_UNITS):
+        if seconds >= length:
+            whole, rest = divmod(int(seconds), length)
+            smaller, name = (*_UNITS, (1, "s"))[number + 1]
+            return f"{whole} {unit} {rest // smaller:02} {name}"
+    return f"{seconds:.0f} s" if seconds == int(seconds) else f"{seconds:.1f} s"
+
+
+def moment(at: datetime | None) -> Markup:
+    """A time, exact and in UTC; a dash for none."""
+    if at is None:
+        return Markup("–")
+    at = at.astimezone(UTC).replace(microsecond=0)
+    exact = at.isoformat().replace("+00:00", "Z")
+    return Markup('<time datetime="{}">{}</time>').format(exact, f"{at:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def size(count: int | None) -> str:
+    """Bytes in words; a dash for none."""
+    if count is None:
+        return "–"
+    amount = float(count)
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if amount < 1024:
+            return f"{count} bytes" if unit == "bytes" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"
+
+
+def state(name: str) -> Markup:
+    """A state as a badge: a shape and a word."""
+    shape = Markup('<span aria-hidden="true">{}</span>').format(_SHAPES[name])
+    return Markup('<span class="state state-{}">{} {}</span>').format(name, shape, name.replace("_", " "))
+
+
+def signal_name(number: int) -> str:
+    """A signal by its name (signal(7)), and its number."""
+    try:
+        return f"{signal.Signals(number).name} ({number})"
+    except ValueError:
+        return str(number)
