@@ -1,0 +1,162 @@
+"""What the pages show, and that all of it can be done without JavaScript."""
+
+import pytest
+
+from lackey.domain.run import RunState
+from lackey.services import health
+from tests.web.client import Api
+from tests.web.visitor import Visitor, form_to
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+
+
+@pytest.fixture
+def visitor(api: Api) -> Visitor:
+    health.beat(api.database, "host", api.clock.now, True, api.clock.now)
+    visitor = Visitor(api)
+    visitor.sign_in()
+    return visitor
+
+
+def test_a_fresh_service_teaches_how_to_begin(visitor: Visitor) -> None:
+    assert "Nothing has run yet" in visitor.see("/").text
+
+
+def test_from_nothing_to_a_run_by_forms_alone(visitor: Visitor) -> None:
+    form = form_to(visitor.see("/project"), "/project")
+    form["name"], form["directory"] = "heat", r"\\fileserver\lab\heat"
+    project = form.submit().follow()
+    assert "lab:heat" in project.text
+    form = form_to(project.click("New application"), "/project/1/application")
+    form["name"], form["command"] = "explicit", "./heat {n}"
+    form.set("parameter.name", "n", index=0)
+    form.set("parameter.default", "64", index=0)
+    application = form.submit().follow()
+    form = form_to(application, "/application/1/run")
+    assert form["parameter.n"].value == "64"
+    form["parameter.n"] = "128"
+    run = form.submit().follow()
+    assert "queued" in run.text and "128" in run.text
+    assert visitor.api.get("/api/run/1").json["by"] == "admin key"
+    assert len(visitor.api.wakes) == 1
+    assert "queued" in visitor.see("/").text
+    again = form_to(run, "/run/1/rerun").submit().follow()
+    assert "Made from" in again.text
+    cancelled = form_to(again, "/run/2/cancel").submit().follow()
+    assert "cancelled" in cancelled.text
+    changed = form_to(run.click("Run again with changes"), "/application/1/run")
+    assert changed["parameter.n"].value == "128"
+
+
+def test_what_is_typed_wrong_is_shown_again_with_what_is_wrong(visitor: Visitor) -> None:
+    visitor.api.application(parameters=[{"name": "n", "kind": "integer", "default": "1"}])
+    form = form_to(visitor.see("/application/1"), "/application/1/run")
+    form["parameter.n"] = "many"
+    answer = form.submit(status=400)
+    assert "is no whole number" in answer.text
+    assert form_to(answer, "/application/1/run")["parameter.n"].value == "many"
+    form = form_to(visitor.see("/project"), "/project")
+    form["name"], form["directory"] = "x", r"\\other\lab"
+    assert "on none of the shares here" in form.submit(status=400).text
+
+
+def test_a_name_that_is_taken_is_said_in_words(visitor: Visitor) -> None:
+    visitor.api.application()
+    form = form_to(visitor.see("/project"), "/project")
+    form["name"] = "heat"
+    assert "there is a project heat already" in form.submit(status=409).text
+
+
+def test_a_run_is_scheduled_for_a_time(visitor: Visitor) -> None:
+    visitor.api.application()
+    form = form_to(visitor.see("/application/1"), "/application/1/run")
+    form["at"] = "2030-01-31T18:00:00+01:00"
+    assert "2030-01-31 17:00:00 UTC" in form.submit().follow().text
+
+
+def test_a_run_is_found_by_a_word_in_its_log_and_by_its_state(visitor: Visitor) -> None:
+    first, second = visitor.api.reported_run(name="alpha"), visitor.api.reported_run(name="omega")
+    visitor.api.report("stop", first, exit=0, log="the residual was small")
+    visitor.api.report("stop", second, exit=3, log="the residual was large")
+    form = form_to(visitor.see("/run"), "/run")
+    form["q"] = "large residual"
+    found = form.submit().text
+    assert "omega" in found and "alpha" not in found
+    failed = visitor.see("/run?state=failed").text
+    assert "omega" in failed and "alpha" not in failed
+    assert "No run is like that." in visitor.see("/run?q=nonesuch").text
+
+
+def test_a_long_list_goes_on_on_the_next_page(visitor: Visitor) -> None:
+    for number in range(60):
+        visitor.api.reported_run(name=f"run {number:03}")
+    first = visitor.see("/run")
+    assert "run 059" in first.text and "run 005" not in first.text
+    assert "run 005" in first.click("Older").text
+
+
+def test_a_run_says_how_it_ended_and_why(visitor: Visitor) -> None:
+    run = visitor.api.reported_run(name="script")
+    visitor.api.report("start", run, ts=1000)
+    visitor.api.report("metric", run, name="residual", value=0.25, step=3)
+    visitor.api.report("progress", run, fraction=0.5, message="half way")
+    running = visitor.see(f"/run/{run['id']}").text
+    assert "half way" in running and "50" in running
+    visitor.api.report("stop", run, ts=1060, exit=3, log="boom")
+    page = visitor.see(f"/run/{run['id']}").text
+    for shown in ("ended with exit code 3", "1 min 00 s", "its own report", "boom", "residual", "0.25"):
+        assert shown in page
+
+
+def test_failures_come_first_among_what_ended_lately(visitor: Visitor) -> None:
+    bad, good = visitor.api.reported_run(name="the bad one"), visitor.api.reported_run(name="the good one")
+    visitor.api.report("stop", bad, exit=1)
+    visitor.api.report("stop", good, exit=0)
+    page = visitor.see("/").text
+    assert page.index("the bad one") < page.index("the good one")
+
+
+def test_nothing_that_comes_from_outside_becomes_part_of_a_page(visitor: Visitor) -> None:
+    visitor.api.application(description=HOSTILE, parameters=[{"name": "n", "default": HOSTILE}])
+    run = visitor.api.post("/api/run", {"application": 1, "name": HOSTILE, "parameters": {"n": HOSTILE}}).json
+    visitor.api.report("progress", run, message=HOSTILE)
+    visitor.api.report("metric", run, name=HOSTILE, value=1)
+    visitor.api.report("start", run, host=HOSTILE)
+    visitor.api.report("log", run, text=f"{HOSTILE}\x1b[31m\x00")
+    for path in ("/", "/run", f"/run/{run['id']}", "/application/1", "/application/1/edit", f"/run?q={HOSTILE}"):
+        page = visitor.see(path).text
+        assert "<script>alert" not in page and "<img src=x" not in page, path
+    assert visitor.see(f"/run/{run['id']}/log").headers["Content-Type"].startswith("text/plain")
+
+
+def test_a_page_that_has_not_changed_is_not_sent_again(visitor: Visitor) -> None:
+    run = visitor.api.reported_run()
+    page = visitor.see(f"/run/{run['id']}")
+    known = {"If-None-Match": page.headers["ETag"]}
+    visitor.browser.get(f"/run/{run['id']}", headers=known, status=304)
+    visitor.api.report("start", run)
+    assert RunState.RUNNING in visitor.browser.get(f"/run/{run['id']}", headers=known).text
+
+
+def test_a_key_is_made_shown_once_and_revoked(visitor: Visitor) -> None:
+    form = form_to(visitor.see("/admin"), "/admin/key")
+    form["name"], form["scope"] = "anna", "run"
+    made = form.submit()
+    assert "lackey_" in made.text
+    page = visitor.see("/admin")
+    assert "anna" in page.text and "lackey_" not in page.text.replace("lackey_s", "")
+    number = len(visitor.api.get("/api/key").json["items"])
+    assert form_to(page, f"/admin/key/{number}/revoke").submit().status_int == 303
+    assert [key["revoked_at"] for key in visitor.api.get("/api/key").json["items"] if key["name"] == "anna"] != [None]
+
+
+def test_a_project_is_removed_with_what_goes_with_it_said_before(visitor: Visitor) -> None:
+    visitor.api.application()
+    page = visitor.see("/project/1")
+    assert "Its 1 applications go with it" in page.text
+    form_to(page, "/project/1/remove").submit().follow()
+    visitor.see("/project/1", 404)
+
+
+def test_what_is_not_there_is_said_in_a_page(visitor: Visitor) -> None:
+    assert "there is no run 99" in visitor.see("/run/99", 404).text
