@@ -17,7 +17,11 @@ setup(
     python_requires=">=3.11",
     # Namespace packages, because folders of examples, templates and migrations are no Python packages of their own.
     packages=find_namespace_packages(include=["lackey", "lackey.*"], exclude=["*.node_modules*", "*.__pycache__"]),
-    package_data={"": ["py.typed", "*.json", "*.sh", "*.mako", "*.html", "*.css", "*.js", "*.svg"]},
+    package_data={
+        "": ["py.typed", "*.json", "*.sh", "*.mako", "*.html", "*.css", "*.js", "*.svg"],
+        # What scripts/assets has brought; the names of the folders have dots, so they are no packages.
+        "lackey.web": ["static/vendor/*/*"],
+    },
     install_requires=[
         "alembic>=1.13",
         "bottle>=0.13",

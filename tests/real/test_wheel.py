@@ -68,6 +68,9 @@ def test_all_that_lies_in_the_package_is_in_the_wheel_and_nothing_else(wheel: Pa
     ignored = {"__pycache__", "node_modules"}
     assert shipped == {file.relative_to(ROOT).as_posix() for file in files if not ignored.intersection(file.parts)}
     assert "lackey/examples/epidemic/epidemic.sh" in shipped
+    folders = {name.rpartition("/")[0] for name in shipped if name.startswith("lackey/web/static/vendor/")}
+    assert len(folders) == 3, "scripts/assets brings them"
+    assert all(f"{folder}/LICENSE" in shipped for folder in folders)
 
 
 def test_all_that_the_code_imports_is_there_once_the_wheel_is_installed(environment: Path) -> None:
