@@ -10,7 +10,7 @@ import bottle
 from lackey.domain.refusals import OtherOutcome, Refusal
 from lackey.files import FileError
 from lackey.services import reading
-from lackey.web import api, front, pages, problems
+from lackey.web import api, front, pages, problems, static_files
 from lackey.web.call import Service
 from lackey.web.entrance import admit
 from lackey.web.present import run_out
@@ -37,6 +37,7 @@ class Application(bottle.Bottle):  # type: ignore[misc]
             self.route(route.path, list(route.methods), _callback(service, route))
         for each in pages.PAGES:
             self.route(each.path, list(each.methods), front.callback(service, each))
+        self.get("/static/<path:path>", callback=_static_file)
 
     def wsgi(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         """As Bottle does it, with the headers that every answer has."""
@@ -94,14 +95,23 @@ def _written(route: Route, answer: Answer | Raw | None, environ: dict[str, Any])
     if answer is None:
         return bottle.HTTPResponse(status=204)
     if isinstance(answer, Raw):
-        headers = {"Content-Type": answer.content_type, "Content-Length": str(answer.length), **answer.headers}
-        return bottle.HTTPResponse(answer.body, answer.status, headers)
+        return _as_it_is(answer)
     headers = {"Content-Type": "application/json"}
     if route.status == 201:
         headers["Location"] = f"{answer.PLACE}/{answer.id}"  # type: ignore[attr-defined]
     if isinstance(answer, Page) and answer.next is not None:
         headers["Link"] = f'<{_next_page(environ, answer.next)}>; rel="next"'
     return bottle.HTTPResponse(answer.model_dump_json().encode(), route.status, headers)
+
+
+def _as_it_is(answer: Raw) -> bottle.HTTPResponse:
+    headers = {"Content-Type": answer.content_type, "Content-Length": str(answer.length), **answer.headers}
+    return bottle.HTTPResponse(answer.body, answer.status, headers)
+
+
+def _static_file(path: str) -> bottle.HTTPResponse:
+    found = static_files.answer(path, bottle.request.get_header("If-None-Match"))
+    return _as_it_is(found) if found else _refused(problems.plain_problem(404, _IN_WORDS[404]))
 
 
 def _next_page(environ: dict[str, Any], cursor: str) -> str:

@@ -1,5 +1,6 @@
 """What nginx says and does by itself, as the shipped site has it."""
 
+import gzip
 import sqlite3
 import subprocess
 from collections import Counter
@@ -8,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from lackey.web.static_files import asset_url
 from tests.real import emperor as emperors
-from tests.real.deployed import host
+from tests.real.deployed import ROOT, host
 from tests.real.emperor import emperor
 from tests.real.nginx import nginx
 from tests.real.site import Answer, Client, Site, deployed
@@ -126,16 +128,34 @@ def test_reports_and_monitoring_are_answered_without_https(site: Site) -> None:
     assert client.ask("GET", "/healthz").status == 200
 
 
-def test_static_files_are_served_for_ever_and_by_nginx_alone(site: Site) -> None:
-    file = site.host.place / "web/static/page-1.css"
+def test_files_of_others_are_served_for_ever_and_by_nginx_alone(site: Site) -> None:
+    file = site.host.place / "web/static/vendor/page-1/page.css"
     file.parent.mkdir(parents=True)
-    file.write_text("body {}")
-    asked = site.client().ask("GET", "/static/page-1.css")
-    assert (asked.status, asked.body) == (200, b"body {}")
+    file.write_text("body {}" * 20)
+    asked = site.client().ask("GET", "/static/vendor/page-1/page.css", headers={"Accept-Encoding": "gzip"})
+    assert (asked.status, gzip.decompress(asked.body)) == (200, b"body {}" * 20)
     assert asked.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     assert asked.headers["Content-Type"] == "text/css"
-    assert '"GET /static/page-1.css HTTP/1.1" 200 7' in site.nginx.access_log
+    assert '"GET /static/vendor/page-1/page.css HTTP/1.1" 200 ' in site.nginx.access_log
     assert site.nginx.access_log.splitlines()[-1].endswith("upstream - - -")
+
+
+def test_files_of_lackeys_own_are_served_for_ever_and_compressed(site: Site) -> None:
+    url = asset_url("lackey.css")
+    assert url
+    asked = site.client().ask("GET", url, headers={"Accept-Encoding": "gzip"})
+    assert gzip.decompress(asked.body) == (ROOT / "lackey/web/static/lackey.css").read_bytes()
+    assert asked.headers.get_all("Cache-Control") == ["public, max-age=31536000, immutable"]
+    again = site.client().ask("GET", url, headers={"If-None-Match": asked.headers["ETag"]})
+    assert (again.status, again.body) == (304, b"")
+
+
+def test_where_nginx_does_not_find_the_files_of_others_lackey_serves_them(site: Site) -> None:
+    url = asset_url("pico")
+    assert url
+    asked = site.client().ask("GET", url)
+    assert (asked.status, asked.body) == (200, (ROOT / f"lackey/web{url}").read_bytes())
+    assert asked.headers.get_all("Cache-Control") == ["public, max-age=31536000, immutable"]
 
 
 def test_a_static_file_that_is_not_there_is_missing_as_everything_else_is(site: Site) -> None:
