@@ -1,0 +1,78 @@
+/** The controls of a log: places to go to, a rail, a search. */
+
+export class Tools {
+  top = button("Top");
+  end = button("End");
+  follow = button("Follow");
+  rail = input("range", { min: "0", max: "1000", value: "1000" });
+  place = document.createElement("span");
+  search = document.createElement("form");
+  words = input("search", { required: "", autocomplete: "off", spellcheck: "false" });
+  matchCase = input("checkbox", {});
+  previous = button("Previous");
+  next = button("Next");
+  cancel = button("Cancel");
+  /** What a search found. */
+  status = document.createElement("p");
+  /** Why the log can't be read. */
+  trouble = document.createElement("p");
+  element = document.createElement("div");
+
+  constructor() {
+    this.element.className = "log-tools";
+    this.place.className = "log-place";
+    this.rail.setAttribute("aria-label", "Position in the log");
+    this.words.setAttribute("aria-label", "Search in the log");
+    this.words.placeholder = "Search";
+    this.search.setAttribute("role", "search");
+    this.search.setAttribute("aria-label", "Log");
+    // Only what one has asked for is read out: what a search found, and trouble; not each line that comes.
+    for (const said of [this.status, this.trouble]) said.setAttribute("role", "status");
+    const label = document.createElement("label");
+    label.append(this.matchCase, " Match case");
+    this.cancel.hidden = true;
+    this.search.append(this.words, label, this.previous, this.next, this.cancel);
+    this.element.append(this.top, this.end, this.follow, this.rail, this.place, this.search, this.status, this.trouble);
+  }
+
+  /**
+   * @param {number} position in bytes
+   * @param {number} size in bytes
+   * @param {boolean} following
+   */
+  showPlace(position, size, following) {
+    const share = size === 0 ? 1 : position / size;
+    const text = `${(share * 100).toFixed(share < 1 ? 1 : 0)} % of ${inUnits(size)}`;
+    // While the rail is held it belongs to who holds it.
+    if (!this.rail.matches(":active")) this.rail.value = String(Math.round(share * 1000));
+    this.rail.setAttribute("aria-valuetext", text);
+    this.place.textContent = text;
+    this.follow.setAttribute("aria-pressed", String(following));
+  }
+}
+
+/** @param {string} text */
+function button(text) {
+  const element = document.createElement("button");
+  element.type = "button";
+  element.textContent = text;
+  return element;
+}
+
+/**
+ * @param {string} type
+ * @param {Record<string, string>} attributes
+ */
+function input(type, attributes) {
+  const element = document.createElement("input");
+  element.type = type;
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  return element;
+}
+
+/** @param {number} bytes */
+export function inUnits(bytes) {
+  const power = Math.min(4, Math.floor(Math.log10(Math.max(bytes, 1)) / 3));
+  const amount = bytes / 1000 ** power;
+  return `${power === 0 || amount >= 100 ? amount.toFixed(0) : amount.toPrecision(3)} ${["B", "kB", "MB", "GB", "TB"][power]}`;
+}
