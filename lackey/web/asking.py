@@ -69,7 +69,9 @@ def refuse_other_sites(environ: dict[str, Any]) -> None:
     if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
         return
     site, origin = environ.get("HTTP_SEC_FETCH_SITE"), environ.get("HTTP_ORIGIN")
-    if site not in (None, "same-origin", "none") or not (origin is None or _is_here(origin, environ)):
+    # Where a browser tells the site, that decides: of our own pages, which send no Referer, the Origin is "null".
+    ours = site in ("same-origin", "none") if site is not None else origin is None or _is_here(origin, environ)
+    if not ours:
         raise NotAllowed("another site made the browser ask for this; only lackey's own pages may, or a key")
 
 
