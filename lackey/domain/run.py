@@ -27,6 +27,8 @@ class RunState(StrEnum):
 _ENDS = {RunState.SUCCEEDED, RunState.FAILED, RunState.TIMED_OUT, RunState.CANCELLED, RunState.LOST}
 FINAL = frozenset(_ENDS)
 ACTIVE = frozenset({RunState.QUEUED, RunState.RUNNING})
+# Ended, and somebody should know. What was cancelled ended as somebody wished.
+TROUBLED = frozenset({RunState.FAILED, RunState.TIMED_OUT, RunState.LOST})
 WAITING = frozenset({RunState.SCHEDULED, RunState.QUEUED})
 
 # A final state changes only when better evidence comes (see `evidence`): what was lost is heard from again, what ended
@@ -48,6 +50,7 @@ class Run:
     """One execution, as stored. Times are aware UTC datetimes; limits and graces are seconds.
 
     `uid` is random and never comes again, unlike `id` (a restored backup, a new database over an old share).
+    `settled_at` is when lackey learned of its end, by its own clock; `ended_at` may be what another clock said.
     `ticket` names the one attempt to launch it; `ticket_open` as long as that attempt's process may live.
     """
 
@@ -94,6 +97,7 @@ class Run:
     heard_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
+    settled_at: datetime | None
     exit_code: int | None
     signal: int | None
     outcome_source: str | None

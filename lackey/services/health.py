@@ -61,11 +61,16 @@ def beat(database: Database, name: str, started_at: datetime, leads: bool, now: 
     database.write(lambda connection: service.beat(connection, Heartbeat(name, started_at, now, leads)))
 
 
+def is_late(heartbeat: Heartbeat, now: datetime) -> bool:
+    """Whether the scheduler should have been heard from again by now."""
+    return now - heartbeat.beat_at >= _BEAT_IS_LATE
+
+
 def schedulers(database: Database, now: datetime) -> list[tuple[Heartbeat, float]]:
     """Those heard from lately, the latest first, each with how long ago that was, in seconds. Raises Unavailable."""
     with database.read() as connection:
         beats = service.heartbeats(connection)
-    return [(one, (now - one.beat_at).total_seconds()) for one in beats if now - one.beat_at < _BEAT_IS_LATE]
+    return [(one, (now - one.beat_at).total_seconds()) for one in beats if not is_late(one, now)]
 
 
 def server_time(database: Database) -> datetime | None:
@@ -87,6 +92,6 @@ def troubles(database: Database, now: datetime) -> list[str]:
             beats = service.heartbeats(connection)
     except Refusal as error:
         return [str(error)]
-    if not any(one.leads and now - one.beat_at < _BEAT_IS_LATE for one in beats):
+    if not any(one.leads and not is_late(one, now) for one in beats):
         return ["no scheduler has been heard from lately: lackey scheduler"]
     return []

@@ -55,6 +55,7 @@ def settle(
     state: RunState = columns["state"]
     if state is not run.state and state not in NEXT[run.state]:
         raise AssertionError(f"run {run.id}: {run.state} may not become {state}")
+    columns["settled_at"] = _settled_at(run, state, now)
     settled = runs.change(connection, run, {**columns, **(values or {})})
     if state is not run.state:
         log.info("run %d: %s → %s", run.id, run.state, state)
@@ -84,3 +85,10 @@ def _moved(before: Run, after: Run, by: str, now: datetime, cause: Event | None)
     details = {"from": before.state.value, "to": after.state.value, **(cause.details if cause else {})}
     kind = "corrected" if correction else cause.kind if cause else after.state.value
     return Event(after.id, now, kind, by, text, details)
+
+
+def _settled_at(run: Run, state: RunState, now: datetime) -> datetime | None:
+    """When lackey learned that the run is in the final state it is in now; None while it goes on."""
+    if not state.is_final:
+        return None
+    return run.settled_at if state is run.state and run.settled_at is not None else now

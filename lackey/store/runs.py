@@ -51,6 +51,7 @@ _UNBORN: dict[str, Any] = {
     "held": False,
     "ticket_open": False,
     "evidence": {},
+    "settled_at": None,
     "marks": [],
     "log_size": 0,
     "stop_log_size": 0,

@@ -7,7 +7,8 @@ from typing import Any
 from lackey.domain.application import Application, Key, Project
 from lackey.domain.evidence import Evidence, instant
 from lackey.domain.paths import Share, join, shown_paths
-from lackey.domain.run import Run, RunState
+from lackey.domain.progress import progress_of
+from lackey.domain.run import Run
 from lackey.domain.share_health import Health, Look, troubles
 from lackey.web.schemas.base import Paths
 from lackey.web.schemas.catalogue import ApplicationOut, ParameterOut, ProjectOut
@@ -44,7 +45,7 @@ def _run_fields(run: Run, shares: Mapping[str, Share]) -> dict[str, Any]:
         "paths": _paths(run.share, run.directory or "", shares),
         "received": Received(start=moment(evidence.start_received), stop=moment(stop.received if stop else None)),
         "duration": run.duration_seconds,
-        "progress": None if run.progress is None else _progress(run, run.progress),
+        "progress": _progress(run),
         "log_size": (run.file_size or 0) + run.log_size + run.stop_log_size,
     }
 
@@ -56,26 +57,9 @@ def _paths(share: str | None, directory: str, shares: Mapping[str, Share]) -> Pa
     return Paths(**shown_paths(shares[share], directory))  # type: ignore[arg-type]
 
 
-def _progress(run: Run, told: dict[str, Any]) -> ProgressOut:
-    fraction, done, total = told["fraction"], told["done"], told["total"]
-    if fraction is None and done is not None and total:
-        fraction = min(done / total, 1.0)
-    return ProgressOut(
-        fraction=fraction,
-        done=done,
-        total=total,
-        message=told["message"],
-        eta=_eta(run, fraction, told["ts"]),
-        at=moment(told["ts"]),
-    )
-
-
-def _eta(run: Run, fraction: float | None, at: float) -> datetime | None:
-    """When a running run is done if it goes on as it did from its start to `at`."""
-    if run.state is not RunState.RUNNING or run.started_at is None or not fraction:
-        return None
-    elapsed = at - run.started_at.timestamp()
-    return moment(at + elapsed * (1 - fraction) / fraction) if elapsed > 0 else None
+def _progress(run: Run) -> ProgressOut | None:
+    told = progress_of(run)
+    return None if told is None else ProgressOut(**vars(told))
 
 
 def moment(seconds: float | None) -> datetime | None:

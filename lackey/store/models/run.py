@@ -9,6 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from lackey.store.models.base import Base, Id
 
 _UNENDED = text("ended_at IS NULL")
+_SETTLED = text("settled_at IS NOT NULL")
+_STARTED = text("started_at IS NOT NULL")
+_TIMED = text("ended_at >= started_at")
 
 
 class RunRow(Base):
@@ -27,6 +30,10 @@ class RunRow(Base):
         Index("ix_run_application_id", "application_id", "id"),
         Index("ix_run_parent_id", "parent_id"),
         Index("ix_run_state", "state", "id"),
+        Index("ix_run_by", "by", "id"),
+        Index("ix_run_settled_at", "settled_at", "state", sqlite_where=_SETTLED, postgresql_where=_SETTLED),
+        Index("ix_run_started_at", "started_at", "id", sqlite_where=_STARTED, postgresql_where=_STARTED),
+        Index("ix_run_duration", text("(ended_at - started_at)"), "id", sqlite_where=_TIMED, postgresql_where=_TIMED),
         {"sqlite_autoincrement": True},
     )
 
@@ -73,6 +80,7 @@ class RunRow(Base):
     heard_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+    settled_at: Mapped[datetime | None]
     exit_code: Mapped[int | None] = mapped_column(Id)
     signal: Mapped[int | None]
     outcome_source: Mapped[str | None]

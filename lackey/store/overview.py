@@ -1,0 +1,138 @@
+"""What goes on now: the runs that have not ended, those that ended lately, and a cheap sign that something changed.
+
+Each statement reads a bounded part of the tables, however many runs there are.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, case, func, select, text
+
+from lackey.domain.run import ACTIVE, FINAL, TROUBLED, Run, RunState
+from lackey.store.models import EventRow, RunRow
+from lackey.store.runs import as_run, select_runs
+
+# So many of those that ended since the time asked for are looked at, the latest.
+ENDED_AT_MOST = 10_000
+# And so many of an application's runs.
+RUNS_OF_APPLICATION_AT_MOST = 1_000
+_LOOKED_AT_FOR_DURATIONS = 200
+
+_UNENDED = RunRow.ended_at.is_(None)
+_RUNNING = (_UNENDED, RunRow.state == RunState.RUNNING)
+_QUEUED = (_UNENDED, RunRow.state == RunState.QUEUED)
+_SCHEDULED = (_UNENDED, RunRow.state == RunState.SCHEDULED)
+# All versions of PostgreSQL have this one. Whatever commits between two readings, they differ: each transaction that
+# writes is counted in, or named as under way, until it is over. Ids of events can't tell as much: they may be
+# committed in another order than they were drawn.
+_SNAPSHOT = text("SELECT CAST(txid_current_snapshot() AS text)")
+_LAST_EVENT = select(EventRow.id, EventRow.at).order_by(EventRow.id.desc()).limit(1)
+
+
+def sign_of_change(connection: Connection) -> list[Any]:
+    """Values one of which differs whenever anything that `services.overview` shows of runs was written.
+
+    On SQLite, where writers take turns, each change of a state, and each request, is an event of its own with a higher
+    id; what changes beside (progress, the reason to wait) raises the revision of an active run. PostgreSQL names the
+    transactions.
+    """
+    last = connection.execute(_LAST_EVENT).one_or_none()
+    if connection.dialect.name == "postgresql":
+        return [last, connection.execute(_SNAPSHOT).scalar_one()]
+    active = select(func.sum(RunRow.revision)).where(_UNENDED, RunRow.state.in_(sorted(ACTIVE)))
+    return [last, connection.execute(active).scalar_one()]
+
+
+def running(connection: Connection, limit: int) -> list[Run]:
+    """Those running, the latest started first."""
+    return _read(connection, select_runs().where(*_RUNNING).order_by(RunRow.started_at.desc(), RunRow.id.desc()), limit)
+
+
+def queued(connection: Connection, limit: int) -> list[Run]:
+    """Those queued, in the order in which they start if nothing holds them; those being started first."""
+    order = (RunRow.ticket.is_(None), RunRow.priority.desc(), RunRow.scheduled_at, RunRow.id)
+    return _read(connection, select_runs().where(*_QUEUED).order_by(*order), limit)
+
+
+def coming(connection: Connection, now: datetime, limit: int) -> list[Run]:
+    """Those whose time has not come, the next first."""
+    statement = select_runs().where(*_SCHEDULED, RunRow.scheduled_at > now)
+    return _read(connection, statement.order_by(RunRow.scheduled_at, RunRow.id), limit)
+
+
+def overdue(connection: Connection, now: datetime, limit: int) -> list[Run]:
+    """Those whose time has come and which are not queued: they wait for others, or for their own start report."""
+    statement = select_runs().where(*_SCHEDULED, RunRow.scheduled_at <= now)
+    return _read(connection, statement.order_by(RunRow.scheduled_at, RunRow.id), limit)
+
+
+def next_times(connection: Connection, now: datetime, since: datetime) -> tuple[datetime | None, datetime | None]:
+    """When the next of the scheduled is due; when the first of those that ended after `since` did so.
+
+    As these moments pass, the same rows make another picture.
+    """
+    due = select(func.min(RunRow.scheduled_at)).where(*_SCHEDULED, RunRow.scheduled_at > now)
+    ended = select(func.min(RunRow.settled_at)).where(RunRow.settled_at > since)
+    return connection.execute(due).scalar_one(), connection.execute(ended).scalar_one()
+
+
+def count_unended(connection: Connection) -> dict[RunState, int]:
+    """How many there are in each state that is not final."""
+    statement = select(RunRow.state, func.count()).where(_UNENDED).group_by(RunRow.state)
+    return {RunState(state): count for state, count in connection.execute(statement) if RunState(state) not in FINAL}
+
+
+def count_ended(connection: Connection, since: datetime) -> dict[RunState, int]:
+    """How many ended after `since` in each final state, among the latest `ENDED_AT_MOST`."""
+    lately = _ended(since).subquery()
+    statement = select(lately.c.state, func.count()).group_by(lately.c.state)
+    return {RunState(state): count for state, count in connection.execute(statement)}
+
+
+def ended(connection: Connection, since: datetime, limit: int) -> list[Run]:
+    """Those that ended after `since`, the troubled first, then the latest; among the latest `ENDED_AT_MOST`."""
+    lately = _ended(since).subquery()
+    order = (case((lately.c.state.in_(sorted(TROUBLED)), 0), else_=1), lately.c.settled_at.desc(), lately.c.id.desc())
+    wanted = list(connection.execute(select(lately.c.id).order_by(*order).limit(limit)).scalars())
+    rows = connection.execute(select_runs().where(RunRow.id.in_(wanted))).mappings()
+    return sorted(map(as_run, rows), key=lambda run: wanted.index(run.id))
+
+
+def _ended(since: datetime) -> Select[int, str, datetime | None]:
+    statement = select(RunRow.id, RunRow.state, RunRow.settled_at).where(RunRow.settled_at > since)
+    return statement.order_by(RunRow.settled_at.desc()).limit(ENDED_AT_MOST)
+
+
+def past_durations(connection: Connection, application_id: int, limit: int) -> list[float]:
+    """How long the latest runs of the application that succeeded took, in seconds: so many of its latest 200 runs."""
+    latest = (
+        select(RunRow.id, RunRow.state, RunRow.started_at, RunRow.ended_at)
+        .where(RunRow.application_id == application_id)
+        .order_by(RunRow.id.desc())
+        .limit(_LOOKED_AT_FOR_DURATIONS)
+        .subquery()
+    )
+    taken = select(latest.c.started_at, latest.c.ended_at).where(
+        latest.c.state == RunState.SUCCEEDED, latest.c.ended_at >= latest.c.started_at
+    )
+    rows = connection.execute(taken.order_by(latest.c.id.desc()).limit(limit))
+    return [(until - since).total_seconds() for since, until in rows]
+
+
+def latest_of_application(connection: Connection, application_id: int, limit: int) -> list[Run]:
+    """Its newest runs, the newest first."""
+    statement = select_runs().where(RunRow.application_id == application_id)
+    return _read(connection, statement.order_by(RunRow.id.desc()), limit)
+
+
+def count_of_application(connection: Connection, application_id: int) -> dict[RunState, int]:
+    """How many of its newest `RUNS_OF_APPLICATION_AT_MOST` runs are in each state."""
+    mine = select(RunRow.id, RunRow.state).where(RunRow.application_id == application_id)
+    newest = mine.order_by(RunRow.id.desc()).limit(RUNS_OF_APPLICATION_AT_MOST).subquery()
+    statement = select(newest.c.state, func.count()).group_by(newest.c.state)
+    return {RunState(state): count for state, count in connection.execute(statement)}
+
+
+def _read(connection: Connection, statement: Select[Any], limit: int) -> list[Run]:
+    rows: Any = connection.execute(statement.limit(limit)).mappings()
+    return [as_run(row) for row in rows]
