@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from lackey.store import applications, runs
 from lackey.store.database import Database, Taken
 
 EXECUTORS = ("local",)
+_NAMED_AT_MOST = 1_000
 
 
 def add_project(
@@ -140,6 +142,39 @@ def remove_application(database: Database, application_id: int, now: datetime) -
             applications.remove_application(connection, application_id)
 
     database.write(work)
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What it would take along to remove a project or application.
+
+    `applications` go with it, by their full names. `runs` are kept, and with them what is removed, archived; counted up
+    to one more than `runs.COUNTED_AT_MOST`. While some are `active`, it is refused. Nothing on any share is touched.
+    """
+
+    applications: list[str]
+    runs: int
+    active: int
+
+    @property
+    def archives(self) -> bool:
+        """Whether it is kept out of sight; else it is gone for good."""
+        return self.runs > 0
+
+
+def removal_of_project(database: Database, project_id: int) -> Removal:
+    """What `remove_project` would do. Raises NotFound."""
+    with database.read() as connection:
+        applications.project(connection, project_id)
+        names = [one.full_name for one in applications.applications(connection, project_id, None, _NAMED_AT_MOST)]
+        return Removal(names[::-1], *runs.count_of(connection, project_id=project_id))
+
+
+def removal_of_application(database: Database, application_id: int) -> Removal:
+    """What `remove_application` would do. Raises NotFound."""
+    with database.read() as connection:
+        named = applications.application(connection, application_id).full_name
+        return Removal([named], *runs.count_of(connection, application_id=application_id))
 
 
 def _place(values: dict[str, Any], shares: Mapping[str, Share], known: str | None) -> dict[str, str]:

@@ -75,16 +75,20 @@ def run(database: Database, run_id: int) -> Run:
 def runs(database: Database, search: Search, before_id: int | None, limit: int) -> list[Run]:
     """The runs searched for, newest first. Raises Invalid if there is no such project or application."""
     with database.read() as connection:
-        wanted = stored_runs.Filter(
-            states=search.states,
-            project_id=_project_id(connection, search.project),
-            application_id=_application_id(connection, search.application),
-            by=search.by,
-            since=search.since,
-            until=search.until,
-            text=search.words,
-        )
-        return stored_runs.listing(connection, wanted, before_id, limit)
+        return stored_runs.listing(connection, narrowed(connection, search), before_id, limit)
+
+
+def narrowed(connection: Connection, search: Search) -> stored_runs.Filter:
+    """The search with ids in place of names. Raises Invalid if there is no such project or application."""
+    return stored_runs.Filter(
+        states=search.states,
+        project_id=_project_id(connection, search.project),
+        application_id=_application_id(connection, search.application),
+        by=search.by,
+        since=search.since,
+        until=search.until,
+        text=search.words,
+    )
 
 
 def due_runs(database: Database, now: datetime, before_id: int | None, limit: int) -> list[Run]:

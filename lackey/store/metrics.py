@@ -1,5 +1,6 @@
 """Figures that runs report: one for each place, the latest."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -8,6 +9,9 @@ from sqlalchemy import Connection, Insert, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from lackey.store.models import MetricRow
+
+# Along what a figure is drawn.
+_WHERE = func.coalesce(MetricRow.step, MetricRow.ts)
 
 
 @dataclass(frozen=True)
@@ -53,5 +57,36 @@ def of_run(connection: Connection, run_id: int, name: str | None, after: int, li
     statement = select(MetricRow.name, MetricRow.value, MetricRow.ts, MetricRow.step).where(MetricRow.run_id == run_id)
     if name is not None:
         statement = statement.where(MetricRow.name == name)
-    order = (MetricRow.name, func.coalesce(MetricRow.step, MetricRow.ts), MetricRow.place)
+    order = (MetricRow.name, _WHERE, MetricRow.place)
     return [Metric(*row) for row in connection.execute(statement.order_by(*order).offset(after).limit(limit))]
+
+
+def names(connection: Connection, run_id: int) -> list[str]:
+    """The names of the run's figures, sorted."""
+    statement = select(MetricRow.name).where(MetricRow.run_id == run_id).distinct()
+    return sorted(connection.execute(statement).scalars())
+
+
+def points(connection: Connection, run_id: int, name: str) -> list[tuple[float, float]]:
+    """Where (its step, or without one its time in unix seconds) and what value, sorted by where."""
+    statement = select(_WHERE, MetricRow.value).where(MetricRow.run_id == run_id, MetricRow.name == name)
+    rows = connection.execute(statement.order_by(_WHERE, MetricRow.place))
+    return [(where, value) for where, value in rows]
+
+
+def last_values(connection: Connection, run_ids: Sequence[int]) -> dict[int, dict[str, float]]:
+    """Of each run the last value of each figure: at its highest step, or without steps its latest time."""
+    number = func.row_number().over(
+        partition_by=(MetricRow.run_id, MetricRow.name), order_by=(_WHERE.desc(), MetricRow.place.desc())
+    )
+    ranked = (
+        select(MetricRow.run_id, MetricRow.name, MetricRow.value, number.label("number"))
+        .where(MetricRow.run_id.in_(run_ids))
+        .subquery()
+    )
+    last: dict[int, dict[str, float]] = {}
+    for run_id, name, value in connection.execute(
+        select(ranked.c.run_id, ranked.c.name, ranked.c.value).where(ranked.c.number == 1)
+    ):
+        last.setdefault(run_id, {})[name] = value
+    return last

@@ -13,6 +13,9 @@ from lackey.store import words
 from lackey.store.database import Changed, unique
 from lackey.store.models import RunRow
 
+# Beyond this many it is enough to know that there are more; to count a million runs takes long.
+COUNTED_AT_MOST = 1_000
+
 # The statements of the hot path are made once: to put one together costs SQLAlchemy more than SQLite needs for it.
 _RUN = RunRow.metadata.tables[RunRow.__tablename__]
 _ADD = insert(_RUN).returning(_RUN)
@@ -159,11 +162,28 @@ def states_of(connection: Connection, run_ids: Sequence[int]) -> dict[int, RunSt
     return {run_id: RunState(state) for run_id, state in rows}
 
 
+def children(connection: Connection, run_id: int, limit: int) -> list[Run]:
+    """The runs that name this one as their parent, the newest first."""
+    statement = select_runs().where(RunRow.parent_id == run_id).order_by(RunRow.id.desc()).limit(limit)
+    return [as_run(row) for row in connection.execute(statement).mappings()]
+
+
+def beside(connection: Connection, run: Run) -> tuple[int | None, int | None]:
+    """The runs of the same application that were made just before and just after this one."""
+    if run.application_id is None:
+        return None, None
+    mine = RunRow.application_id == run.application_id
+    before = select(func.max(RunRow.id)).where(mine, RunRow.id < run.id)
+    after = select(func.min(RunRow.id)).where(mine, RunRow.id > run.id)
+    return connection.execute(before).scalar_one(), connection.execute(after).scalar_one()
+
+
 def count_of(
     connection: Connection, *, project_id: int | None = None, application_id: int | None = None
 ) -> tuple[int, int]:
-    """How many runs a project or application has: all, and the active ones."""
+    """How many runs a project or application has, at most one more than `COUNTED_AT_MOST`; and how many are active."""
     mine = RunRow.project_id == project_id if project_id is not None else RunRow.application_id == application_id
-    active = func.count().filter(RunRow.state.in_(sorted(ACTIVE)))
-    every, alive = connection.execute(select(func.count(), active).where(mine)).one()
-    return every, alive
+    some = select(RunRow.id).where(mine).limit(COUNTED_AT_MOST + 1).subquery()
+    active = select(func.count()).where(RunRow.ended_at.is_(None), RunRow.state.in_(sorted(ACTIVE)), mine)
+    every = select(func.count()).select_from(some)
+    return connection.execute(every).scalar_one(), connection.execute(active).scalar_one()

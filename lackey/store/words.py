@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, text, true
+from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, exists, insert, select, text, true
 
 from lackey.store.models import IndexedTextRow
 
@@ -16,6 +16,9 @@ from lackey.store.models import IndexedTextRow
 _INDEXED_AT_MOST_BYTES = 400_000
 # Neither database takes _ for a part of a word.
 _WORD = re.compile(r"[^\W_]+")
+
+# So many runs are read and sorted at once.
+_FEW = 5_000
 
 _TEXT = IndexedTextRow.metadata.tables[IndexedTextRow.__tablename__]
 _ADD = insert(_TEXT).returning(_TEXT.c.id)
@@ -45,11 +48,46 @@ def occur(connection: Connection, run_id: Any, wanted: str) -> ColumnElement[boo
     match = _MATCH[connection.dialect.name]
     condition: ColumnElement[bool] = true()
     for number, word in enumerate(_words(wanted.casefold())):
-        given = f'"{word}"' if connection.dialect.name == "sqlite" else word
-        found = text(match.format(number)).bindparams(bindparam(f"word{number}", given)).columns(IndexedTextRow.id)
+        given: BindParameter[str] = bindparam(f"word{number}", _given(connection, word))
+        found = text(match.format(number)).bindparams(given).columns(IndexedTextRow.id)
         texts = select(IndexedTextRow.run_id).where(IndexedTextRow.id.in_(found))
         condition = condition & run_id.in_(texts)
     return condition
+
+
+def narrow(connection: Connection, run_id: Any, wanted: str) -> tuple[list[int] | None, list[ColumnElement[bool]]]:
+    """The same for a long list: the runs with the rarest word if they are few, else None; and a condition for the rest.
+
+    `run_id` is a column. Each condition costs a look into the index for each run that it is asked of.
+    """
+    found: list[int] | None = None
+    conditions: list[ColumnElement[bool]] = []
+    for number, word in enumerate(_words(wanted.casefold())):
+        known = _few_with(connection, word)
+        if known is None:
+            conditions.append(_has(connection, run_id, number, word))
+        else:
+            found = known if found is None else sorted({*found} & {*known})
+    return found, conditions
+
+
+def _few_with(connection: Connection, word: str) -> list[int] | None:
+    """The runs with this word in one of their texts; None if that are more texts than `_FEW`."""
+    match = _MATCH[connection.dialect.name].format("") + " LIMIT :most"
+    given = {"word": _given(connection, word), "most": _FEW + 1}
+    known = text(match).bindparams(**given).columns(IndexedTextRow.id)
+    found = list(connection.execute(select(IndexedTextRow.run_id).where(IndexedTextRow.id.in_(known))).scalars())
+    return None if len(found) > _FEW else sorted({*found})
+
+
+def _has(connection: Connection, run_id: Any, number: int, word: str) -> ColumnElement[bool]:
+    match = _HAS[connection.dialect.name].format(number)
+    given = text(match).bindparams(bindparam(f"word{number}", _given(connection, word)))
+    return exists(select(IndexedTextRow.id).where(IndexedTextRow.run_id == run_id, given).correlate(run_id.table))
+
+
+def _given(connection: Connection, word: str) -> str:
+    return f'"{word}"' if connection.dialect.name == "sqlite" else word
 
 
 def description(name: str, command: str | None) -> str:
@@ -77,4 +115,9 @@ _INSERT = {
 _MATCH = {
     "sqlite": "SELECT rowid FROM run_words WHERE run_words MATCH :word{}",
     "postgresql": "SELECT id FROM run_words WHERE words @@ plainto_tsquery('simple', :word{})",
+}
+_HAS = {
+    "sqlite": "EXISTS (SELECT 1 FROM run_words WHERE rowid = indexed_text.id AND run_words MATCH :word{})",
+    "postgresql": "EXISTS (SELECT 1 FROM run_words WHERE id = indexed_text.id"
+    " AND words @@ plainto_tsquery('simple', :word{}))",
 }

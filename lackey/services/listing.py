@@ -1,0 +1,25 @@
+"""Lists of runs as pages show them: sorted, narrowed, forwards and back."""
+
+from lackey.domain.run_list import Cursor, Order
+from lackey.services.reading import Search, narrowed
+from lackey.store import run_lists
+from lackey.store.database import Database
+from lackey.store.run_lists import Page
+from lackey.store.runs import COUNTED_AT_MOST
+
+__all__ = ["COUNTED_AT_MOST", "Cursor", "Order", "Page", "page"]
+
+
+def page(
+    database: Database, search: Search, cursor: Cursor | None, limit: int, order: Order | None = None, down: bool = True
+) -> Page:
+    """The runs searched for, at most `limit`; `down`: the newest, latest or longest first.
+
+    Without an `order` they are sorted by id, or where times are asked for by the time for which they were scheduled:
+    what was asked for is together then. A page may hold fewer than `limit`, or none, and still have one after it: see
+    `Page.searched_to_end`. Raises Invalid if there is no such project or application.
+    """
+    timed = search.since is not None or search.until is not None
+    chosen = order or (Order.SCHEDULED if timed else Order.ID)
+    with database.read() as connection:
+        return run_lists.page(connection, narrowed(connection, search), chosen, down, cursor, limit)
