@@ -182,8 +182,13 @@ def count_of(
     connection: Connection, *, project_id: int | None = None, application_id: int | None = None
 ) -> tuple[int, int]:
     """How many runs a project or application has, at most one more than `COUNTED_AT_MOST`; and how many are active."""
-    mine = RunRow.project_id == project_id if project_id is not None else RunRow.application_id == application_id
+    column, wanted = (
+        (RunRow.project_id, project_id) if project_id is not None else (RunRow.application_id, application_id)
+    )
+    mine = column == wanted
+    # Behind an expression, so that the few active ones are looked through, and not all that it has.
+    mine_among_few: ColumnElement[bool] = column + 0 == wanted
     some = select(RunRow.id).where(mine).limit(COUNTED_AT_MOST + 1).subquery()
-    active = select(func.count()).where(RunRow.ended_at.is_(None), RunRow.state.in_(sorted(ACTIVE)), mine)
+    active = select(func.count()).where(RunRow.ended_at.is_(None), RunRow.state.in_(sorted(ACTIVE)), mine_among_few)
     every = select(func.count()).select_from(some)
     return connection.execute(every).scalar_one(), connection.execute(active).scalar_one()

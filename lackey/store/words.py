@@ -18,7 +18,7 @@ _INDEXED_AT_MOST_BYTES = 400_000
 _WORD = re.compile(r"[^\W_]+")
 
 # So many runs are read and sorted at once.
-_FEW = 5_000
+_FEW = 2_000
 
 _TEXT = IndexedTextRow.metadata.tables[IndexedTextRow.__tablename__]
 _ADD = insert(_TEXT).returning(_TEXT.c.id)
@@ -75,9 +75,11 @@ def _few_with(connection: Connection, word: str) -> list[int] | None:
     """The runs with this word in one of their texts; None if that are more texts than `_FEW`."""
     match = _MATCH[connection.dialect.name].format("") + " LIMIT :most"
     given = {"word": _given(connection, word), "most": _FEW + 1}
-    known = text(match).bindparams(**given).columns(IndexedTextRow.id)
-    found = list(connection.execute(select(IndexedTextRow.run_id).where(IndexedTextRow.id.in_(known))).scalars())
-    return None if len(found) > _FEW else sorted({*found})
+    text_ids = list(connection.execute(text(match), given).scalars())
+    if len(text_ids) > _FEW:
+        return None
+    found = select(IndexedTextRow.run_id).where(IndexedTextRow.id.in_(text_ids)).distinct()
+    return sorted(connection.execute(found).scalars())
 
 
 def _has(connection: Connection, run_id: Any, number: int, word: str) -> ColumnElement[bool]:
