@@ -14,7 +14,7 @@ from lackey.files import FileError
 from lackey.services.sessions import KEPT
 from lackey.web import problems
 from lackey.web.call import Service
-from lackey.web.pages.routes import Html, PageRoute, Raw, SeeOther
+from lackey.web.pages.routes import Html, PageRoute, Raw, SeeOther, Unchanged
 from lackey.web.rendering import render
 from lackey.web.visits import SEED, Visit, visit_of
 
@@ -57,6 +57,8 @@ def _answer(route: PageRoute, visit: Visit, path: dict[str, Any]) -> bottle.HTTP
     answer = route.handler(visit, **path)
     if isinstance(answer, SeeOther):
         return _see_other(visit, answer)
+    if isinstance(answer, Unchanged):
+        return bottle.HTTPResponse(status=304, headers={"ETag": answer.tag, **_HEADERS})
     if isinstance(answer, Raw):
         headers = {"Content-Type": answer.content_type, "Content-Length": str(answer.length), **answer.headers}
         return bottle.HTTPResponse(answer.body, answer.status, headers)
@@ -65,7 +67,7 @@ def _answer(route: PageRoute, visit: Visit, path: dict[str, Any]) -> bottle.HTTP
 
 def _html(visit: Visit | None, page: Html) -> bottle.HTTPResponse:
     body = render(page.template, visit, page.shown).encode()
-    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    tag = page.tag or f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     if page.status == 200 and visit is not None and visit.known == tag:
         return bottle.HTTPResponse(status=304, headers={"ETag": tag, **_HEADERS})
     answer = bottle.HTTPResponse(body, page.status, {**_HEADERS, "ETag": tag})

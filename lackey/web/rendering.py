@@ -16,17 +16,6 @@ from lackey.web.static_files import asset_url
 from lackey.web.visits import Visit
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
-# The shape beside the word: a state is never told by its colour alone.
-_SHAPES = {
-    "scheduled": "◷",
-    "queued": "⋯",
-    "running": "▶",
-    "succeeded": "✓",
-    "failed": "✗",
-    "timed_out": "⧖",
-    "cancelled": "⊘",
-    "lost": "?",
-}
 
 
 def render(template: str, visit: Visit | None, shown: dict[str, Any]) -> str:
@@ -84,9 +73,8 @@ def size(count: int | None) -> str:
 
 
 def state(name: str) -> Markup:
-    """A state as a badge: a shape and a word."""
-    shape = Markup('<span aria-hidden="true">{}</span>').format(_SHAPES[name])
-    return Markup('<span class="state state-{}">{} {}</span>').format(name, shape, name.replace("_", " "))
+    """A state as a badge; the stylesheet puts a shape before the word."""
+    return Markup('<span class="state state-{}">{}</span>').format(name, name.replace("_", " "))
 
 
 def signal_name(number: int) -> str:

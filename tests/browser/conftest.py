@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, sync_playwright
 
 from tests.browser.log_server import LogServer, log_server
 
@@ -36,8 +36,17 @@ def page(chromium: Browser) -> Iterator[Page]:
     page = context.new_page()
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("dialog", lambda dialog: (faults.append(f"a dialog: {dialog.message}"), dialog.dismiss()))
-    page.on("console", lambda line: faults.append(line.text) if "Content Security Policy" in line.text else None)
+
+    def note(line: ConsoleMessage) -> None:
+        if "Content Security Policy" in line.text:
+            faults.append(line.text)
+
+    def refuse(dialog: Dialog) -> None:
+        faults.append(f"a dialog: {dialog.message}")
+        dialog.dismiss()
+
+    page.on("console", note)
+    page.on("dialog", refuse)
     yield page
     context.close()
     assert not faults

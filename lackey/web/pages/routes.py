@@ -12,12 +12,23 @@ H = TypeVar("H", bound=Handler)
 
 @dataclass(frozen=True)
 class Html:
-    """A page: a template, and what it shows. `cookies` are set; an empty value ends one."""
+    """A page: a template, and what it shows. `cookies` are set; an empty value ends one.
+
+    `tag` is its entity tag (RFC 9110, section 8.8.3); None: one is made from the whole page.
+    """
 
     template: str
     shown: dict[str, Any] = field(default_factory=dict)
     status: int = 200
     cookies: dict[str, str] = field(default_factory=dict)
+    tag: str | None = None
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """The visitor has what there is to see: the page of this tag (RFC 9110, section 15.4.5)."""
+
+    tag: str
 
 
 @dataclass(frozen=True)
@@ -40,7 +51,7 @@ class PageRoute:
 
 PAGES: list[PageRoute] = []
 
-__all__ = ["PAGES", "Html", "PageRoute", "Raw", "SeeOther", "page"]
+__all__ = ["PAGES", "Html", "PageRoute", "Raw", "SeeOther", "Unchanged", "page"]
 
 
 def page(methods: str, path: str, *, scope: str | None) -> Callable[[H], H]:

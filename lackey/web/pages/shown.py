@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from lackey.domain.progress import ExpectedEnd, progress_of
 from lackey.domain.run import Run, RunState
 
 
@@ -23,14 +24,12 @@ class RunRow:
     duration: float | None
     fraction: float | None
     message: str | None
+    expected: ExpectedEnd | None
 
 
-def run_row(run: Run) -> RunRow:
-    """The row of a run."""
-    told = run.progress or {}
-    fraction, done, total = told.get("fraction"), told.get("done"), told.get("total")
-    if fraction is None and done is not None and total:
-        fraction = min(done / total, 1.0)
+def run_row(run: Run, expected: ExpectedEnd | None = None) -> RunRow:
+    """The row of a run, and when it may end."""
+    progress = progress_of(run)
     return RunRow(
         id=run.id,
         name=run.name,
@@ -43,6 +42,7 @@ def run_row(run: Run) -> RunRow:
         started_at=run.started_at,
         ended_at=run.ended_at,
         duration=run.duration_seconds,
-        fraction=fraction,
-        message=told.get("message"),
+        fraction=progress.fraction if progress else None,
+        message=progress.message if progress else None,
+        expected=expected,
     )

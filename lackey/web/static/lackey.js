@@ -23,10 +23,10 @@ function away(at) {
 /** Put a button behind each text that people carry elsewhere. */
 function addCopyButtons(root) {
   for (const element of root.querySelectorAll("[data-copy]")) {
-    if (element.nextElementSibling?.classList.contains("copy")) continue;
+    if (element.nextElementSibling?.tagName === "BUTTON") continue;
     const button = document.createElement("button");
     button.type = "button";
-    button.className = "copy plain";
+    button.className = "outline secondary";
     button.textContent = "Copy";
     button.setAttribute("aria-label", `Copy ${element.textContent}`);
     button.addEventListener("click", async () => {
@@ -67,6 +67,8 @@ function keepLive() {
 
 function renew(fresh, sources) {
   document.title = fresh.title;
+  // The log keeps itself up to date (log.js), until there is no more to come.
+  if (!fresh.querySelector("[data-live]")) document.querySelector("[data-live]")?.removeAttribute("data-live");
   for (const part of fresh.querySelectorAll("[data-part]")) {
     const name = part.dataset.part;
     const here = document.querySelector(`[data-part="${CSS.escape(name)}"]`);
@@ -86,6 +88,12 @@ function enhance(root) {
   addCopyButtons(root);
 }
 
+function search() {
+  const field = document.querySelector("input[type=search]");
+  if (field) field.focus();
+  else location.href = "/run";
+}
+
 /** `/` searches, `j` and `k` go through the rows, `?` lists the keys. */
 function listenToKeys() {
   document.addEventListener("keydown", (event) => {
@@ -93,7 +101,7 @@ function listenToKeys() {
     const links = [...document.querySelectorAll("main tbody tr td:first-child a")];
     const at = links.indexOf(document.activeElement);
     const keys = {
-      "/": () => document.querySelector("input[type=search]")?.focus() ?? (location.href = "/run"),
+      "/": search,
       j: () => links[Math.min(at + 1, links.length - 1)]?.focus(),
       k: () => links[Math.max(at - 1, 0)]?.focus(),
       "?": () => document.querySelector("dialog.keys")?.showModal(),

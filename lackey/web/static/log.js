@@ -88,15 +88,21 @@ class Log {
 
   #listen() {
     const { top, end, follow, rail } = this.#tools;
-    top.addEventListener("click", () => this.#view.jump(0));
-    end.addEventListener("click", () => this.#view.follow());
-    follow.addEventListener("click", () => (this.#view.following ? this.#stay() : this.#view.follow()));
-    rail.addEventListener("input", () => this.#view.jump((Number(rail.value) / Number(rail.max)) * this.#source.size));
+    top.addEventListener("click", () => this.#go(0));
+    end.addEventListener("click", () => this.#go(Infinity));
+    follow.addEventListener("click", () => (this.#view.following ? this.#stay() : this.#go(Infinity)));
+    rail.addEventListener("input", () => this.#go((Number(rail.value) / Number(rail.max)) * this.#source.size));
     this.#pane.addEventListener("keydown", (event) => this.#pressed(event));
     this.#pane.addEventListener("copy", (event) => copy(event));
     document.addEventListener("visibilitychange", () => this.#wake());
     this.#section.addEventListener("lackey:ended", () => delete this.#section.dataset.live);
     new MutationObserver(() => this.#wake()).observe(this.#section, { attributeFilter: ["data-live"] });
+  }
+
+  /** Goes to a place; the next search begins there. @param {number} offset */
+  #go(offset) {
+    this.#found = undefined;
+    this.#view.jump(Math.floor(offset));
   }
 
   #stay() {
@@ -107,8 +113,8 @@ class Log {
   /** @param {KeyboardEvent} event */
   #pressed(event) {
     if (event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
-    if (event.key === "Home") this.#view.jump(0);
-    else if (event.key === "End") this.#view.follow();
+    if (event.key === "Home") this.#go(0);
+    else if (event.key === "End") this.#go(Infinity);
     else return;
     event.preventDefault();
   }

@@ -8,7 +8,7 @@ import { PLAIN, restyled } from "./style.js";
 // ECMA-48: control sequences, control strings with their ends, other escape sequences; then every control character.
 // A control string without an end must not hide the rest of the log: it goes no further than its line.
 const CONTROL =
-  /\x1b\[([0-?]*)[ -/]*([@-~])|\x1b[\]PX^_][^\x07\x1b\x9c\n]{0,4096}(?:\x07|\x1b\\|\x9c)?|\x1b[ -/]*[0-~]?|\r+(?=\n)|\r|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/g;
+  /\x1b\[([0-?]*)[ -/]*([@-~])|\x1b[\]PX^_][^\x07\x1b\x9c\n]{0,4096}(?:\x07|\x1b\\|\x9c)?|\x1b[ -/]*[0-~]?|\r+(?=\n)|\r|[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]+/g;
 const UNFINISHED = /\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b\x9c\n]*\x1b?|[ -/]*)$/;
 
 // Byte order marks stand in the text as any other character; what is no UTF-8 shows as U+FFFD.
