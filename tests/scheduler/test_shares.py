@@ -141,4 +141,5 @@ def test_a_run_whose_share_goes_as_it_is_launched_is_tried_again_after_longer_an
     (unaware.place / "gone").rename(unaware.place / "lab")
     assert unaware.until_ended(run_id).state is RunState.SUCCEEDED
     pauses = [later - earlier for earlier, later in pairwise(tries()[:4])]
-    assert all(longer > pause >= timedelta(seconds=0.2) for pause, longer in pairwise(pauses)), pauses
+    least = [timedelta(seconds=0.2 * 2**number) for number in range(3)]
+    assert all(pause >= shortest for pause, shortest in zip(pauses, least, strict=True)), pauses

@@ -21,7 +21,7 @@ def is_problem(answer: Any, status: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/api/none", "/api/run/1/2/3", "/api/project/x", "/api/run/1/"])
+@pytest.mark.parametrize("path", ["/api", "/api/none", "/api/run/1/2/3", "/api/project/x", "/api/run/1/"])
 def test_what_is_not_there_is_a_problem_document(api: Api, path: str) -> None:
     assert is_problem(api.get(path), 404)
 
