@@ -1,6 +1,7 @@
 """The log view as somebody at a browser sees and uses it."""
 
 import re
+from pathlib import Path
 
 from playwright.sync_api import Page
 
@@ -48,12 +49,12 @@ class LogPage:
 
     @property
     def memory(self) -> int:
-        """Bytes that the tab's scripts and its document take, after what is garbage was let go."""
-        session = self.page.context.new_cdp_session(self.page)
-        session.send("HeapProfiler.collectGarbage")
-        usage = session.send("Runtime.getHeapUsage")
+        """Bytes of the largest tab, as the system counts them, without what it shares with others."""
+        assert self.page.context.browser
+        session = self.page.context.browser.new_browser_cdp_session()
+        processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
         session.detach()
-        return int(usage["usedSize"] + usage.get("embedderHeapUsedSize", 0) + usage.get("backingStorageSize", 0))
+        return max(_private_bytes(one["id"]) for one in processes if one["type"] == "renderer")
 
     @property
     def elements(self) -> int:
@@ -106,6 +107,11 @@ class LogPage:
             }"""
             )
         )
+
+
+def _private_bytes(pid: int) -> int:
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    return 1024 * sum(int(kilobytes) for kilobytes in re.findall(r"^Private_\w+: +(\d+)", rollup, re.MULTILINE))
 
 
 def numbers(text: str) -> list[int]:

@@ -28,7 +28,7 @@ def test_a_log_of_2_gb_opens_at_its_end_and_takes_little_memory_while_it_grows(p
     wait_until(lambda: view.place.startswith("0.0 %"))
     page.get_by_role("button", name="End").click()
     view.shows("line 0499999")
-    assert view.memory < 60 * MEGABYTE
+    assert view.memory < 300 * MEGABYTE
     assert view.elements < 1000
 
 
@@ -60,6 +60,7 @@ def test_scrolling_up_to_the_top_and_down_again_shows_every_line_once(page: Page
             held = numbers(view.text)
             assert held == list(range(held[0], held[-1] + 1))
             assert held[0] <= max(seen) and held[-1] >= min(seen)
+            assert len(held) < 30_000
             seen.update(held)
 
     view.shows("line 0059999")
@@ -178,7 +179,7 @@ def test_a_window_on_anything_is_quickly_shown_and_small(
     wait_until(lambda: view.place.startswith("0.0 %"))
     page.get_by_role("log").press("End")
     view.shows("the end\n")
-    assert view.memory < 100 * MEGABYTE
+    assert view.memory < 300 * MEGABYTE
     assert view.elements < 60_000
 
 

@@ -21,8 +21,8 @@ import { decoded, endsUnfinished, layOut, textOf } from "./text.js";
 const BLOCK_BYTES = 64 * 1024;
 // Beside its text, a line and a piece in a colour of its own cost the browser about so many bytes.
 const LINE_WEIGHT = 64;
-const RUN_WEIGHT = 128;
-const BLOCK_WEIGHT = 128 * 1024;
+const RUN_WEIGHT = 1024;
+const BLOCK_WEIGHT = 512 * 1024;
 // So far back the colour is looked for in which a block begins, when what stands before it was not read.
 const STYLE_BYTES = 16 * 1024;
 // A sequence that begins further back is none.

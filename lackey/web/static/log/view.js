@@ -11,7 +11,7 @@ import { styled } from "./style.js";
 const WEIGHT_HELD = 3 * 1024 * 1024;
 // In heights of the window: so much is read beyond it, and what is dropped is farther than that.
 const READ_AHEAD = 1;
-const DROP_BEYOND = 3;
+const DROP_BEYOND = 2;
 // Who follows and is so far behind jumps to the end.
 const BEHIND_BYTES = 512 * 1024;
 
