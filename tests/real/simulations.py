@@ -32,6 +32,8 @@ class Simulations:
             codes[run["id"]] = code
         made = cls(site, codes)
         until(lambda: made.begun() == dict.fromkeys(codes, 1), "all of them", 60)
+        # A simulation begins before lackey has noted that it did: whoever ends lackey in between finds them `starting`.
+        until(lambda: made.states() == {"running"}, "lackey's knowing of it", 60)
         return made
 
     def begun(self) -> Counter[int]:
