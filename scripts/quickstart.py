@@ -7,7 +7,6 @@ the example if that is still under way.
 import argparse
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,8 +20,8 @@ from pathlib import Path
 from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parent.parent
-EXAMPLES = ROOT / "lackey" / "examples"
 EXAMPLE = "heat"
+LOG = "quickstart.log"
 START_SECONDS = 60
 END_SECONDS = 15
 
@@ -81,25 +80,10 @@ class Api:
             with error:
                 raise Trouble(f"{method} {path}: {error.code} {error.read(2000).decode(errors='replace')}") from None
 
-    def everything(self, path: str) -> Iterator[dict[str, Any]]:
-        """All items of a list, page by page."""
-        page = self("GET", f"{path}?limit=1000")
-        yield from page["items"]
-        while page["next"]:
-            page = self("GET", f"{path}?limit=1000&cursor={page['next']}")
-            yield from page["items"]
-
-
-def copy_examples(share: Path) -> None:
-    """Lay the examples on the share; what is there already stays as it is."""
-    for source in sorted(EXAMPLES.glob("*/*.*")):
-        target = share / "examples" / source.relative_to(EXAMPLES)
-        if not target.exists() and source.is_file():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            # Whole or not at all: a file cut short would never be copied again.
-            aside = target.with_name(f".{target.name}.{os.getpid()}")
-            shutil.copy(source, aside)
-            aside.replace(target)
+    @property
+    def environment(self) -> dict[str, str]:
+        """With which the command line finds the service."""
+        return {"LACKEY_URL": self.url, "LACKEY_KEY": self.key, "no_proxy": "127.0.0.1"}
 
 
 def port_number(text: str) -> int:
@@ -121,11 +105,11 @@ def check_port(port: int) -> None:
             raise Trouble(f"port {port} is in use; choose another with --port") from None
 
 
-def start(*arguments: str, environment: dict[str, str], output: IO[bytes] | None = None) -> Child:
+def start(*arguments: str, environment: dict[str, str] | None = None, output: IO[bytes] | int | None = None) -> Child:
     """Start the lackey that is installed beside this Python; its output goes where ours does, or to a file."""
     return subprocess.Popen(
         [sys.executable, "-m", "lackey", *arguments],
-        env=os.environ | environment,
+        env=os.environ | (environment or {}),
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
@@ -137,10 +121,9 @@ def start(*arguments: str, environment: dict[str, str], output: IO[bytes] | None
 @contextmanager
 def service(port: int, data_directory: Path, signals: Signals) -> Iterator[Api]:
     """The service, ready to serve; ended when the block is left. Its output goes to a file."""
-    log = data_directory / "quickstart.log"
-    environment = {"LACKEY_SERVER__DATA_DIR": str(data_directory)}
+    log = data_directory / LOG
     with log.open("wb") as output:
-        child = start("serve", "--port", str(port), environment=environment, output=output)
+        child = start("serve", "--port", str(port), output=output)
     try:
         wait_until_ready(child, Api(port), log, signals)
         yield Api(port, (data_directory / "admin.key").read_text().strip())
@@ -176,15 +159,17 @@ def end(child: Child) -> None:
 
 
 def register(api: Api) -> None:
-    """Make the examples' project and applications known, unless they are."""
-    catalogue = json.loads((EXAMPLES / "examples.json").read_text(encoding="utf-8"))
-    project = catalogue["project"]["name"]
-    if project not in {known["name"] for known in api.everything("/api/project")}:
-        api("POST", "/api/project", catalogue["project"])
-    known = {(item["project"], item["name"]) for item in api.everything("/api/application")}
-    for application in catalogue["applications"]:
-        if (project, application["name"]) not in known:
-            api("POST", "/api/application", {"project": project, **application})
+    """Lay the examples on the share and make them known. Raises Trouble."""
+    child = start("example", environment=api.environment, output=subprocess.PIPE)
+    said, _ = child.communicate()
+    if child.returncode:
+        raise Trouble(said.decode(errors="replace"))
+
+
+def sign_in_link(log: Path) -> str:
+    """What the service has said of how to sign in."""
+    lines = log.read_text(errors="replace").splitlines()
+    return next(line for line in lines if line.startswith("To sign in")).replace("127.0.0.1", "localhost")
 
 
 def newest_run(api: Api) -> dict[str, Any] | None:
@@ -196,8 +181,7 @@ def newest_run(api: Api) -> dict[str, Any] | None:
 def run_example(api: Api, signals: Signals) -> int:
     """Run the example, show how it goes, and return its exit code. A run that is interrupted is cancelled."""
     before = newest_run(api)
-    environment = {"LACKEY_URL": api.url, "LACKEY_KEY": api.key, "no_proxy": "127.0.0.1"}
-    child = start("run", "now", f"examples/{EXAMPLE}", "--follow", environment=environment)
+    child = start("run", "now", f"examples/{EXAMPLE}", "--follow", environment=api.environment)
     try:
         while child.poll() is None:
             signals.pause()
@@ -209,7 +193,7 @@ def run_example(api: Api, signals: Signals) -> int:
     if run is None or (before and before["id"] == run["id"]):
         raise Trouble("the example did not start; the lines above say why")
     print(f"\nRun {run['id']} of examples/{EXAMPLE} {run['state']}, exit code {run['exit_code']}.")
-    print(f"Its page: {api.url.replace('127.0.0.1', 'localhost')}/api/run/{run['id']}", flush=True)
+    print(f"Its page: {api.url.replace('127.0.0.1', 'localhost')}/run/{run['id']}", flush=True)
     return child.returncode
 
 
@@ -229,14 +213,16 @@ def quickstart(port: int, once: bool) -> int:
     signals = Signals()
     check_port(port)
     data_directory = Path(os.environ.get("LACKEY_SERVER__DATA_DIR") or ROOT / "var").absolute()
-    copy_examples(data_directory / "share")
+    os.environ["LACKEY_SERVER__DATA_DIR"] = str(data_directory)
+    data_directory.mkdir(parents=True, exist_ok=True)
     print(f"Starting lackey on port {port} …", flush=True)
     with service(port, data_directory, signals) as api:
         register(api)
+        print(sign_in_link(data_directory / LOG), flush=True)
         code = run_example(api, signals)
         if once:
             return code
-        print(f"lackey serves http://localhost:{port} until Ctrl-C; its log is {data_directory / 'quickstart.log'}")
+        print(f"lackey serves http://localhost:{port} until Ctrl-C; its log is {data_directory / LOG}")
         while True:
             signals.pause()
 

@@ -104,7 +104,8 @@ def test_the_first_command_shows_a_simulation_and_its_outcome(
     assert shown("scripts/quickstart") == ["scripts/quickstart"]
     assert started.returncode == 0, started.stdout + started.stderr
     assert "succeeded" in started.stdout + started.stderr
-    assert f"http://localhost:{newcomer.port}/api/run/1" in started.stdout + started.stderr
+    assert f"http://localhost:{newcomer.port}/run/1" in started.stdout
+    assert f"To sign in, once: http://localhost:{newcomer.port}/sign-in/" in started.stdout
 
 
 def test_the_first_command_works_a_second_time(newcomer: Newcomer, started: subprocess.CompletedProcess[str]) -> None:

@@ -10,6 +10,7 @@ from lackey import __version__
 from lackey.cli.applications import application
 from lackey.cli.db import db
 from lackey.cli.doctor import doctor
+from lackey.cli.example import example
 from lackey.cli.import_v1 import import_v1
 from lackey.cli.keys import key
 from lackey.cli.projects import project
@@ -59,5 +60,5 @@ def lackey(context: click.Context, config: Path | None) -> None:
     context.obj = Session(config)
 
 
-for _command in (serve, scheduler, reader, doctor, db, import_v1, key, project, application, run, share):
+for _command in (serve, scheduler, reader, example, doctor, db, import_v1, key, project, application, run, share):
     lackey.add_command(_command)

@@ -10,7 +10,7 @@ import click
 
 from lackey.cli import show
 from lackey.cli.db import opened_current
-from lackey.cli.session import Session, json_option, pass_session
+from lackey.cli.session import Session, chosen_share, json_option, pass_session
 from lackey.cli.terminal import plain
 
 if TYPE_CHECKING:
@@ -49,11 +49,7 @@ def import_v1(
     from lackey.services import importing
 
     shares = session.settings.shares
-    if share is not None and share not in shares:
-        raise click.BadParameter(
-            f"there is no share {plain(share)!r} here; there are: {', '.join(shares)}", param_hint="--share"
-        )
-    options = importing.Options(share or next(iter(shares)), zone, keep_pending, session.settings.server.log_limit)
+    options = importing.Options(chosen_share(session, share), zone, keep_pending, session.settings.server.log_limit)
     with opened_current(session.settings) as database:
         summary = importing.import_v1(database, file, options, shares, datetime.now(UTC))
     if as_json:

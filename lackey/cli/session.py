@@ -66,6 +66,17 @@ def confirm(question: str, yes: bool) -> None:
         click.confirm(plain(question), abort=True, err=True)
 
 
+def chosen_share(session: Session, name: str | None) -> str:
+    """The share of this name, or the first one. Raises BadParameter when the settings have none of this name."""
+    shares = session.settings.shares
+    if name is not None and name not in shares:
+        there_are = ", ".join(shares)
+        raise click.BadParameter(
+            f"there is no share {plain(name)!r} here; there are: {there_are}", param_hint="--share"
+        )
+    return name or next(iter(shares))
+
+
 def pairs(texts: tuple[str, ...], option: str) -> dict[str, str]:
     """`name=value` texts as a dictionary. Raises UsageError when one is none, or a name comes twice."""
     found: dict[str, str] = {}
