@@ -62,10 +62,9 @@ def path_without_npm(tmp_path: Path) -> str:
 
 def expected() -> set[str]:
     versions = json.loads((ROOT / "lackey/web/package.json").read_text())["dependencies"]
-    pico, htmx, uplot = (versions[name] for name in ("@picocss/pico", "htmx.org", "uplot"))
+    pico, uplot = (versions[name] for name in ("@picocss/pico", "uplot"))
     return {
         *(f"pico-{pico}/{name}" for name in ("pico.min.css", "LICENSE")),
-        *(f"htmx.org-{htmx}/{name}" for name in ("htmx.min.js", "LICENSE")),
         *(f"uplot-{uplot}/{name}" for name in ("uPlot.iife.min.js", "uPlot.min.css", "LICENSE")),
     }
 
@@ -145,4 +144,4 @@ def test_nothing_of_others_is_committed() -> None:
         check=True,
     ).stdout
     assert "lackey/web/package.json" in listed
-    assert not re.search("vendor|node_modules|htmx|uplot|pico", listed, re.IGNORECASE)
+    assert not re.search("vendor|node_modules|uplot|pico", listed, re.IGNORECASE)

@@ -34,7 +34,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"span": span, "moment": moment, "size": size, "state": state, "signal": signal_name}
+    environment.filters |= {"span": span, "moment": moment, "exact": exact, "size": size, "state": state}
+    environment.filters["signal"] = signal_name
     environment.filters["prefix"] = lambda text, before: f"{before}{text}"
     return environment
 
@@ -52,12 +53,20 @@ def span(seconds: float | None) -> str:
 
 
 def moment(at: datetime | None) -> Markup:
-    """A time, exact and in UTC; a dash for none."""
+    """A time in UTC, which the page's script makes relative; a dash for none."""
+    return _time(at, Markup('<time datetime="{}">{}</time>'))
+
+
+def exact(at: datetime | None) -> Markup:
+    """A time in UTC, which the page's script shows in full, and how far away it is beside it; a dash for none."""
+    return _time(at, Markup('<time class="exact" datetime="{}">{}</time>'))
+
+
+def _time(at: datetime | None, drawn: Markup) -> Markup:
     if at is None:
         return Markup("–")
     at = at.astimezone(UTC).replace(microsecond=0)
-    exact = at.isoformat().replace("+00:00", "Z")
-    return Markup('<time datetime="{}">{}</time>').format(exact, f"{at:%Y-%m-%d %H:%M:%S} UTC")
+    return drawn.format(at.isoformat().replace("+00:00", "Z"), f"{at:%Y-%m-%d %H:%M:%S} UTC")
 
 
 def size(count: int | None) -> str:

@@ -19,7 +19,6 @@ ROOT = _WEB / "static"
 _VENDOR = "vendor/"
 # By its name in templates: the npm package that it is of, the file that scripts/assets takes from it.
 _BROUGHT = {
-    "htmx": ("htmx.org", "htmx.min.js"),
     "pico": ("@picocss/pico", "pico.min.css"),
     "uplot": ("uplot", "uPlot.iife.min.js"),
     "uplot.css": ("uplot", "uPlot.min.css"),
@@ -43,7 +42,7 @@ class _Own:
 
 
 def asset_url(name: str) -> str | None:
-    """The address of a file for a page: `htmx`, `pico`, `uplot`, `uplot.css`, or the path of one of lackey's own.
+    """The address of a file for a page: `pico`, `uplot`, `uplot.css`, or the path of one of lackey's own.
 
     None for what is of others and has not been brought. Raises KeyError for a name that is none.
     """

@@ -160,3 +160,13 @@ def test_a_project_is_removed_with_what_goes_with_it_said_before(visitor: Visito
 
 def test_what_is_not_there_is_said_in_a_page(visitor: Visitor) -> None:
     assert "there is no run 99" in visitor.see("/run/99", 404).text
+
+
+def test_the_sign_of_the_first_page_shows_how_many_run_and_have_failed(visitor: Visitor) -> None:
+    visitor.api.report("start", visitor.api.reported_run())
+    for _ in range(12):
+        visitor.api.report("stop", visitor.api.reported_run(), exit=1)
+    sign = visitor.see("/").html.select_one("link[rel=icon]")["href"]
+    drawn = visitor.see(sign)
+    assert drawn.content_type == "image/svg+xml"
+    assert [each.text for each in drawn.xml.iter("{http://www.w3.org/2000/svg}text")] == ["1", "9+"]

@@ -14,7 +14,7 @@ from tests.web.client import Api
 
 STATIC = ROOT / "lackey/web/static"
 FOR_EVER = "public, max-age=31536000, immutable"
-BROUGHT = {"htmx": "text/javascript", "pico": "text/css", "uplot": "text/javascript", "uplot.css": "text/css"}
+BROUGHT = {"pico": "text/css", "uplot": "text/javascript", "uplot.css": "text/css"}
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_a_file_is_served_to_anybody_for_ever(api: Api, name: str, kind: str) ->
     assert served.body == file.read_bytes()
 
 
-@pytest.mark.parametrize("name", ["lackey.css", "htmx"])
+@pytest.mark.parametrize("name", ["lackey.css", "uplot"])
 def test_who_has_a_file_already_is_not_sent_it_again(api: Api, name: str) -> None:
     etag = get(api, url_of(name)).headers["ETag"]
     for known in (etag, f'"other", W/{etag}'):
@@ -59,7 +59,7 @@ def test_who_has_a_file_already_is_not_sent_it_again(api: Api, name: str) -> Non
 def test_with_any_change_all_of_lackeys_own_have_another_address_and_those_of_others_the_same(
     api: Api, beside: Path
 ) -> None:
-    before = {name: url_of(name) for name in ("lackey.css", beside.name, "htmx")}
+    before = {name: url_of(name) for name in ("lackey.css", beside.name, "uplot")}
     beside.write_text("main {}")
     os.utime(beside, ns=(1, 1))
     after = {name: url_of(name) for name in before}
@@ -100,7 +100,7 @@ def test_files_of_lackeys_own_find_each_other_by_relative_addresses() -> None:
         "vendor/../../wsgi.py",
         "vendor/..%2f..%2fpackage.json",
         "vendor//etc/passwd",
-        "vendor/htmx.org-2.0.11/",
+        "vendor/uplot-1.6.32/",
         "vendor/%00",
         "",
     ],

@@ -1,0 +1,81 @@
+/**
+ * Keeps the live parts of a page, its elements with `data-part`, as the service has them: asks for the page again each
+ * second while somebody looks, and puts the parts that have changed in place of those that are here.
+ */
+
+const POLL_MS = 1000;
+const TRIES_BEFORE_WORD = 3;
+
+/** `enhance` is called with each part that was put in place. */
+export function keepLive(enhance) {
+  const sources = new Map();
+  let tag = null;
+  let failed = 0;
+
+  async function ask() {
+    if (!document.hidden) {
+      try {
+        const answer = await fetch(location.href, { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" });
+        failed = answer.ok || answer.status === 304 ? 0 : failed + 1;
+        if (answer.redirected) return say("You are signed out. Load the page again to sign in.");
+        if (answer.ok) {
+          tag = answer.headers.get("ETag");
+          renew(new DOMParser().parseFromString(await answer.text(), "text/html"), sources, enhance);
+        }
+      } catch {
+        failed += 1;
+      }
+      say(failed >= TRIES_BEFORE_WORD ? "lackey does not answer; what you see may be old. It is asked again and again." : "");
+    }
+    setTimeout(ask, POLL_MS);
+  }
+
+  setTimeout(ask, POLL_MS);
+}
+
+function say(words) {
+  const place = document.querySelector("[data-says]");
+  if (place.textContent === words) return;
+  place.textContent = words;
+  place.hidden = words === "";
+}
+
+function renew(fresh, sources, enhance) {
+  document.title = fresh.title;
+  const [icon, freshIcon] = [document, fresh].map((page) => page.querySelector("link[rel=icon]"));
+  if (icon.getAttribute("href") !== freshIcon.getAttribute("href")) icon.replaceWith(freshIcon);
+  // The log keeps itself up to date (log.js), until there is no more to come.
+  if (!fresh.querySelector("[data-live]")) document.querySelector("[data-live]")?.removeAttribute("data-live");
+  for (const part of fresh.querySelectorAll("[data-part]")) {
+    const name = part.dataset.part;
+    const here = document.querySelector(`[data-part="${CSS.escape(name)}"]`);
+    const source = part.innerHTML;
+    if (!here || isInUse(here) || sources.get(name) === source) continue;
+    sources.set(name, source);
+    replace(here, part);
+    enhance(here);
+  }
+}
+
+/** Whether somebody is busy in there: what is typed, ticked, marked or about to be pressed must not be taken away. */
+function isInUse(part) {
+  const selection = document.getSelection();
+  const isMarked = selection && !selection.isCollapsed && part.contains(selection.anchorNode);
+  const isTyped = part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
+  return isMarked || isTyped || part.querySelector("input:checked, details[open] form") !== null;
+}
+
+/** What was open stays open, and what had the focus has it. */
+function replace(here, part) {
+  const opened = new Set([...here.querySelectorAll("details[open] > summary")].map((each) => each.textContent));
+  const focused = here.contains(document.activeElement) ? document.activeElement : null;
+  const place = focused?.getAttribute("href") ?? focused?.textContent;
+  here.replaceChildren(...part.childNodes);
+  for (const summary of here.querySelectorAll("details > summary")) {
+    if (opened.has(summary.textContent)) summary.parentElement.open = true;
+  }
+  if (focused) {
+    const same = [...here.querySelectorAll("a, button, summary, [tabindex]")];
+    same.find((each) => (each.getAttribute("href") ?? each.textContent) === place)?.focus();
+  }
+}

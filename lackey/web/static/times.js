@@ -1,0 +1,48 @@
+/** Times as the viewer's clock has them: how long ago or ahead, and the exact one at hand; durations that go on. */
+
+const DAY_SECONDS = 86400;
+const UNITS = [["year", 365 * DAY_SECONDS], ["month", 30 * DAY_SECONDS], ["day", DAY_SECONDS], ["hour", 3600], ["minute", 60], ["second", 1]];
+const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+const short = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+
+/** Write every `<time datetime>`, and every `[data-since]` with how long that is by now. */
+export function showTimes(root) {
+  for (const element of root.querySelectorAll("time[datetime]")) showTime(element);
+  for (const element of root.querySelectorAll("[data-since]")) {
+    write(element, span((Date.now() - Date.parse(element.dataset.since)) / 1000));
+  }
+}
+
+/** What is a day or more away has its date; one of class `exact` always has. */
+function showTime(element) {
+  const at = new Date(element.dateTime);
+  if (Number.isNaN(at.getTime())) return;
+  const seconds = (at.getTime() - Date.now()) / 1000;
+  const far = Math.abs(seconds) >= DAY_SECONDS;
+  if (element.title === "") element.title = exact.format(at);
+  if (element.classList.contains("exact")) write(element, `${exact.format(at)} (${away(seconds)})`);
+  else write(element, far ? `${short.format(at)} (${away(seconds)})` : away(seconds));
+}
+
+/** A text that is the same is left alone: somebody may have marked it. */
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function away(seconds) {
+  const [unit, length] = UNITS.find(([, each]) => Math.abs(seconds) >= each) ?? ["second", 1];
+  return relative.format(Math.trunc(seconds / length), unit);
+}
+
+/** A duration in words, as the service writes them. */
+export function span(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  const units = [[DAY_SECONDS, "d"], [3600, "h"], [60, "min"]];
+  const at = units.findIndex(([length]) => whole >= length);
+  if (at === -1) return `${whole} s`;
+  const [length, name] = units[at];
+  const [smaller, smallerName] = units[at + 1] ?? [1, "s"];
+  const rest = Math.floor((whole % length) / smaller);
+  return `${Math.floor(whole / length)} ${name} ${String(rest).padStart(2, "0")} ${smallerName}`;
+}
