@@ -15,19 +15,12 @@ from lackey.services.sessions import KEPT
 from lackey.web import problems
 from lackey.web.call import Service
 from lackey.web.pages.routes import Html, PageRoute, Raw, SeeOther, Unchanged
-from lackey.web.rendering import render
+from lackey.web.rendering import POLICY, render
 from lackey.web.visits import SEED, Visit, visit_of
 
 log = logging.getLogger(__name__)
 
-# Nothing but our own files, and no script or style within a page.
-_POLICY = "; ".join(
-    [
-        *("default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "connect-src 'self'"),
-        *("form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"),
-    ]
-)
-_HEADERS = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
+_HEADERS = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
 
 
 def callback(service: Service, route: PageRoute) -> Callable[..., bottle.HTTPResponse]:
@@ -47,6 +40,15 @@ def callback(service: Service, route: PageRoute) -> Callable[..., bottle.HTTPRes
             return _html(visit, Html("error.html", {"status": 500, "refusal": None}, 500))
 
     return answer
+
+
+def no_page(service: Service, environ: dict[str, Any], status: int) -> bottle.HTTPResponse:
+    """What a browser is told of an address that is none of a page, or of what can't be done there."""
+    try:
+        visit = visit_of(service, environ)
+    except Refusal:
+        visit = None
+    return _html(visit, Html("error.html", {"status": status, "refusal": None}, status))
 
 
 def _answer(route: PageRoute, visit: Visit, path: dict[str, Any]) -> bottle.HTTPResponse:

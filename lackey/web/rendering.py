@@ -15,6 +15,13 @@ from lackey import __version__
 from lackey.web.static_files import asset_url
 from lackey.web.visits import Visit
 
+# Nothing but our own files, and no script or style within a page.
+POLICY = "; ".join(
+    [
+        *("default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "connect-src 'self'"),
+        *("form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"),
+    ]
+)
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 

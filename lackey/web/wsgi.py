@@ -32,6 +32,7 @@ class Application(bottle.Bottle):  # type: ignore[misc]
     def __init__(self, service: Service) -> None:
         """Touches nothing: neither the database nor a share."""
         super().__init__()
+        self._service = service
         self.router.add_filter("id", lambda _: (PATH_ID, int, str))
         for route in TABLE:
             self.route(route.path, list(route.methods), _callback(service, route))
@@ -48,8 +49,11 @@ class Application(bottle.Bottle):  # type: ignore[misc]
 
         return super().wsgi(environ, start)
 
-    def default_error_handler(self, error: bottle.HTTPError) -> bytes:
+    def default_error_handler(self, error: bottle.HTTPError) -> bytes | bottle.HTTPResponse:
         """What Bottle itself has to say: no such path (404), no such method (405), a mistake of ours (500)."""
+        environ = bottle.request.environ
+        if not environ["PATH_INFO"].startswith("/api") and "text/html" in environ.get("HTTP_ACCEPT", ""):
+            return front.no_page(self._service, environ, error.status_code)
         allowed = error.get_header("Allow")
         if allowed:
             names = set(allowed.split(",")) | ({"HEAD"} if "GET" in allowed.split(",") else set())

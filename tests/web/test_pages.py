@@ -170,3 +170,14 @@ def test_the_sign_of_the_first_page_shows_how_many_run_and_have_failed(visitor: 
     drawn = visitor.see(sign)
     assert drawn.content_type == "image/svg+xml"
     assert [each.text for each in drawn.xml.iter("{http://www.w3.org/2000/svg}text")] == ["1", "9+"]
+
+
+@pytest.mark.parametrize(("path", "status"), [("/nothing", 404), ("/run/1/nothing", 404), ("/sign-out", 405)])
+def test_an_address_that_is_no_page_leads_on_in_a_browser_and_is_a_problem_to_programs(
+    visitor: Visitor, path: str, status: int
+) -> None:
+    shown = visitor.browser.get(path, headers={"Accept": "text/html,*/*"}, status=status)
+    assert shown.click("Runs").status_int == 200
+    assert visitor.api.get(path).content_type == "application/problem+json"
+    program = visitor.browser.get("/api/nothing", headers={"Accept": "text/html"}, status=404)
+    assert program.content_type == "application/problem+json"

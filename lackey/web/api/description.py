@@ -4,6 +4,7 @@ import json
 
 from lackey.web import docs_page, openapi
 from lackey.web.call import Call
+from lackey.web.rendering import POLICY
 from lackey.web.routes import Raw, route
 
 
@@ -14,8 +15,8 @@ def description(call: Call) -> Raw:
     return Raw("application/json", text, len(text))
 
 
-@route("GET", "/api/docs", scope="read", content_type="text/html")
+@route("GET", "/api/docs", scope=None, content_type="text/html")
 def docs(call: Call) -> Raw:
-    """Describe the API to people."""
+    """Describe the API to people, whose browsers have no key to send."""
     page = docs_page.page().encode()
-    return Raw("text/html; charset=utf-8", page, len(page))
+    return Raw("text/html; charset=utf-8", page, len(page), headers={"Content-Security-Policy": POLICY})
