@@ -4,6 +4,8 @@
  */
 
 const POLL_MS = 1000;
+// Of a page that says, with `data-calm`, that hardly anything will change on it.
+const CALM_POLL_MS = 10_000;
 const TRIES_BEFORE_WORD = 3;
 
 /** `enhance` is called with each part that was put in place. */
@@ -27,7 +29,7 @@ export function keepLive(enhance) {
       }
       say(failed >= TRIES_BEFORE_WORD ? "lackey does not answer; what you see may be old. It is asked again and again." : "");
     }
-    setTimeout(ask, POLL_MS);
+    setTimeout(ask, document.querySelector("[data-calm]") ? CALM_POLL_MS : POLL_MS);
   }
 
   setTimeout(ask, POLL_MS);
@@ -62,7 +64,10 @@ function isInUse(part) {
   const selection = document.getSelection();
   const isMarked = selection && !selection.isCollapsed && part.contains(selection.anchorNode);
   const isTyped = part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
-  return isMarked || isTyped || part.querySelector("input:checked, details[open] form") !== null;
+  const isChanged = [...part.querySelectorAll("input")].some(
+    (input) => input.checked !== input.defaultChecked || input.value !== input.defaultValue,
+  );
+  return isMarked || isTyped || isChanged || part.querySelector("details[open] form") !== null;
 }
 
 /** What was open stays open, and what had the focus has it. */
