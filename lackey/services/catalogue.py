@@ -1,6 +1,6 @@
 """Projects and applications: make, change, remove."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from lackey.domain.application import Application, Parameter, Project
 from lackey.domain.command import check_command, check_parameters
 from lackey.domain.paths import Place, Share
-from lackey.domain.refusals import Conflict, invalid
+from lackey.domain.refusals import Conflict, NotFound, invalid
 from lackey.domain.typed_paths import place_of
 from lackey.services.once import Once, answered, remember
 from lackey.store import applications, runs
@@ -34,6 +34,7 @@ def add_project(
     def work(connection: Connection) -> Project:
         known = answered(connection, once, now)
         if known is None:
+            _refuse_archived(applications.project, connection, values["name"])
             with _unique(f"there is a project {values['name']} already"):
                 known = applications.add_project(connection, {**checked, "created_at": now})
             remember(connection, once, known, now)
@@ -76,6 +77,29 @@ def remove_project(database: Database, project_id: int, now: datetime) -> None:
     database.write(work)
 
 
+def restore_project(database: Database, project_id: int) -> Project:
+    """Bring an archived project back, as it was: what was archived before it stays so. Raises NotFound."""
+
+    def work(connection: Connection) -> Project:
+        applications.change_project(connection, project_id, {"archived_at": None})
+        return applications.project(connection, project_id)
+
+    return database.write(work)
+
+
+def restore_application(database: Database, application_id: int) -> Application:
+    """Bring an archived application back. Raises NotFound, Conflict while its project is archived."""
+
+    def work(connection: Connection) -> Application:
+        known = applications.application(connection, application_id)
+        if applications.project(connection, known.project_id).archived_at is not None:
+            raise Conflict(f"project {known.project} is archived too; bring it back first")
+        applications.change_application(connection, application_id, {"archived_at": None})
+        return applications.application(connection, application_id)
+
+    return database.write(work)
+
+
 def add_application(
     database: Database, values: dict[str, Any], shares: Mapping[str, Share], now: datetime, once: Once | None = None
 ) -> Application:
@@ -95,6 +119,7 @@ def add_application(
             columns = {name: value for name, value in values.items() if name != "project"}
             _check(columns)
             columns |= {"directory": _directory(columns["directory"], project, shares), "project_id": project.id}
+            _refuse_archived(applications.application, connection, f"{project.name}/{values['name']}")
             with _unique(f"there is an application {project.name}/{values['name']} already"):
                 known = applications.add_application(connection, {**columns, "created_at": now})
             remember(connection, once, known, now)
@@ -206,6 +231,16 @@ def _check(columns: dict[str, Any]) -> None:
     check_command(columns["command"], [parameter.name for parameter in declared])
     if columns["executor"] not in EXECUTORS:
         raise invalid("executor", f"there is no executor {columns['executor']!r}; there are: {', '.join(EXECUTORS)}")
+
+
+def _refuse_archived(find: Callable[[Connection, str], Project | Application], on: Connection, name: str) -> None:
+    """An archived thing keeps its name, though no list shows it."""
+    try:
+        known = find(on, name)
+    except NotFound:
+        return
+    if known.archived_at is not None:
+        raise Conflict(f"{name} is there already, archived; bring it back, or take another name")
 
 
 @contextmanager

@@ -13,11 +13,12 @@ from sqlalchemy import Connection
 
 from lackey.domain.application import Application
 from lackey.domain.progress import PAST_RUNS, ExpectedEnd, expected_end, progress_of, typical
+from lackey.domain.refusals import NotFound
 from lackey.domain.run import Run, RunState
 from lackey.services.health import is_late
 from lackey.store import applications as stored_applications
 from lackey.store import overview as stored
-from lackey.store import service
+from lackey.store import runs, service
 from lackey.store.database import Database
 
 LATELY = timedelta(hours=24)
@@ -25,6 +26,7 @@ RUNNING_AT_MOST = 100
 QUEUED_AT_MOST = 50
 OTHERS_AT_MOST = 20
 STRIP = 50
+EXAMPLE = "examples/heat"
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,25 @@ def overview(database: Database, now: datetime) -> Now:
             ended_capped=sum(counts.values()) >= stored.ENDED_AT_MOST,
             schedulers=_schedulers(connection, now),
         )
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """An installation in which nothing has run yet. `example` can be run, if there is one."""
+
+    example: Application | None
+
+
+def fresh(database: Database) -> Fresh | None:
+    """What a first page has to go on; None once there is a run. Raises Unavailable."""
+    with database.read() as connection:
+        if runs.listing(connection, runs.Filter(), None, 1):
+            return None
+        try:
+            example = stored_applications.application(connection, EXAMPLE)
+        except NotFound:
+            return Fresh(None)
+        return Fresh(example if example.archived_at is None else None)
 
 
 def glance(database: Database, application_id: int) -> Glance:

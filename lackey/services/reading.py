@@ -18,8 +18,8 @@ from lackey.store import runs as stored_runs
 from lackey.store.database import Database
 from lackey.store.metrics import Metric
 
-__all__ = ["Metric", "Search", "application", "applications", "due_runs", "events", "metrics", "project", "projects"]
-__all__ += ["run", "runs"]
+__all__ = ["Metric", "Search", "application", "application_counts", "applications", "due_runs", "events", "metrics"]
+__all__ += ["project", "projects", "run", "runs"]
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,16 @@ class Search:
     words: str = ""
 
 
-def projects(database: Database, before_id: int | None, limit: int) -> list[Project]:
-    """Those not archived, newest first."""
+def projects(database: Database, before_id: int | None, limit: int, *, archived: bool = False) -> list[Project]:
+    """Those not archived, or those that are; newest first."""
     with database.read() as connection:
-        return stored_applications.projects(connection, before_id, limit)
+        return stored_applications.projects(connection, before_id, limit, archived=archived)
+
+
+def application_counts(database: Database) -> dict[int, int]:
+    """How many applications each project has that are not archived, by its id; a project without any is left out."""
+    with database.read() as connection:
+        return stored_applications.application_counts(connection)
 
 
 def project(database: Database, project_id: int) -> Project:
@@ -52,12 +58,12 @@ def project(database: Database, project_id: int) -> Project:
 
 
 def applications(
-    database: Database, of_project: int | str | None, before_id: int | None, limit: int
+    database: Database, of_project: int | str | None, before_id: int | None, limit: int, *, archived: bool = False
 ) -> list[Application]:
-    """Those not archived, newest first. Raises Invalid if there is no such project."""
+    """Those not archived, or those that are; newest first. Raises Invalid if there is no such project."""
     with database.read() as connection:
         project_id = _project_id(connection, of_project)
-        return stored_applications.applications(connection, project_id, before_id, limit)
+        return stored_applications.applications(connection, project_id, before_id, limit, archived=archived)
 
 
 def application(database: Database, application_id: int) -> Application:

@@ -70,7 +70,7 @@ def _values(connection: Connection, wanted: Wanted) -> dict[str, Any]:
         basis = {"name": wanted.name, "parameters": wanted.parameters, **_DEFAULTS}
         basis |= dict.fromkeys(("project_id", "application_id", "project", "application"))
     else:
-        basis = _from_application(applications.application(connection, wanted.application), wanted)
+        basis = _from_application(_runnable(connection, wanted.application), wanted)
     missing = sorted(set(wanted.after) - runs.states_of(connection, wanted.after).keys())
     if missing:
         raise invalid("after", f"there is no run {', '.join(map(str, missing))}")
@@ -78,9 +78,16 @@ def _values(connection: Connection, wanted: Wanted) -> dict[str, Any]:
     return {**basis, **own, **wanted.instead, "parent_id": None, "cause": None}
 
 
-def _from_application(application: Application, wanted: Wanted) -> dict[str, Any]:
+def _runnable(connection: Connection, named: int | str) -> Application:
+    application = applications.application(connection, named)
     if application.archived_at is not None:
         raise Conflict(f"application {application.full_name} is archived; nothing new is run of it")
+    if applications.project(connection, application.project_id).archived_at is not None:
+        raise Conflict(f"project {application.project} is archived; nothing new is run of its applications")
+    return application
+
+
+def _from_application(application: Application, wanted: Wanted) -> dict[str, Any]:
     declared = application.declared
     return {
         **{name: getattr(application, name) for name in _DEFAULTS if name not in ("command", "share", "directory")},

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, insert, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from lackey.domain.application import Application, Project
 from lackey.domain.refusals import NotFound
@@ -25,9 +25,9 @@ def project(connection: Connection, named: int | str) -> Project:
     return Project(**row)
 
 
-def projects(connection: Connection, before_id: int | None, limit: int) -> list[Project]:
-    """Those not archived, newest first."""
-    statement = select(ProjectRow.__table__).where(ProjectRow.archived_at.is_(None))
+def projects(connection: Connection, before_id: int | None, limit: int, *, archived: bool = False) -> list[Project]:
+    """Those not archived, or those that are; newest first."""
+    statement = select(ProjectRow.__table__).where(ProjectRow.archived_at.is_not(None) == archived)
     if before_id is not None:
         statement = statement.where(ProjectRow.id < before_id)
     rows = connection.execute(statement.order_by(ProjectRow.id.desc()).limit(limit)).mappings()
@@ -71,11 +71,18 @@ def application(connection: Connection, named: int | str) -> Application:
     return Application(**row)
 
 
+def application_counts(connection: Connection) -> dict[int, int]:
+    """How many applications each project has that are not archived, by its id; a project without any is left out."""
+    of = ApplicationRow.project_id
+    rows = connection.execute(select(of, func.count()).where(ApplicationRow.archived_at.is_(None)).group_by(of))
+    return {project_id: count for project_id, count in rows}
+
+
 def applications(
-    connection: Connection, project_id: int | None, before_id: int | None, limit: int
+    connection: Connection, project_id: int | None, before_id: int | None, limit: int, *, archived: bool = False
 ) -> list[Application]:
-    """Those not archived, newest first."""
-    statement = _applications().where(ApplicationRow.archived_at.is_(None))
+    """Those not archived, or those that are; newest first."""
+    statement = _applications().where(ApplicationRow.archived_at.is_not(None) == archived)
     if project_id is not None:
         statement = statement.where(ApplicationRow.project_id == project_id)
     if before_id is not None:
