@@ -75,7 +75,7 @@ def application_counts(connection: Connection) -> dict[int, int]:
     """How many applications each project has that are not archived, by its id; a project without any is left out."""
     of = ApplicationRow.project_id
     rows = connection.execute(select(of, func.count()).where(ApplicationRow.archived_at.is_(None)).group_by(of))
-    return {project_id: count for project_id, count in rows}
+    return dict(rows.all())
 
 
 def applications(

@@ -1,0 +1,90 @@
+"""The form that runs an application: what was typed into it, and the run that is wanted by it."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from lackey.domain.application import Application, Parameter
+from lackey.domain.refusals import invalid
+from lackey.domain.run import Run
+from lackey.services.scheduling import Wanted
+from lackey.web.schemas.runs import INSTEAD, NewRun
+from lackey.web.validation import check
+from lackey.web.visits import Visit
+
+OPTIONS = ("priority", "time_limit", "retries", "after")
+# What a field of the type datetime-local sends (HTML, "local date and time"): of no zone.
+_LOCAL = re.compile(r"([0-9]{4,}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2})(:[0-9]{2})?(?:\.[0-9]+)?")
+# Fields of whole minutes are typed within the minute.
+_JUST_PAST = timedelta(minutes=2)
+
+
+@dataclass(frozen=True)
+class TypedRun:
+    """What the form shows: the values of parameters by their names, the time, the options."""
+
+    parameters: dict[str, str]
+    at: str = ""
+    options: dict[str, str] = field(default_factory=lambda: dict.fromkeys(OPTIONS, ""))
+
+
+def beginning(application: Application, like: Run | None) -> TypedRun:
+    """What the form begins with: the application's defaults, or what differs from them in the run `like`."""
+    values = {each.name: each.default or "" for each in application.declared}
+    if like is None:
+        return TypedRun(values)
+    values |= {name: value for name, value in like.parameters.items() if name in values}
+    usual = {"priority": 0, "time_limit": application.time_limit, "retries": application.retries}
+    own = {name: "" if getattr(like, name) == value else f"{getattr(like, name):g}" for name, value in usual.items()}
+    return TypedRun(values, "", {**dict.fromkeys(OPTIONS, ""), **own})
+
+
+def typed_run(visit: Visit, application: Application) -> TypedRun:
+    """What was typed."""
+    values = {each.name: visit.sent(_name(each)) for each in application.declared if _name(each) in visit.form}
+    return TypedRun(values, visit.sent("at").strip(), {name: visit.sent(name).strip() for name in OPTIONS})
+
+
+def wanted(visit: Visit, application: Application, typed: TypedRun) -> Wanted:
+    """The run that is asked for. Raises Invalid."""
+    given = {name: value for name, value in typed.options.items() if value}
+    fields = NewRun.from_form({"application": str(application.id), "at": _moment(visit, typed.at), **given})
+    left_out = {each.name for each in application.declared if _is_left_out(each, typed.parameters)}
+    values = {name: value for name, value in typed.parameters.items() if name not in left_out}
+    body = check(NewRun, {**fields, "parameters": values})
+    # One made from a whole minute, or after a moment's thought, is meant for now.
+    if body.at is not None and body.at < visit.now - _JUST_PAST:
+        raise invalid("at", "has passed; leave it empty to run it now")
+    return Wanted(
+        application=application.id,
+        at=body.at,
+        parameters=body.parameters,
+        after=tuple(body.after),
+        priority=body.priority,
+        instead={name: value for name, value in body.given().items() if name in INSTEAD},
+    )
+
+
+def _name(parameter: Parameter) -> str:
+    return f"parameter.{parameter.name}"
+
+
+def _is_left_out(parameter: Parameter, typed: dict[str, str]) -> bool:
+    """Only text can be empty on purpose, and only where nothing has to be given."""
+    is_empty = not typed.get(parameter.name)
+    return is_empty and (parameter.kind != "text" or bool(parameter.choices) or parameter.default is None)
+
+
+def _moment(visit: Visit, at: str) -> str:
+    """The time as the API takes it. A page with JavaScript sends beside what was typed the moment that was meant by it;
+    without, what is typed is UTC.
+    """
+    found = _LOCAL.fullmatch(at)
+    if not found:
+        return at or "now"
+    return visit.sent("moment") or f"{found[1]}T{found[2]}{found[3] or ':00'}Z"
+
+
+def known_problems(application: Application) -> list[str]:
+    """The fields beside which their problems are shown."""
+    return [*(f"parameters.{each.name}" for each in application.declared), "at", *OPTIONS]
