@@ -10,6 +10,7 @@ from lackey.files import Files
 from lackey.services import Database
 from lackey.services.once import Once
 from lackey.web.link import Link
+from lackey.web.shares_seen import SharesSeen
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Service:
     """What the API stands on. `log_limit` in bytes; `wake` tells the scheduler that there is something to do.
 
     `remote_user_scope`: what a user may do whom the web server vouches for; None: nobody is believed to be one.
-    `link`: with whose code somebody signs in, once.
+    `link`: with whose code somebody signs in, once. `shares_seen`: how the shares were, a moment ago.
     """
 
     database: Database
@@ -28,6 +29,7 @@ class Service:
     wake: Callable[[], None]
     remote_user_scope: str | None = None
     link: Link = field(default_factory=Link)
+    shares_seen: SharesSeen = field(default_factory=SharesSeen)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from webtest import TestApp
 
 from tests.web.client import Api
 
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+
 
 @dataclass
 class Visitor:

@@ -1,34 +1,86 @@
 """What goes on now."""
 
-from lackey.services import overview, reading
-from lackey.services.reading import Search
+import hashlib
+from dataclasses import dataclass
+
+from lackey.domain.run import RunState
+from lackey.services import overview
+from lackey.services.overview import Fresh, Now
 from lackey.web.pages.routes import Html, Unchanged, page
 from lackey.web.pages.shown import run_row
+from lackey.web.static_files import asset_url
 from lackey.web.visits import Visit
+
+
+@dataclass(frozen=True)
+class Note:
+    """What is not well, a sentence each, and the one way to mend it."""
+
+    whats: tuple[str, ...]
+    mend: str
+    grave: bool = True
 
 
 @page("GET", "/", scope="read")
 def now(visit: Visit) -> Html | Unchanged:
-    """What runs, what waits and for what, what is due next, what ended lately.
+    """What runs, what waits and for what, what is due next, what ended lately, and whether all is well.
 
     A browser asks again each second. As long as nothing has changed, that costs a few indexed reads.
     """
-    tag = f'"{overview.fingerprint(visit.database, visit.now)}-{visit.word[:16]}"'
-    if visit.known == tag:
-        return Unchanged(tag)
+    fresh, ills = overview.fresh(visit.database), _share_notes(visit)
+    if visit.known == _tag(visit, overview.fingerprint(visit.database, visit.now), fresh, ills):
+        return Unchanged(visit.known)
     found = overview.overview(visit.database, visit.now)
+    leads = [one.name for one in found.schedulers if one.leads and not one.late]
     shown = {
+        **_lists(found),
+        "counts": found.unended,
+        "ended_counts": [(state, found.ended_counts[state]) for state in RunState if state in found.ended_counts],
+        "ended_capped": found.ended_capped,
+        "failed": sum(count for state, count in found.ended_counts.items() if state not in _AS_WISHED),
+        "fresh": fresh,
+        "leads": leads,
+        "shares": len(visit.service.shares),
+        "notes": [*_scheduler_notes(leads), *ills],
+    }
+    return Html("now.html", shown, tag=_tag(visit, found.fingerprint, fresh, ills))
+
+
+_AS_WISHED = (RunState.SUCCEEDED, RunState.CANCELLED)
+
+
+def _lists(found: Now) -> dict[str, object]:
+    return {
         "running": [run_row(each.run, each.expected) for each in found.running],
-        "queued": [run_row(run) for run in [*found.queued, *found.overdue]],
+        "queued": [run_row(run) for run in found.queued],
+        "overdue": [run_row(run) for run in found.overdue],
         "coming": [run_row(run) for run in found.coming],
         "ended": [run_row(run) for run in found.ended],
-        "counts": found.unended,
-        "failed": sum(count for state, count in found.ended_counts.items() if state not in ("succeeded", "cancelled")),
-        "leads": [one for one in found.schedulers if one.leads and not one.late],
-        "empty": not (found.unended or found.ended) and not _any_run(visit),
     }
-    return Html("now.html", shown, tag=f'"{found.fingerprint}-{visit.word[:16]}"')
 
 
-def _any_run(visit: Visit) -> bool:
-    return bool(reading.runs(visit.database, Search(), None, 1))
+def _scheduler_notes(leads: list[str]) -> list[Note]:
+    if leads:
+        return []
+    what = "No scheduler has been heard from lately, so nothing is started."
+    return [Note((what,), "Start it on the host of the simulations: lackey scheduler")]
+
+
+def _share_notes(visit: Visit) -> list[Note]:
+    """The troubles of the shares; those that are mended in one way, in one note."""
+    found = visit.service.shares_seen.troubles(visit.service.files, visit.service.shares, visit.now)
+    mends = dict.fromkeys(each.mend for each in found)
+    return [
+        Note(
+            tuple(each.what for each in found if each.mend == mend),
+            mend,
+            any(each.grave for each in found if each.mend == mend),
+        )
+        for mend in mends
+    ]
+
+
+def _tag(visit: Visit, fingerprint: str, fresh: Fresh | None, ills: list[Note]) -> str:
+    """Of all that the page shows, to this visitor, in this version."""
+    seen = (fingerprint, fresh, ills, visit.word, visit.asker, bool(visit.session), asset_url("lackey.css"))
+    return f'"{hashlib.sha256(repr(seen).encode()).hexdigest()[:32]}"'

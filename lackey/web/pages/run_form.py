@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from lackey.domain.application import Application, Parameter
-from lackey.domain.refusals import invalid
+from lackey.domain.command import fill_parameters
+from lackey.domain.refusals import FieldError, Invalid, invalid
 from lackey.domain.run import Run
 from lackey.services.scheduling import Wanted
 from lackey.web.schemas.runs import INSTEAD, NewRun
@@ -47,11 +48,9 @@ def typed_run(visit: Visit, application: Application) -> TypedRun:
 
 def wanted(visit: Visit, application: Application, typed: TypedRun) -> Wanted:
     """The run that is asked for. Raises Invalid."""
-    given = {name: value for name, value in typed.options.items() if value}
-    fields = NewRun.from_form({"application": str(application.id), "at": _moment(visit, typed.at), **given})
     left_out = {each.name for each in application.declared if _is_left_out(each, typed.parameters)}
     values = {name: value for name, value in typed.parameters.items() if name not in left_out}
-    body = check(NewRun, {**fields, "parameters": values})
+    body = _checked(visit, application, typed, values)
     # One made from a whole minute, or after a moment's thought, is meant for now.
     if body.at is not None and body.at < visit.now - _JUST_PAST:
         raise invalid("at", "has passed; leave it empty to run it now")
@@ -63,6 +62,24 @@ def wanted(visit: Visit, application: Application, typed: TypedRun) -> Wanted:
         priority=body.priority,
         instead={name: value for name, value in body.given().items() if name in INSTEAD},
     )
+
+
+def _checked(visit: Visit, application: Application, typed: TypedRun, values: dict[str, str]) -> NewRun:
+    """All that is wrong is said at once: what is no such run, and what its application does not take."""
+    given = {name: value for name, value in typed.options.items() if value}
+    fields = NewRun.from_form({"application": str(application.id), "at": _moment(visit, typed.at), **given})
+    faults: list[FieldError] = []
+    try:
+        fill_parameters(application.declared, values)
+    except Invalid as refusal:
+        faults += refusal.errors
+    try:
+        body = check(NewRun, {**fields, "parameters": values})
+    except Invalid as refusal:
+        raise Invalid(*refusal.errors, *faults) from None
+    if faults:
+        raise Invalid(*faults)
+    return body
 
 
 def _name(parameter: Parameter) -> str:

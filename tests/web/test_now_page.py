@@ -1,0 +1,138 @@
+"""The first page: what goes on now, and whether all is well."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from lackey.domain.share_health import Away, Health
+from lackey.files import Files
+from lackey.services import health
+from tests.web.client import Api
+from tests.web.visitor import HOSTILE, Visitor
+
+WELL = Health(None, None)
+
+
+class Shares:
+    """What the readers of the shares say; `asked` counts how often they were."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.away: dict[str, Away] = {}
+
+    def healths(self, _: Files, names: Iterable[str]) -> dict[str, Health]:
+        self.asked += 1
+        return {name: Health(self.away.get(name), None) for name in names}
+
+
+@pytest.fixture
+def shares(monkeypatch: pytest.MonkeyPatch) -> Shares:
+    shares = Shares()
+    monkeypatch.setattr(Files, "healths", lambda files, names: shares.healths(files, names))
+    return shares
+
+
+@pytest.fixture
+def visitor(api: Api, shares: Shares) -> Visitor:
+    health.beat(api.database, "host", api.clock.now, True, api.clock.now)
+    visitor = Visitor(api)
+    visitor.sign_in()
+    return visitor
+
+
+def main(visitor: Visitor) -> str:
+    return " ".join(visitor.see("/").html.find("main").text.split())
+
+
+def again(visitor: Visitor, page: Any) -> Any:
+    return visitor.browser.get("/", headers={"If-None-Match": page.headers["ETag"]})
+
+
+def test_a_fresh_service_teaches_how_to_begin_and_notices_the_example(visitor: Visitor) -> None:
+    page = visitor.see("/")
+    assert "Nothing has run yet" in page.text and "lackey example" in page.text
+    visitor.api.post("/api/project", {"name": "examples", "directory": "examples"})
+    visitor.api.post("/api/application", {"project": "examples", "name": "heat", "command": "true"})
+    page = again(visitor, page)
+    assert page.click("Run examples/heat").request.path == "/application/1"
+    visitor.api.reported_run(name="mine")
+    assert "Nothing has run yet" not in again(visitor, page).text
+
+
+def test_what_goes_on_is_counted_and_says_what_it_waits_for(visitor: Visitor) -> None:
+    visitor.api.application()
+    first = visitor.api.post("/api/run", {"application": 1}).json
+    visitor.api.report("start", first, host="node7")
+    visitor.api.report("progress", first, fraction=0.25, message="a quarter")
+    visitor.api.post("/api/run", {"application": 1})
+    visitor.api.post("/api/run", {"application": 1, "after": [first["id"]]})
+    visitor.api.post("/api/run", {"application": 1, "at": "2030-01-31T18:00:00Z"})
+    visitor.api.clock.advance(90)
+    page = main(visitor)
+    for shown in ("Running: 1", "node7", "25 %", "a quarter", "1 min 30 s", "Waiting: 2", "Next: 1"):
+        assert shown in page
+    assert "waits for run 1 to succeed" in page
+    assert visitor.see("/").html.find("title").text == "1 running – lackey"
+
+
+def test_a_long_queue_says_how_many_more_there_are(visitor: Visitor) -> None:
+    visitor.api.application()
+    for _ in range(53):
+        visitor.api.post("/api/run", {"application": 1})
+    page = visitor.see("/")
+    assert "Waiting: 53" in page.text
+    assert page.click("and 3 more").request.query_string == "state=queued"
+
+
+def test_failures_come_first_among_what_ended_lately(visitor: Visitor) -> None:
+    bad, good = visitor.api.reported_run(name="the bad one"), visitor.api.reported_run(name="the good one")
+    visitor.api.report("stop", bad, exit=3)
+    visitor.api.report("stop", good, exit=0)
+    page = main(visitor)
+    assert page.index("the bad one") < page.index("the good one")
+    assert "1 succeeded, 1 failed" in page and "ended with exit code 3" in page
+    assert visitor.see("/").html.find("title").text == "0 running, 1 failed – lackey"
+
+
+def test_when_all_is_well_one_line_says_so(visitor: Visitor) -> None:
+    page = visitor.see("/")
+    assert "All is well: 2 shares; the scheduler host." in page.text
+    assert page.html.find(class_="note") is None
+
+
+def test_a_scheduler_that_is_silent_is_told_with_how_to_mend_it(visitor: Visitor) -> None:
+    page = visitor.see("/")
+    visitor.api.clock.advance(3600)
+    told = again(visitor, page).html.find(class_="note").text
+    assert "No scheduler has been heard from" in told and "lackey scheduler" in told
+
+
+def test_a_share_that_goes_away_is_told_within_seconds_with_how_to_mend_it(visitor: Visitor, shares: Shares) -> None:
+    page = visitor.see("/")
+    shares.away = {name: Away("hangs", f"The share {name} hangs. {HOSTILE}") for name in ("lab", "store")}
+    visitor.api.clock.advance(5)
+    page = again(visitor, page)
+    told = page.html.find_all(class_="note")
+    assert len(told) == 1 and "The share store hangs" in told[0].text and "file server" in told[0].text
+    assert "<script>alert" not in page.text
+    shares.away = {}
+    visitor.api.clock.advance(5)
+    assert "All is well" in again(visitor, page).text
+
+
+def test_a_page_that_is_asked_for_again_and_again_asks_no_share_each_time(visitor: Visitor, shares: Shares) -> None:
+    page = visitor.see("/")
+    before = shares.asked
+    for _ in range(4):
+        visitor.api.clock.advance(1)
+        visitor.browser.get("/", headers={"If-None-Match": page.headers["ETag"]}, status=304)
+    assert shares.asked == before
+
+
+def test_nothing_hostile_becomes_part_of_the_page(visitor: Visitor) -> None:
+    run = visitor.api.reported_run(name=HOSTILE)
+    visitor.api.report("start", run, host=HOSTILE)
+    visitor.api.report("progress", run, message=HOSTILE)
+    page = visitor.see("/")
+    assert "<script>alert" not in page.text and "<img src=x" not in page.text
