@@ -35,11 +35,18 @@ export function keepLive(enhance) {
   setTimeout(ask, POLL_MS);
 }
 
+/** Tell the reader above all else on the page; no words: nothing is the matter. */
 function say(words) {
-  const place = document.querySelector("[data-says]");
-  if (place.textContent === words) return;
-  place.textContent = words;
-  place.hidden = words === "";
+  const here = document.querySelector("[data-says]");
+  if (words === (here?.textContent ?? "")) return;
+  here?.remove();
+  if (words === "") return;
+  const said = document.createElement("p");
+  said.className = "note bad";
+  said.setAttribute("role", "alert");
+  said.dataset.says = "";
+  said.textContent = words;
+  document.querySelector("main").prepend(said);
 }
 
 function renew(fresh, sources, enhance) {
