@@ -143,6 +143,18 @@ def test_a_bar_grows_as_long_as_its_run_goes_on(visitor: Visitor) -> None:
     assert visitor.see("/application/1").html.find("svg").find("a")["aria-label"] == "run 1 running, 1 min 30 s"
 
 
+def test_one_run_that_took_very_long_does_not_flatten_the_others(visitor: Visitor) -> None:
+    visitor.api.application()
+    for seconds in (100, 100, 100, 1_000_000):
+        run = visitor.api.post("/api/run", {"application": 1}).json
+        visitor.api.report("start", run)
+        visitor.api.clock.advance(seconds)
+        visitor.api.report("stop", run, exit=0)
+    bars = visitor.see("/application/1").html.find("svg").find_all("a")
+    heights = [float(bar.find_all("rect")[1]["height"]) for bar in bars]
+    assert heights[3] == 4 * heights[0] and bars[3].find("text").text == "↑"
+
+
 def test_who_may_only_read_is_shown_no_form(visitor: Visitor) -> None:
     visitor.api.application()
     reader = Visitor(visitor.api)

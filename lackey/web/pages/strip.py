@@ -10,6 +10,9 @@ from lackey.domain.run import Run, RunState
 HEIGHT = 56
 _MARK_HEIGHT = 12
 _LEAST = 2.0
+# Bars are cut at so many times the typical duration, and marked.
+_CUT = 4
+_CUT_MARK = "↑"
 # What stands above a bar; success is the plain bar.
 _MARKS = {
     RunState.SCHEDULED: "○",
@@ -57,24 +60,27 @@ class Strip:
 def strip_of(latest: Sequence[Run], typical_seconds: float | None, now: datetime) -> Strip:
     """The strip of these runs, which come newest first. A running one is as long as it has run by `now`."""
     seconds = [_seconds(run, now) for run in latest[::-1]]
-    longest = max([*(each for each in seconds if each is not None), typical_seconds or 0.0], default=0.0)
+    longest = max([*(each for each in seconds if each is not None), typical_seconds or 0.0])
+    # One that took a week would make the others look alike.
+    highest = min(longest, _CUT * typical_seconds) if typical_seconds else longest
     step = 100 / max(len(latest), 10)
     bars = [
-        _bar(run, taken, number * step, step, longest)
+        _bar(run, taken, number * step, step, highest)
         for number, (run, taken) in enumerate(zip(latest[::-1], seconds, strict=True))
     ]
-    median = None if typical_seconds is None else HEIGHT - _height(typical_seconds, longest)
+    median = None if typical_seconds is None else HEIGHT - _height(typical_seconds, highest)
     counts = Counter(run.state for run in latest)
     return Strip(bars, [(state, counts[state]) for state in RunState if counts[state]], typical_seconds, median)
 
 
-def _bar(run: Run, seconds: float | None, left: float, step: float, longest: float) -> Bar:
-    height = _height(seconds or 0.0, longest)
-    return Bar(run.id, run.state, seconds, left, step * 0.8, HEIGHT - height, height, _MARKS.get(run.state, ""))
+def _bar(run: Run, seconds: float | None, left: float, step: float, highest: float) -> Bar:
+    height = _height(seconds or 0.0, highest)
+    mark = _MARKS.get(run.state, "") + (_CUT_MARK if (seconds or 0.0) > highest else "")
+    return Bar(run.id, run.state, seconds, left, step * 0.8, HEIGHT - height, height, mark)
 
 
-def _height(seconds: float, longest: float) -> float:
-    return max(_LEAST, (HEIGHT - _MARK_HEIGHT) * seconds / longest) if longest else _LEAST
+def _height(seconds: float, highest: float) -> float:
+    return max(_LEAST, (HEIGHT - _MARK_HEIGHT) * min(seconds / highest, 1.0)) if highest else _LEAST
 
 
 def _seconds(run: Run, now: datetime) -> float | None:
