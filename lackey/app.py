@@ -36,6 +36,7 @@ def make_app(
         clock=clock or database.clock,
         wake=wake or (lambda: scheduler_wake.send(settings.data_dir)),
         link=link or Link(),
+        url=settings.server.url,
         remote_user_scope=settings.server.remote_user_scope if trusts_remote_user else None,
     )
     return Application(service)

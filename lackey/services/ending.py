@@ -6,8 +6,8 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from lackey.domain.evidence import Kill
-from lackey.domain.refusals import AlreadyFinal
-from lackey.domain.run import Event, Run
+from lackey.domain.refusals import AlreadyFinal, Conflict
+from lackey.domain.run import Event, Run, RunState
 from lackey.services import newcomers
 from lackey.services.once import Once, answered, remember
 from lackey.services.settling import evidence_of, settle
@@ -53,6 +53,24 @@ def rerun(database: Database, run_id: int, by: str, now: datetime, once: Once | 
             return runs.get(connection, known), newcomers.new_token(connection, known)
         again, token = newcomers.again(connection, runs.get(connection, run_id), "rerun", by, now)
         remember(connection, once, again.id, now)
+        if again.launched:
+            notices.send(connection)
+        return again, token
+
+    return database.write(work)
+
+
+def put_back(database: Database, run_id: int, by: str, now: datetime) -> tuple[Run, str]:
+    """A new run in the place of one that was cancelled before it began: at its time, with its priority, after the same.
+
+    Raises NotFound; Conflict for a run that has begun, or was not cancelled.
+    """
+
+    def work(connection: Connection) -> tuple[Run, str]:
+        run = runs.get(connection, run_id)
+        if run.state is not RunState.CANCELLED or run.started_at is not None:
+            raise Conflict(f"run {run_id} was not cancelled before it began; run it again instead")
+        again, token = newcomers.again(connection, run, "rerun", by, now, run.scheduled_at, run.after)
         if again.launched:
             notices.send(connection)
         return again, token

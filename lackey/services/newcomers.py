@@ -68,11 +68,18 @@ def waiting_reason(values: dict[str, Any], due: bool) -> str | None:
 
 
 def again(
-    connection: Connection, run: Run, cause: str, by: str, now: datetime, at: datetime | None = None
+    connection: Connection,
+    run: Run,
+    cause: str,
+    by: str,
+    now: datetime,
+    at: datetime | None = None,
+    after: Sequence[int] = (),
 ) -> tuple[Run, str]:
     """A new run with the inputs of `run`, which names it as its parent."""
     inputs = {name: getattr(run, name) for name in _INPUTS}
-    return create(connection, {**inputs, "parent_id": run.id, "cause": cause}, by, now, at)
+    values = {**inputs, "parent_id": run.id, "cause": cause, "after": list(after)}
+    return create(connection, values, by, now, at)
 
 
 def retry_if_due(connection: Connection, run: Run, now: datetime) -> None:

@@ -10,6 +10,7 @@ from lackey.domain.run import Run
 from lackey.store import metrics as stored_metrics
 from lackey.store import runs as stored_runs
 from lackey.store.database import Database
+from lackey.store.metrics import Summary
 
 COMPARED_AT_MOST = 20
 CHILDREN_AT_MOST = 100
@@ -73,6 +74,12 @@ def side_by_side(database: Database, run_ids: Sequence[int]) -> Comparison:
             raise NotFound(f"there is no run {', '.join(missing)}")
         last = stored_metrics.last_values(connection, wanted)
     return compare([known[run_id] for run_id in wanted], last)
+
+
+def figures(database: Database, run_id: int) -> list[Summary]:
+    """The figures that a run has, at a glance, in the order of their names."""
+    with database.read() as connection:
+        return stored_metrics.summaries(connection, run_id)
 
 
 def metric_names(database: Database, run_id: int) -> list[str]:

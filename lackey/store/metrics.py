@@ -29,6 +29,18 @@ class Metric:
         return f"step {self.step + 0.0!r}" if self.step is not None else f"ts {self.ts + 0.0!r}"
 
 
+@dataclass(frozen=True)
+class Summary:
+    """A figure of a run at a glance: how many values it has, and which. `has_steps`: some of them stand at a step."""
+
+    name: str
+    count: int
+    has_steps: bool
+    last: float
+    least: float
+    greatest: float
+
+
 def put(connection: Connection, run_id: int, metrics: list[Metric]) -> None:
     """Keep the figures. For one place the latest `ts` wins, of two with one `ts` the greater: in any order the same."""
     statement = _keep_the_latest(connection.dialect.name)
@@ -65,6 +77,23 @@ def names(connection: Connection, run_id: int) -> list[str]:
     """The names of the run's figures, sorted."""
     statement = select(MetricRow.name).where(MetricRow.run_id == run_id).distinct()
     return sorted(connection.execute(statement).scalars())
+
+
+def summaries(connection: Connection, run_id: int) -> list[Summary]:
+    """Each of the run's figures at a glance, sorted by name."""
+    statement = select(
+        MetricRow.name,
+        func.count(),
+        func.count(MetricRow.step),
+        func.min(MetricRow.value),
+        func.max(MetricRow.value),
+    ).where(MetricRow.run_id == run_id)
+    last = last_values(connection, [run_id]).get(run_id, {})
+    found = [
+        Summary(name, count, steps > 0, last[name], least, greatest)
+        for name, count, steps, least, greatest in connection.execute(statement.group_by(MetricRow.name))
+    ]
+    return sorted(found, key=lambda one: one.name)
 
 
 def points(connection: Connection, run_id: int, name: str) -> list[tuple[float, float]]:

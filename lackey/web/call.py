@@ -19,6 +19,7 @@ class Service:
 
     `remote_user_scope`: what a user may do whom the web server vouches for; None: nobody is believed to be one.
     `link`: with whose code somebody signs in, once. `shares_seen`: how the shares were, a moment ago.
+    `url`: how simulations reach the service; None: as visitors do.
     """
 
     database: Database
@@ -30,6 +31,7 @@ class Service:
     remote_user_scope: str | None = None
     link: Link = field(default_factory=Link)
     shares_seen: SharesSeen = field(default_factory=SharesSeen)
+    url: str | None = None
 
 
 @dataclass(frozen=True)

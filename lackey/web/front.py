@@ -11,16 +11,21 @@ import bottle
 
 from lackey.domain.refusals import Invalid, Refusal
 from lackey.files import FileError
-from lackey.services.sessions import KEPT
 from lackey.web import problems
 from lackey.web.call import Service
-from lackey.web.pages.routes import Html, PageRoute, Raw, SeeOther, Unchanged
+from lackey.web.pages.routes import Cookie, Html, PageRoute, Raw, SeeOther, Unchanged
 from lackey.web.rendering import POLICY, render
 from lackey.web.visits import SEED, Visit, visit_of
 
 log = logging.getLogger(__name__)
 
-_HEADERS = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
+_HEADERS = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Content-Security-Policy": POLICY,
+    "Cache-Control": "no-cache",
+    "Vary": "Cookie, Sec-CH-UA-Platform, User-Agent",
+}
+_KEPT_BY_NOBODY = {"Cache-Control": "no-store"}
 
 
 def callback(service: Service, route: PageRoute) -> Callable[..., bottle.HTTPResponse]:
@@ -69,6 +74,9 @@ def _answer(route: PageRoute, visit: Visit, path: dict[str, Any]) -> bottle.HTTP
 
 def _html(visit: Visit | None, page: Html) -> bottle.HTTPResponse:
     body = render(page.template, visit, page.shown).encode()
+    if page.is_secret:
+        answer = bottle.HTTPResponse(body, page.status, {**_HEADERS, **_KEPT_BY_NOBODY})
+        return _with_cookies(answer, visit, page.cookies)
     tag = page.tag or f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     if page.status == 200 and visit is not None and visit.known == tag:
         return bottle.HTTPResponse(status=304, headers={"ETag": tag, **_HEADERS})
@@ -77,7 +85,7 @@ def _html(visit: Visit | None, page: Html) -> bottle.HTTPResponse:
 
 
 def _see_other(visit: Visit, way: SeeOther) -> bottle.HTTPResponse:
-    answer = bottle.HTTPResponse(status=303, headers={"Location": way.location, "Cache-Control": "no-store"})
+    answer = bottle.HTTPResponse(status=303, headers={"Location": way.location, **_KEPT_BY_NOBODY})
     return _with_cookies(answer, visit, way.cookies)
 
 
@@ -92,13 +100,13 @@ def _refused(visit: Visit | None, refusal: Refusal) -> bottle.HTTPResponse:
     return answer
 
 
-def _with_cookies(answer: bottle.HTTPResponse, visit: Visit | None, cookies: dict[str, str]) -> bottle.HTTPResponse:
+def _with_cookies(answer: bottle.HTTPResponse, visit: Visit | None, cookies: dict[str, Cookie]) -> bottle.HTTPResponse:
     if visit is None:
         return answer
-    options = {"path": "/", "httponly": True, "samesite": "lax", "secure": visit.is_secure}
-    for name, value in {SEED: visit.seed, **cookies}.items():
-        if value:
-            answer.set_cookie(name, value, max_age=int(KEPT.total_seconds()), **options)
+    options = {"httponly": True, "samesite": "lax", "secure": visit.is_secure}
+    for name, cookie in {SEED: Cookie(visit.seed), **cookies}.items():
+        if cookie.value:
+            answer.set_cookie(name, cookie.value, path=cookie.path, max_age=cookie.seconds, **options)
         else:
-            answer.delete_cookie(name, path="/")
+            answer.delete_cookie(name, path=cookie.path)
     return answer

@@ -7,11 +7,13 @@ that only a page of ours can know, made from a cookie: another site can make a b
 
 import hashlib
 import hmac
+import re
 import secrets
+import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs
 
 from lackey.domain.application import Asker
@@ -22,6 +24,11 @@ from lackey.web.call import Service
 
 SESSION = "lackey_session"
 SEED = "lackey_seed"
+TOKEN = "lackey_token"
+
+System = Literal["windows", "mac", "linux"]
+
+_HOST = re.compile(r"[A-Za-z0-9._\[\]:-]+")
 _FORM_LIMIT = 1 << 20
 _FIELDS_AT_MOST = 2000
 _ASKS = ("GET", "HEAD")
@@ -29,7 +36,11 @@ _ASKS = ("GET", "HEAD")
 
 @dataclass(frozen=True)
 class Visit:
-    """A request for a page. `seed` is the cookie that the forms' word is made from; `form` is what a POST sent."""
+    """A request for a page. `seed` is the cookie that the forms' word is made from; `form` is what a POST sent.
+
+    `token`: of the run that the page is of, if it was made just now. `system`: what the visitor sits at.
+    `origin`: scheme, name and port by which they reach the service.
+    """
 
     service: Service
     now: datetime
@@ -41,6 +52,9 @@ class Visit:
     is_secure: bool
     known: str | None = None
     range: str | None = None
+    token: str | None = None
+    system: System = "linux"
+    origin: str = "http://localhost:8000"
     form: dict[str, list[str]] = field(default_factory=dict)
 
     @property
@@ -57,6 +71,11 @@ class Visit:
     def word(self) -> str:
         """What each form on the page has to carry."""
         return hmac.new(self.seed.encode(), b"form", hashlib.sha256).hexdigest()
+
+    @property
+    def url(self) -> str:
+        """Where reports go: how simulations reach the service."""
+        return (self.service.url or self.origin).rstrip("/")
 
     def may(self, scope: str) -> bool:
         """Whether who looks may do what needs `scope`."""
@@ -87,6 +106,9 @@ def visit_of(service: Service, environ: dict[str, Any]) -> Visit:
         is_secure=environ.get("wsgi.url_scheme") == "https",
         known=environ.get("HTTP_IF_NONE_MATCH"),
         range=environ.get("HTTP_RANGE"),
+        token=_token(cookies.get(TOKEN)),
+        system=_system(environ),
+        origin=_origin(environ),
         form={} if environ["REQUEST_METHOD"] in _ASKS else _form(environ),
     )
     if environ["REQUEST_METHOD"] not in _ASKS:
@@ -101,6 +123,28 @@ def _cookies(environ: dict[str, Any]) -> dict[str, str]:
         return {name: morsel.value for name, morsel in SimpleCookie(environ.get("HTTP_COOKIE", "")).items()}
     except CookieError:
         return {}
+
+
+def _token(text: str | None) -> str | None:
+    """A token, if it is one: a cookie may have been set by another service of the same host."""
+    try:
+        return None if text is None else str(uuid.UUID(text))
+    except ValueError:
+        return None
+
+
+def _system(environ: dict[str, Any]) -> System:
+    """What the visitor's browser says that it runs on (User-Agent Client Hints, section 3.5; else User-Agent)."""
+    said = environ.get("HTTP_SEC_CH_UA_PLATFORM", "").strip('"') or environ.get("HTTP_USER_AGENT", "")
+    if "Windows" in said:
+        return "windows"
+    return "mac" if "mac" in said.lower() else "linux"
+
+
+def _origin(environ: dict[str, Any]) -> str:
+    host = environ.get("HTTP_HOST", "")
+    known = host if _HOST.fullmatch(host) else "localhost:8000"
+    return f"{environ.get('wsgi.url_scheme', 'http')}://{known}"
 
 
 def _form(environ: dict[str, Any]) -> dict[str, list[str]]:

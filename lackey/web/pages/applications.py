@@ -6,6 +6,7 @@ from urllib.parse import quote
 from lackey.domain.refusals import Invalid
 from lackey.services import catalogue, listing, overview, reading, scheduling
 from lackey.web.pages.forms import problems_of, status_of
+from lackey.web.pages.report_lines import to_new_run
 from lackey.web.pages.routes import Html, SeeOther, page
 from lackey.web.pages.run_form import TypedRun, beginning, known_problems, typed_run, wanted
 from lackey.web.pages.shown import run_row
@@ -32,11 +33,11 @@ def run(visit: Visit, application_id: int) -> Html | SeeOther:
     found = reading.application(visit.database, application_id)
     typed = typed_run(visit, found)
     try:
-        made, _ = scheduling.schedule(visit.database, wanted(visit, found, typed), visit.by, visit.now)
+        made, token = scheduling.schedule(visit.database, wanted(visit, found, typed), visit.by, visit.now)
     except Invalid as refusal:
         return _application(visit, application_id, typed, problems_of(refusal))
     visit.service.wake()
-    return SeeOther(f"/run/{made.id}")
+    return to_new_run(made.id, token)
 
 
 @page("GET", "/application/<application_id:id>/remove", scope="manage")

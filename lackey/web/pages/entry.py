@@ -2,7 +2,7 @@
 
 from lackey.domain.refusals import NotAuthenticated
 from lackey.services import sessions
-from lackey.web.pages.routes import Html, SeeOther, page
+from lackey.web.pages.routes import Cookie, Html, SeeOther, page
 from lackey.web.visits import SESSION, Visit
 
 
@@ -21,7 +21,7 @@ def sign_in(visit: Visit) -> Html | SeeOther:
     except NotAuthenticated:
         problem = "There is no such key in force."
         return Html("sign_in.html", {"next": place, "problem": problem}, status=401)
-    return SeeOther(place, {SESSION: cookie})
+    return SeeOther(place, {SESSION: Cookie(cookie)})
 
 
 @page("GET", "/sign-in/<code>", scope=None)
@@ -36,7 +36,7 @@ def enter(visit: Visit, code: str) -> Html | SeeOther:
     key = visit.service.link.take(code)
     if key is None:
         return Html("sign_in_link.html", {"code": code, "good": False}, status=401)
-    return SeeOther("/", {SESSION: sessions.sign_in(visit.database, key, visit.now)})
+    return SeeOther("/", {SESSION: Cookie(sessions.sign_in(visit.database, key, visit.now))})
 
 
 @page("POST", "/sign-out", scope=None)
@@ -44,7 +44,7 @@ def sign_out(visit: Visit) -> SeeOther:
     """End it."""
     if visit.session:
         sessions.sign_out(visit.database, visit.session)
-    return SeeOther("/sign-in", {SESSION: ""})
+    return SeeOther("/sign-in", {SESSION: Cookie("")})
 
 
 def _place(asked: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from lackey.services.sessions import KEPT
 from lackey.web.routes import Raw
 
 Handler = Callable[..., Any]
@@ -11,17 +12,28 @@ H = TypeVar("H", bound=Handler)
 
 
 @dataclass(frozen=True)
-class Html:
-    """A page: a template, and what it shows. `cookies` are set; an empty value ends one.
+class Cookie:
+    """What a browser is to send along below `path`, for so many seconds; an empty value ends it."""
 
-    `tag` is its entity tag (RFC 9110, section 8.8.3); None: one is made from the whole page.
+    value: str
+    path: str = "/"
+    seconds: int = int(KEPT.total_seconds())
+
+
+@dataclass(frozen=True)
+class Html:
+    """A page: a template, and what it shows. `cookies` are set.
+
+    `tag` is its entity tag (RFC 9110, section 8.8.3); None: one is made from the whole page. `is_secret`: nobody is to
+    keep the page.
     """
 
     template: str
     shown: dict[str, Any] = field(default_factory=dict)
     status: int = 200
-    cookies: dict[str, str] = field(default_factory=dict)
+    cookies: dict[str, Cookie] = field(default_factory=dict)
     tag: str | None = None
+    is_secret: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,7 +48,7 @@ class SeeOther:
     """The way on, after a form (RFC 9110, section 15.4.4)."""
 
     location: str
-    cookies: dict[str, str] = field(default_factory=dict)
+    cookies: dict[str, Cookie] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,7 +63,7 @@ class PageRoute:
 
 PAGES: list[PageRoute] = []
 
-__all__ = ["PAGES", "Html", "PageRoute", "Raw", "SeeOther", "Unchanged", "page"]
+__all__ = ["PAGES", "Cookie", "Html", "PageRoute", "Raw", "SeeOther", "Unchanged", "page"]
 
 
 def page(methods: str, path: str, *, scope: str | None) -> Callable[[H], H]:

@@ -7,7 +7,7 @@
 
 import { lineStart } from "./log/blocks.js";
 import { pattern, search } from "./log/search.js";
-import { Source } from "./log/source.js";
+import { SignedOut, Source } from "./log/source.js";
 import { inUnits, Tools } from "./log/tools.js";
 import { View } from "./log/view.js";
 
@@ -196,7 +196,7 @@ class Log {
 
   #showTrouble() {
     const reason = this.#failure?.message ?? (this.#source.complete ? "" : "a part of it is missing");
-    this.#tools.trouble.textContent = reason && `The log can't all be read now: ${reason}.`;
+    this.#tools.showTrouble(reason && `The log can't all be read now: ${reason}.`, this.#failure instanceof SignedOut);
   }
 
   /** @param {string} text */

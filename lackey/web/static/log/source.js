@@ -4,6 +4,9 @@
 const PAGE_BYTES = 1024 * 1024;
 const PAGES_HELD = 6;
 
+/** The visitor's session has ended. */
+export class SignedOut extends Error {}
+
 export class Source {
   /** How many bytes the log has, as far as is known. */
   size = 0;
@@ -72,6 +75,8 @@ export class Source {
     const url = new URL(this.#url, document.baseURI);
     url.searchParams.set("offset", String(offset));
     const answer = await fetch(url, { cache: "no-store", headers: { Accept: "text/plain" }, signal });
+    // Whoever has no session any more is led to where one signs in.
+    if (answer.status === 401 || answer.redirected) throw new SignedOut("you are not signed in any more");
     const size = answer.headers.get("X-Log-Size");
     if (!answer.ok || size === null) throw new Error(`the server answered ${answer.status}`);
     const bytes = new Uint8Array(await answer.arrayBuffer());

@@ -17,6 +17,7 @@ export class Tools {
   /** Why the log can't be read. */
   trouble = document.createElement("p");
   element = document.createElement("div");
+  #said = "";
 
   constructor() {
     this.element.className = "log-tools";
@@ -33,6 +34,22 @@ export class Tools {
     this.cancel.hidden = true;
     this.search.append(this.words, label, this.previous, this.next, this.cancel);
     this.element.append(this.top, this.end, this.follow, this.rail, this.place, this.search, this.status, this.trouble);
+  }
+
+  /**
+   * @param {string} text empty: there is none
+   * @param {boolean} signedOut
+   */
+  showTrouble(text, signedOut) {
+    // Only what differs is put there, for it is read out, and may have the focus.
+    if (this.#said === text) return;
+    this.#said = text;
+    this.trouble.textContent = text;
+    if (!signedOut) return;
+    const way = document.createElement("a");
+    way.href = `/sign-in?next=${encodeURIComponent(location.pathname)}`;
+    way.textContent = "Sign in again";
+    this.trouble.append(" ", way);
   }
 
   /**
