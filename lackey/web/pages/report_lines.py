@@ -102,15 +102,12 @@ def _curl(run_id: int, url: str, token: str | None) -> Lines:
     stop = line(_PATIENT, "stop", ' -d "exit=$?"')
     return Lines(
         "curl",
-        "In any shell. curl is on Linux and macOS, and on Windows as curl.exe.",
+        "In a shell of Linux, of macOS, or Git Bash on Windows.",
         (
             (_START, line(_PATIENT, "start")),
             (_HOW_FAR, line(_HASTY, "progress", ' -d fraction=0.5 -d "message=half way"')),
             (_FIGURE, line(_HASTY, "metric", " -d name=residual -d step=1 -d value=0.25")),
-            (
-                "At its end, right behind your command, whose exit code it takes",
-                line(_PATIENT, "stop", ' -d "exit=$?"'),
-            ),
+            (f"{_END}, right behind your command, whose exit code it takes", stop),
         ),
     )
 

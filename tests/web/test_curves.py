@@ -1,0 +1,68 @@
+"""A run's figures, as a table and as curves."""
+
+from typing import Any
+
+import pytest
+
+from tests.web.client import Api
+from tests.web.visitor import Visitor
+
+
+@pytest.fixture
+def visitor(api: Api) -> Visitor:
+    visitor = Visitor(api)
+    visitor.sign_in()
+    return visitor
+
+
+def test_figures_are_a_short_table_of_their_own(visitor: Visitor) -> None:
+    run = visitor.api.reported_run()
+    told = [{"name": "residual", "value": value, "step": step} for step, value in enumerate((0.5, -2, 8, 3))]
+    visitor.api.report("metric", run, metrics=told)
+    row = visitor.see("/run/1").html.find(attrs={"data-part": "figures"}).find("tbody").get_text(" ")
+    assert row.split() == ["residual", "4", "3", "-2", "8"]
+
+
+def curves(visitor: Visitor, query: str = "", **headers: str) -> Any:
+    return visitor.browser.get(f"/run/1/curves{query}", headers={k.replace("_", "-"): v for k, v in headers.items()})
+
+
+def test_only_what_is_new_of_a_curve_travels(visitor: Visitor) -> None:
+    run = visitor.api.reported_run()
+    visitor.api.report("metric", run, metrics=[{"name": "a", "value": 1.5, "step": step} for step in range(3)])
+    first = curves(visitor).json
+    assert (first["names"], first["final"]) == (["a"], False)
+    assert first["curves"] == [
+        {"name": "a", "by": "step", "count": 3, "whole": True, "x": [0, 1, 2], "y": [1.5, 1.5, 1.5]}
+    ]
+    known = curves(visitor, "?name=a&known=2.0,3")
+    assert (known.json["curves"][0]["x"], known.json["curves"][0]["whole"]) == ([], False)
+    tag = known.headers["ETag"]
+    assert curves(visitor, "?name=a&known=2.0,3", If_None_Match=tag).status_int == 304
+    visitor.api.report("metric", run, name="a", value=9, step=3)
+    later = curves(visitor, "?name=a&known=2.0,3", If_None_Match=tag).json["curves"][0]
+    assert (later["x"], later["y"], later["count"]) == ([3], [9], 4)
+    visitor.api.report("metric", run, name="a", value=0, step=0.5)
+    assert curves(visitor, "?name=a&known=3.0,4").json["curves"][0]["whole"]
+
+
+def test_no_more_curves_than_fit_a_page_are_given_at_once(visitor: Visitor) -> None:
+    run = visitor.api.reported_run()
+    visitor.api.report("metric", run, metrics=[{"name": f"m{n:02}", "value": 1, "step": 1} for n in range(20)])
+    told = curves(visitor).json
+    assert (len(told["names"]), len(told["curves"]), told["most"]) == (20, 12, 12)
+    assert [curve["name"] for curve in curves(visitor, "?name=m19&known=").json["curves"]] == ["m19"]
+    many = "&".join(f"name=m{n:02}" for n in range(13))
+    visitor.see(f"/run/1/curves?{many}", 400)
+
+
+@pytest.mark.parametrize("known", ["x", "nan,1", "inf,1", "1", "1,x"])
+def test_what_is_no_place_of_a_curve_is_refused(visitor: Visitor, known: str) -> None:
+    visitor.api.reported_run()
+    visitor.see(f"/run/1/curves?name=a&known={known}", 400)
+
+
+def test_a_value_that_no_chart_can_show_does_not_come_in(visitor: Visitor) -> None:
+    run = visitor.api.reported_run()
+    for value in ("nan", "inf", "-Infinity"):
+        assert visitor.api.report("metric", run, name="a", value=value, step=1).status_int == 400
