@@ -128,7 +128,7 @@ def test_elapsed_time_and_an_estimate_show_while_it_runs(visitor: Visitor, launc
     visitor.api.clock.advance(100)
     visitor.api.report("progress", launched, fraction=0.25, ts=visitor.api.clock.now.timestamp())
     page = visitor.see("/run/1").html.find(attrs={"data-part": "state"}).get_text()
-    assert "For 1 min 40 s" in page and "Done 2026-03-01 12:06:40 UTC, if it goes on like this" in page
+    assert "For 1 min 40 s" in page and "Expected to end 2026-03-01 12:06:40 UTC, if it goes on like this" in page
 
 
 def test_who_waits_is_cancelled_at_once_and_put_back_with_its_time_and_priority(

@@ -60,6 +60,8 @@ def line_of(event: Event) -> Line:
     what, why = event.text, ""
     if "to" in details:
         what = _MOVED.get(event.kind, "found it ended")
+        if event.kind == RunState.RUNNING and event.by == "run":
+            what = "was heard from, so it is"
         why = event.text.partition(": ")[2]
     elif event.kind in (RunState.QUEUED, RunState.SCHEDULED):
         what = "made it" + (f" from run {details['parent']}" if "parent" in details else "")

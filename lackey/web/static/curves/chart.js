@@ -42,10 +42,11 @@ export class Chart {
     if (!curve.whole && curve.x.length === 0) return;
     this.x = curve.whole ? curve.x : this.x.concat(curve.x);
     this.y = curve.whole ? curve.y : this.y.concat(curve.y);
-    this.#canvas.setAttribute("aria-label", this.#inWords());
-    if (this.#plot && this.#by === curve.by && !this.#logarithmic) return this.#plot.setData([this.x, this.y]);
+    const same = this.#by === curve.by && !this.#logarithmic;
     this.#by = curve.by;
-    this.draw(this.#logarithmic);
+    this.#canvas.setAttribute("aria-label", this.#inWords());
+    if (this.#plot && same) this.#plot.setData([this.x, this.y]);
+    else this.draw(this.#logarithmic);
   }
 
   /** Draws it anew, in the colours of now. @param {boolean} logarithmic where all values are above zero */
