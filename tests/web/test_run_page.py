@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from lackey.domain.run import Event
 from lackey.files import Entry, FileMissing, Files, Listing, Piece
 from lackey.services import health
-from lackey.store import runs
+from lackey.store import events, runs
 from lackey.web.call import Service
 from lackey.web.wsgi import Application
 from tests.web.client import Api
@@ -242,6 +243,8 @@ def test_nothing_that_a_run_says_becomes_part_of_its_page(visitor: Visitor, begu
     visitor.api.report("log", begun, text=HOSTILE)
     visitor.api.report("stop", begun, exit=1, host=HOSTILE)
     change(visitor, 1, reason=HOSTILE, handle=HOSTILE, host=HOSTILE)
+    moved = Event(1, visitor.api.clock.now, "ended", HOSTILE, f"running → failed: {HOSTILE}", {"to": "failed"})
+    visitor.api.database.write(lambda connection: events.add(connection, moved))
     page = visitor.see("/run/1").text
     assert "<script>alert" not in page and "<img src=x" not in page
     assert page.count("&lt;script&gt;alert(1)") >= 5
