@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,20 @@ class Candidate:
     application_id: int | None
     max_running: int | None
     share: str
+
+
+@dataclass(frozen=True)
+class Paused:
+    """An executor on which nothing new is launched: since when, and who wanted it so. What runs on it goes on."""
+
+    executor: str
+    since: datetime
+    by: str
+
+    @property
+    def why(self) -> str:
+        """What its queued runs wait for."""
+        return f"the executor {self.executor} is paused by {self.by} since {self.since:%Y-%m-%d %H:%M} UTC"
 
 
 @dataclass(frozen=True)

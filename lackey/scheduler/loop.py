@@ -185,7 +185,9 @@ class Loop:
 
     def _beat(self, leads: bool) -> None:
         if time.monotonic() >= self._memory.beat_at:
-            health.beat(self._database, self._place.host + self._place.series, self._started_at, leads, self._clock())
+            place = self._place
+            name = place.host + place.series
+            health.beat(self._database, name, self._started_at, leads, self._clock(), place.slots)
             self._memory.beat_at = time.monotonic() + health.BEAT_EVERY.total_seconds()
 
     def _note_silence(self, now: datetime) -> None:

@@ -56,9 +56,11 @@ def found(database: Database, now: datetime) -> str:
     return database.write(lambda connection: service.found(connection, now))
 
 
-def beat(database: Database, name: str, started_at: datetime, leads: bool, now: datetime) -> None:
-    """The scheduler of this name is there."""
-    database.write(lambda connection: service.beat(connection, Heartbeat(name, started_at, now, leads)))
+def beat(
+    database: Database, name: str, started_at: datetime, leads: bool, now: datetime, slots: int | None = None
+) -> None:
+    """The scheduler of this name is there, and has so many slots."""
+    database.write(lambda connection: service.beat(connection, Heartbeat(name, started_at, now, leads, slots)))
 
 
 def is_late(heartbeat: Heartbeat, now: datetime) -> bool:

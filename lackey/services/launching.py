@@ -20,7 +20,7 @@ from lackey.domain.policy import choose
 from lackey.domain.run import Event, Run, RunState
 from lackey.services.newcomers import new_token
 from lackey.services.settling import evidence_of, settle
-from lackey.store import events, queue, runs
+from lackey.store import events, executors, queue, runs
 from lackey.store.database import Changed, Database
 
 _BATCH = 200
@@ -80,7 +80,12 @@ def claim(
 
     def work(writing: Connection) -> list[Claim]:
         queue.take_turns(writing)
-        return _claim(writing, host, slots, away, not_yet, now, series) if leads(writing) else []
+        if not leads(writing):
+            return []
+        if paused := executors.paused(writing).get("local"):
+            queue.let_all_wait(writing, "local", paused.why)
+            return []
+        return _claim(writing, host, slots, away, not_yet, now, series)
 
     return database.write(work)
 

@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from lackey.domain.application import Application
+from lackey.domain.policy import Paused
 from lackey.domain.progress import PAST_RUNS, ExpectedEnd, expected_end, progress_of, typical
 from lackey.domain.refusals import NotFound
 from lackey.domain.run import Run, RunState
 from lackey.services.health import is_late
 from lackey.store import applications as stored_applications
+from lackey.store import executors, runs, service
 from lackey.store import overview as stored
-from lackey.store import runs, service
 from lackey.store.database import Database
 
 LATELY = timedelta(hours=24)
@@ -54,7 +55,7 @@ class Now:
     `queued` are in the order in which they start, `overdue` wait for others or for their own start report, `coming` for
     their time, `ended` did so within `LATELY`, the troubled first. `unended` counts the states that are not final, all
     of them; `ended_counts` the final ones, of those that ended within `LATELY`, or if `ended_capped` of the last
-    10,000 of these.
+    10,000 of these. `paused` are the executors on which nothing new is launched.
     """
 
     fingerprint: str
@@ -67,6 +68,7 @@ class Now:
     ended_counts: dict[RunState, int]
     ended_capped: bool
     schedulers: list[Scheduler]
+    paused: list[Paused]
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ def overview(database: Database, now: datetime) -> Now:
             ended_counts=counts,
             ended_capped=sum(counts.values()) >= stored.ENDED_AT_MOST,
             schedulers=_schedulers(connection, now),
+            paused=list(executors.paused(connection).values()),
         )
 
 
@@ -152,7 +155,8 @@ def _fingerprint(connection: Connection, now: datetime) -> str:
         (one.name, one.started_at, one.leads, is_late(one, now), one.beat_at.replace(second=0, microsecond=0))
         for one in service.heartbeats(connection)
     ]
-    seen = (*stored.sign_of_change(connection), stored.next_times(connection, now, now - LATELY), sorted(beats))
+    paused = executors.paused(connection)
+    seen = (*stored.sign_of_change(connection), stored.next_times(connection, now, now - LATELY), sorted(beats), paused)
     return hashlib.blake2b(repr(seen).encode(), digest_size=16).hexdigest()
 
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, select, text, update
 
 from lackey.domain.policy import Candidate
 from lackey.domain.run import Run, RunState
@@ -12,6 +12,13 @@ from lackey.store.runs import as_run, select_runs
 # PostgreSQL: any number will do, as long as nothing else in the same database uses it.
 _CLAIMING = 0x636C61696D
 _UNENDED = RunRow.ended_at.is_(None)
+_CANDIDATE = (
+    _UNENDED,
+    RunRow.state == RunState.QUEUED,
+    RunRow.ticket.is_(None),
+    RunRow.cancel_requested_at.is_(None),
+    RunRow.held.is_(False),
+)
 
 
 def due(connection: Connection, now: datetime, after: int, limit: int) -> list[Run]:
@@ -39,14 +46,7 @@ def candidates(connection: Connection, executor: str, after: int, limit: int) ->
     statement = (
         select(RunRow.id, RunRow.application_id, ApplicationRow.max_running, RunRow.share, RunRow.reason)
         .outerjoin(ApplicationRow, ApplicationRow.id == RunRow.application_id)
-        .where(
-            _UNENDED,
-            RunRow.state == RunState.QUEUED,
-            RunRow.ticket.is_(None),
-            RunRow.cancel_requested_at.is_(None),
-            RunRow.held.is_(False),
-            RunRow.executor == executor,
-        )
+        .where(*_CANDIDATE, RunRow.executor == executor)
         .order_by(RunRow.priority.desc(), RunRow.scheduled_at, RunRow.id)
         .offset(after)
         .limit(limit)
@@ -55,6 +55,18 @@ def candidates(connection: Connection, executor: str, after: int, limit: int) ->
         (Candidate(run_id, application_id, most, share or ""), reason)
         for run_id, application_id, most, share, reason in connection.execute(statement)
     ]
+
+
+def count_candidates(connection: Connection, executor: str) -> int:
+    """How many there are of them."""
+    return connection.execute(select(func.count()).where(*_CANDIDATE, RunRow.executor == executor)).scalar_one()
+
+
+def let_all_wait(connection: Connection, executor: str, reason: str, instead_of: str | None = None) -> None:
+    """Note of all candidates why they wait; or of those alone whose present reason is `instead_of`."""
+    others = RunRow.reason.is_distinct_from(reason) if instead_of is None else RunRow.reason == instead_of
+    chosen = update(RunRow).where(*_CANDIDATE, RunRow.executor == executor, others)
+    connection.execute(chosen.values(reason=reason, revision=RunRow.revision + 1))
 
 
 def take_turns(connection: Connection) -> None:

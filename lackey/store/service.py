@@ -27,12 +27,16 @@ _LEADS = text(
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """When a scheduler last said that it is there, and whether it claims runs. `name`: its host and its series."""
+    """When a scheduler last said that it is there, and whether it claims runs. `name`: its host and its series.
+
+    `slots`: how many runs it has at once; None: it does not say.
+    """
 
     name: str
     started_at: datetime
     beat_at: datetime
     leads: bool
+    slots: int | None = None
 
 
 def installation(connection: Connection) -> str | None:

@@ -120,8 +120,9 @@ def _security(route: Route) -> list[dict[str, list[str]]]:
 
 
 def _path_parameters(route: Route) -> Iterator[dict[str, Any]]:
+    number = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
     for name in route.path_names:
-        schema = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
+        schema = number if name.endswith("_id") else {"type": "string", "minLength": 1}
         yield {"name": name, "in": "path", "required": True, "schema": schema}
 
 

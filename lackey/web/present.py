@@ -10,8 +10,10 @@ from lackey.domain.paths import Share, join, shown_paths
 from lackey.domain.progress import progress_of
 from lackey.domain.run import Run
 from lackey.domain.share_health import Health, Look, troubles
+from lackey.services.executors import Executor
 from lackey.web.schemas.base import Paths
 from lackey.web.schemas.catalogue import ApplicationOut, ParameterOut, ProjectOut
+from lackey.web.schemas.executors import ExecutorOut
 from lackey.web.schemas.keys import KeyOut
 from lackey.web.schemas.runs import MadeRun, ProgressOut, Received, RunOut
 from lackey.web.schemas.shares import ShareHealthOut, ShareOut
@@ -84,6 +86,23 @@ def application_out(application: Application, shares: Mapping[str, Share]) -> Ap
 def key_out(key: Key) -> KeyOut:
     """A key, without the key itself."""
     return KeyOut(**vars(key))
+
+
+def executor_out(executor: Executor) -> ExecutorOut:
+    """An executor, and how it is."""
+    paused = executor.paused
+    return ExecutorOut(
+        name=executor.name,
+        slots=executor.slots,
+        taken=executor.taken,
+        waiting=executor.waiting,
+        paused=paused is not None,
+        paused_by=paused.by if paused else None,
+        paused_since=paused.since if paused else None,
+        there=executor.served_by is not None,
+        trouble=executor.trouble,
+        mend=executor.mend,
+    )
 
 
 def share_out(share: Share, health: Health) -> ShareOut:

@@ -48,6 +48,8 @@ def test_what_is_answered_is_what_was_described(api: Api, described: dict[str, A
         "Applications": api.get("/api/application").json,
         "Keys": api.get("/api/key").json,
         "Shares": api.get("/api/share").json,
+        "Executors": api.get("/api/executor").json,
+        "ExecutorOut": api.get("/api/executor/local").json,
         "Events": api.get(f"/api/run/{run['id']}/events").json,
         "Problem": api.get("/api/run/4711").json,
     }

@@ -47,7 +47,7 @@ class House:
         api.report("log", runs[-1], text="later", offset=3)
         api.report("metric", runs[-1], name="residual", value=1, step=1)
         self.runs = runs
-        self.ids = {"key_id": 1, "application_id": application["id"], "project_id": project["id"]}
+        self.ids = {"key_id": 1, "application_id": application["id"], "project_id": project["id"], "name": "local"}
 
     def lead_somewhere(self, case: Any) -> dict[str, str]:
         """Let a request that keeps to the description find what it asks for, and be let in."""

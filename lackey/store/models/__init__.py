@@ -6,7 +6,7 @@ from lackey.store.models.key import IdempotencyRow, KeyRow, UserIdempotencyRow
 from lackey.store.models.log import IndexedTextRow, LogPieceRow
 from lackey.store.models.metric import MetricRow
 from lackey.store.models.run import EventRow, RunRow, TokenRow
-from lackey.store.models.service import InstallationRow, SchedulerRow
+from lackey.store.models.service import InstallationRow, PausedExecutorRow, SchedulerRow
 from lackey.store.models.session import SessionRow
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "KeyRow",
     "LogPieceRow",
     "MetricRow",
+    "PausedExecutorRow",
     "ProjectRow",
     "RunRow",
     "SchedulerRow",

@@ -17,7 +17,7 @@ class InstallationRow(Base):
 
 
 class SchedulerRow(Base):
-    """A scheduler, by its host and series: its heartbeat, and whether it is the one that claims runs."""
+    """A scheduler, by its host and series: its heartbeat, whether it is the one that claims runs, how many at once."""
 
     __tablename__ = "scheduler"
 
@@ -25,3 +25,14 @@ class SchedulerRow(Base):
     started_at: Mapped[datetime]
     beat_at: Mapped[datetime]
     leads: Mapped[bool]
+    slots: Mapped[int | None]
+
+
+class PausedExecutorRow(Base):
+    """See `domain.policy.Paused`. An executor that is not paused has no row."""
+
+    __tablename__ = "paused_executor"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    since: Mapped[datetime]
+    by: Mapped[str]
