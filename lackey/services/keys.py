@@ -20,17 +20,38 @@ def create(database: Database, name: str, scope: str, now: datetime, once: Once 
 
     The same request again gives the key a new secret: the first one may have been lost on its way. Raises Conflict.
     """
-    secret = f"lackey_{secrets.token_urlsafe(32)}"
+    secret = _new_secret()
 
     def work(connection: Connection) -> Key:
         known = answered(connection, once, now)
         if known is not None:
             return keys.renew(connection, known, secret)
-        key = keys.add(connection, name, scope, secret, now)
-        remember(connection, once, key.id, now)
-        return key
+        return _add(connection, name, scope, secret, now, once)
 
     return database.write(work), secret
+
+
+def create_once(database: Database, name: str, scope: str, now: datetime, once: Once) -> str | None:
+    """The secret of a new key; None for the same request again, which makes nothing and leaves the key as it is."""
+    secret = _new_secret()
+
+    def work(connection: Connection) -> str | None:
+        if answered(connection, once, now) is not None:
+            return None
+        _add(connection, name, scope, secret, now, once)
+        return secret
+
+    return database.write(work)
+
+
+def _new_secret() -> str:
+    return f"lackey_{secrets.token_urlsafe(32)}"
+
+
+def _add(connection: Connection, name: str, scope: str, secret: str, now: datetime, once: Once | None) -> Key:
+    key = keys.add(connection, name, scope, secret, now)
+    remember(connection, once, key.id, now)
+    return key
 
 
 def authorize(database: Database, secret: str | None, scope: str) -> Key:

@@ -26,6 +26,12 @@ def asker_of(database: Database, cookie: str, now: datetime) -> Asker | None:
     return None if key is None else Asker(key.name, key.scope, key.id)
 
 
+def count_by_key(database: Database, now: datetime) -> dict[int, int]:
+    """In how many browsers somebody has signed in with each key, by its id."""
+    with database.read() as connection:
+        return sessions.count_by_key(connection, now - KEPT)
+
+
 def sign_out(database: Database, cookie: str) -> None:
     """End what was signed in under this cookie; nothing if there is no such."""
     database.write(lambda connection: sessions.remove(connection, cookie))

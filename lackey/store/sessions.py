@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from lackey.domain.application import Key
 from lackey.store.keys import KEY
@@ -25,6 +25,12 @@ def key_of(connection: Connection, secret: str, since: datetime) -> Key | None:
     )
     row = connection.execute(statement).one_or_none()
     return None if row is None else Key(*row)
+
+
+def count_by_key(connection: Connection, since: datetime) -> dict[int, int]:
+    """How many cookies from after `since` stand for each key, by its id."""
+    statement = select(SessionRow.key_id, func.count()).where(SessionRow.created_at > since)
+    return dict(connection.execute(statement.group_by(SessionRow.key_id)).all())
 
 
 def remove(connection: Connection, secret: str) -> None:

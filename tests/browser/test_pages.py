@@ -117,7 +117,18 @@ def test_every_page_passes_axe(chromium: Browser, service: Service, scheme: str)
     context = chromium.new_context(color_scheme=scheme, bypass_csp=True)  # type: ignore[arg-type]
     page = context.new_page()
     sign_in(page, service)
-    for path in ("/", "/run", "/run/1", "/project", "/project/1", "/application/1", "/application/1/edit", "/admin"):
+    paths = (
+        "/",
+        "/run",
+        "/run/1",
+        "/project",
+        "/project/1",
+        "/application/1",
+        "/application/1/edit",
+        "/service",
+        "/key",
+    )
+    for path in paths:
         page.goto(service.url + path)
         page.add_script_tag(path=axe)
         found = page.evaluate("axe.run().then(done => done.violations.map(v => [v.id, v.nodes.map(n => n.html)]))")

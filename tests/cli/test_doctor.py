@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from click.testing import Result
 
 from lackey.cli.db import upgrade_schema
-from lackey.services import Database
+from lackey.services import Database, executors
 from tests.cli.conftest import Lackey, calls
 from tests.cli.desk import Service
 from tests.postgres import Cluster
@@ -136,6 +137,20 @@ def test_the_user_of_simulations_has_to_be_there_and_not_root(
 ) -> None:
     (executors,) = examine(f"[executor.local]\nuser = '{user}'\n")["executors"]
     assert executors["level"] == level and what in executors["what"]
+
+
+def test_an_executor_that_is_paused_is_a_warning_with_the_way_out(
+    examine: Examine, alone: Lackey, tmp_path: Path
+) -> None:
+    assert alone("db", "upgrade").exit_code == 0
+    database = Database(f"sqlite:///{tmp_path}/var/lackey.sqlite3")
+    executors.pause(database, "local", "anna", datetime(2026, 3, 1, 12, tzinfo=UTC))
+    (found,) = [each for each in examine()["executors"] if "paused" in each["what"]]
+    assert found["level"] == "warning" and "by anna since 2026-03-01 12:00 UTC" in found["what"]
+    assert "/api/executor/local" in found["mend"]
+    executors.resume(database, "local", "anna")
+    database.close()
+    assert not any("paused" in each["what"] for each in examine()["executors"])
 
 
 LAB = "[[share]]\nname = 'lab'\npath = 'lab'\n"

@@ -98,16 +98,6 @@ def test_a_page_that_has_not_changed_is_not_sent_again(visitor: Visitor) -> None
     assert RunState.RUNNING in visitor.browser.get(f"/run/{run['id']}", headers=known).text
 
 
-def test_a_key_is_made_shown_once_and_revoked(visitor: Visitor) -> None:
-    form = form_to(visitor.see("/admin"), "/admin/key")
-    form["name"], form["scope"] = "anna", "run"
-    made = form.submit()
-    assert "lackey_" in made.text
-    page = visitor.see("/admin")
-    assert "anna" in page.text and "lackey_" not in page.text.replace("lackey_s", "")
-    number = len(visitor.api.get("/api/key").json["items"])
-    assert form_to(page, f"/admin/key/{number}/revoke").submit().status_int == 303
-    assert [key["revoked_at"] for key in visitor.api.get("/api/key").json["items"] if key["name"] == "anna"] != [None]
 
 
 def test_what_is_not_there_is_said_in_a_page(visitor: Visitor) -> None:

@@ -110,7 +110,7 @@ def changing() -> list[PageRoute]:
 def test_no_form_is_taken_that_no_page_of_ours_has_shown(visitor: Visitor, route: PageRoute) -> None:
     visitor.sign_in()
     path = route.path.replace("<project_id:id>", "1").replace("<run_id:id>", "1").replace("<key_id:id>", "1")
-    path = path.replace("<application_id:id>", "1").replace("<code>", "x")
+    path = path.replace("<application_id:id>", "1").replace("<code>", "x").replace("<name>", "local")
     assert "this form is from another time or place" in visitor.post(path, 403, name="x", word="0" * 64).text
 
 
@@ -135,9 +135,11 @@ def test_each_answer_forbids_scripts_and_styles_that_are_not_files_of_ours(visit
 def test_what_a_scope_may_not_do_is_not_shown_and_not_done(visitor: Visitor) -> None:
     visitor.api.application()
     seen = visitor.sign_in("read")
-    assert "/admin" not in seen.text
+    assert "/key" not in seen.text
     assert "Run it" not in visitor.see("/application/1").text
     assert "New project" not in visitor.see("/project").text
     word = form_to(seen, "/sign-out")["word"].value
     visitor.post("/application/1/run", 403, word=word)
-    visitor.see("/admin", 403)
+    visitor.see("/key", 403)
+    assert "Pause" not in visitor.see("/service").text
+    visitor.post("/executor/local/pause", 403, word=word)

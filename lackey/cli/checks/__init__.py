@@ -5,7 +5,7 @@ deadline. None touches a share: that is for the shares' readers.
 """
 
 from lackey.cli.checks.apart import Apart
-from lackey.cli.checks.database import database, scheduler
+from lackey.cli.checks.database import database, paused, scheduler
 from lackey.cli.checks.executors import executors
 from lackey.cli.checks.finding import Check, Finding
 from lackey.cli.checks.host import clock, data_dir
@@ -21,5 +21,6 @@ CHECKS = (
     Check("service", service, "See what the service's log says, and start it again."),
     Check("shares", shares, "See what the scheduler's log says, and start it again."),
     Check("executors", executors, "Looking up a user takes too long: see /etc/nsswitch.conf."),
+    Check("executors", paused, "They are heard of through the database; see there."),
     Check("clock", clock, "Ask again."),
 )

@@ -1,4 +1,4 @@
-"""The database, and the scheduler, who is heard of through it."""
+"""The database, and what is heard of through it: the scheduler, and what somebody has paused."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,7 +7,7 @@ from lackey.cli.checks.finding import Finding, Level
 from lackey.cli.checks.host import misplaced
 from lackey.domain.refusals import Refusal
 from lackey.domain.share_health import CLOCK_SECONDS
-from lackey.services import Database, health
+from lackey.services import Database, executors, health
 from lackey.settings import Settings
 from lackey.store import schema
 from lackey.store.service import Heartbeat
@@ -89,6 +89,24 @@ def scheduler(settings: Settings) -> list[Finding]:
         return found
     mend = "Start it: systemctl start lackey-scheduler, or lackey scheduler; lackey serve has one beside it."
     return [*found, Finding("scheduler", "trouble", "no scheduler that claims runs has been heard from lately", mend)]
+
+
+def paused(settings: Settings) -> list[Finding]:
+    """Which executors somebody has paused; nothing where the database can't tell."""
+    opened = Database(settings.database_url)
+    try:
+        if _unopened(opened, settings) or schema.current(opened) != schema.expected():
+            return []
+        found = executors.paused(opened)
+    except Refusal:
+        return []
+    finally:
+        opened.close()
+    mend = "Let it go on: Resume on the page /service, or PUT paused=false to /api/executor/{}."
+    return [
+        Finding("executors", "warning", f"{one.why}: nothing new is launched", mend.format(one.executor))
+        for one in found
+    ]
 
 
 def _doing(one: Heartbeat, seconds: float) -> str:

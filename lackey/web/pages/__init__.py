@@ -1,31 +1,33 @@
 """What people see in a browser, one module a noun. Importing the package enters all pages into the table."""
 
 from lackey.web.pages import (
-    admin,
     application_form,
     applications,
     entry,
     icon,
+    keys,
     now,
     projects,
     run,
     run_curves,
     run_files,
     runs,
+    service,
 )
 from lackey.web.pages.routes import PAGES
 
 __all__ = [
     "PAGES",
-    "admin",
     "application_form",
     "applications",
     "entry",
     "icon",
+    "keys",
     "now",
     "projects",
     "run",
     "run_curves",
     "run_files",
     "runs",
+    "service",
 ]
