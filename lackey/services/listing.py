@@ -7,7 +7,16 @@ from lackey.store.database import Database
 from lackey.store.run_lists import Page
 from lackey.store.runs import COUNTED_AT_MOST
 
-__all__ = ["COUNTED_AT_MOST", "Cursor", "Order", "Page", "page"]
+__all__ = ["COUNTED_AT_MOST", "Cursor", "Order", "Page", "order_of", "page"]
+
+
+def order_of(search: Search) -> Order:
+    """How a list is sorted that nobody has sorted: by id, or where times are asked for by the time scheduled for.
+
+    What was asked for is together then.
+    """
+    timed = search.since is not None or search.until is not None
+    return Order.SCHEDULED if timed else Order.ID
 
 
 def page(
@@ -15,11 +24,9 @@ def page(
 ) -> Page:
     """The runs searched for, at most `limit`; `down`: the newest, latest or longest first.
 
-    Without an `order` they are sorted by id, or where times are asked for by the time for which they were scheduled:
-    what was asked for is together then. A page may hold fewer than `limit`, or none, and still have one after it: see
-    `Page.searched_to_end`. Raises Invalid if there is no such project or application.
+    Without an `order` it is that of `order_of`. A page may hold fewer than `limit`, or none, and still have one after
+    it: see `Page.searched_to_end`. Raises Invalid if there is no such project or application.
     """
-    timed = search.since is not None or search.until is not None
-    chosen = order or (Order.SCHEDULED if timed else Order.ID)
     with database.read() as connection:
+        chosen = order or order_of(search)
         return run_lists.page(connection, narrowed(connection, search), chosen, down, cursor, limit)

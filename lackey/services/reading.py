@@ -3,6 +3,7 @@
 A list begins below the id `before_id` (None: with the newest), and holds at most `limit`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,7 +20,7 @@ from lackey.store.database import Database
 from lackey.store.metrics import Metric
 
 __all__ = ["Metric", "Search", "application", "application_counts", "applications", "due_runs", "events", "metrics"]
-__all__ += ["project", "projects", "run", "runs"]
+__all__ += ["project", "projects", "run", "runs", "these_runs"]
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,12 @@ def narrowed(connection: Connection, search: Search) -> stored_runs.Filter:
         until=search.until,
         text=search.words,
     )
+
+
+def these_runs(database: Database, run_ids: Sequence[int]) -> dict[int, Run]:
+    """Those of the runs that exist, by their ids."""
+    with database.read() as connection:
+        return stored_runs.with_ids(connection, run_ids)
 
 
 def due_runs(database: Database, now: datetime, before_id: int | None, limit: int) -> list[Run]:

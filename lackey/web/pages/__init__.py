@@ -6,12 +6,13 @@ from lackey.web.pages import (
     entry,
     icon,
     keys,
+    many_runs,
     now,
     projects,
     run,
     run_curves,
     run_files,
-    runs,
+    run_list,
     service,
 )
 from lackey.web.pages.routes import PAGES
@@ -23,11 +24,12 @@ __all__ = [
     "entry",
     "icon",
     "keys",
+    "many_runs",
     "now",
     "projects",
     "run",
     "run_curves",
     "run_files",
-    "runs",
+    "run_list",
     "service",
 ]
