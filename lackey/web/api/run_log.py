@@ -47,14 +47,19 @@ def _unsatisfiable(size: int) -> Raw:
 
 def text_of(call: Call, run: Run) -> LogText:
     """The text of a run's log, as it is served."""
+    return read_of(call, run)[0]
+
+
+def read_of(call: Call, run: Run) -> tuple[LogText, FileError | None]:
+    """The same, and why it was not read where the run wrote it; then it is what was kept of it at its end."""
     limit = call.service.log_limit
-    file, complete = _file(call, run)
+    file, trouble = _file(call, run)
     parts = [
         *file,
         *stored(call.database, run.id, "reported", run.log_size, limit),
         *stored(call.database, run.id, "stop", run.stop_log_size, limit),
     ]
-    return LogText(parts, complete)
+    return LogText(parts, trouble is None), trouble
 
 
 @dataclass(frozen=True)
@@ -72,11 +77,10 @@ class _LogFile:
         return self.call.service.files.read(self.share, self.path, start, length).content
 
 
-def _file(call: Call, run: Run) -> tuple[list[Held | Missing], bool]:
-    """What the run wrote, and whether that was read where it wrote it; else it is what was kept of it at its end."""
+def _file(call: Call, run: Run) -> tuple[list[Held | Missing], FileError | None]:
     if run.share is None or run.run_directory is None:
-        return [], True
+        return [], None
     try:
-        return [_LogFile(call, run.share, join(run.run_directory, LOG_FILE)).held()], True
-    except FileError:
-        return stored(call.database, run.id, "file", run.file_size or 0, call.service.log_limit), False
+        return [_LogFile(call, run.share, join(run.run_directory, LOG_FILE)).held()], None
+    except FileError as error:
+        return stored(call.database, run.id, "file", run.file_size or 0, call.service.log_limit), error

@@ -3,6 +3,7 @@
 from lackey.web.pages import (
     application_form,
     applications,
+    compare,
     entry,
     icon,
     keys,
@@ -21,6 +22,7 @@ __all__ = [
     "PAGES",
     "application_form",
     "applications",
+    "compare",
     "entry",
     "icon",
     "keys",
