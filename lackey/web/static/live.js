@@ -21,8 +21,9 @@ export function keepLive(enhance) {
         failed = answer.ok || answer.status === 304 ? 0 : failed + 1;
         if (answer.redirected) return say("You are signed out. Load the page again to sign in.");
         if (answer.ok) {
-          tag = answer.headers.get("ETag");
-          renew(new DOMParser().parseFromString(await answer.text(), "text/html"), sources, enhance);
+          const isAllRenewed = renew(new DOMParser().parseFromString(await answer.text(), "text/html"), sources, enhance);
+          // What was held back is wanted again, though it may not change any more.
+          tag = isAllRenewed ? answer.headers.get("ETag") : null;
         }
       } catch {
         failed += 1;
@@ -49,7 +50,9 @@ function say(words) {
   document.querySelector("main").prepend(said);
 }
 
+/** Whether nothing had to be held back, because somebody is busy with it. */
 function renew(fresh, sources, enhance) {
+  let isAllRenewed = true;
   document.title = fresh.title;
   const [icon, freshIcon] = [document, fresh].map((page) => page.querySelector("link[rel=icon]"));
   if (icon.getAttribute("href") !== freshIcon.getAttribute("href")) icon.replaceWith(freshIcon);
@@ -59,11 +62,16 @@ function renew(fresh, sources, enhance) {
     const name = part.dataset.part;
     const here = document.querySelector(`[data-part="${CSS.escape(name)}"]`);
     const source = part.innerHTML;
-    if (!here || isInUse(here) || sources.get(name) === source) continue;
+    if (!here || sources.get(name) === source) continue;
+    if (isInUse(here)) {
+      isAllRenewed = false;
+      continue;
+    }
     sources.set(name, source);
     replace(here, part);
     enhance(here);
   }
+  return isAllRenewed;
 }
 
 /** Whether somebody is busy in there: what is typed, ticked, marked or about to be pressed must not be taken away. */
