@@ -88,7 +88,7 @@ def test_a_time_is_typed_in_the_zone_of_the_viewer_and_the_address_says_which(
     sign_in(page, service)
     page.goto(f"{service.url}/run")
     page.get_by_label("Scheduled from (Asia/Tokyo)").fill("2031-06-01T12:30:00")
-    page.get_by_label("to (Asia/Tokyo)").fill("2031-06-01T13:30:00")
+    page.get_by_label("Scheduled to (Asia/Tokyo)").fill("2031-06-01T13:30:00")
     page.get_by_role("button", name="Find").click()
     expect(page.get_by_role("cell", name="at 04")).to_be_visible()
     assert names(page) == ["at 04"]

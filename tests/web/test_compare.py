@@ -62,6 +62,14 @@ def test_what_differs_is_marked_with_a_word(visitor: Visitor, pair: Any) -> None
     assert page.html.select_one("th.differs") is not None
 
 
+def test_what_looks_the_same_is_not_called_different(visitor: Visitor) -> None:
+    for stop in (60.001, 60.002):
+        run = visitor.api.reported_run()
+        visitor.api.report("start", run, ts=0)
+        visitor.api.report("stop", run, ts=stop, exit=0)
+    assert rows(visitor.see("/compare?run=1&run=2"))["Took"] == ["1 min 00 s", "1 min 00 s"]
+
+
 def test_only_what_differs_can_be_shown_and_the_address_says_so(visitor: Visitor, pair: Any) -> None:
     page = visitor.see("/compare?run=2,1").click("Show only what differs")
     assert "only=differs" in page.request.url

@@ -192,7 +192,7 @@ def test_a_run_at_work_is_cancelled_only_after_a_question(visitor: Visitor) -> N
     assert visitor.api.run(works)["state"] == "running" and visitor.api.run(waits)["state"] == "scheduled"
     only_waiting, everything = (
         next(form for form in question.forms.values() if label in form.text)
-        for label in ("Cancel only the 1 that wait", "Cancel all 2")
+        for label in ("Cancel only the one that waits", "Cancel all 2")
     )
     only_waiting.submit()
     assert visitor.api.run(works)["state"] == "running" and visitor.api.run(waits)["state"] == "cancelled"

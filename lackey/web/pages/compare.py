@@ -102,7 +102,9 @@ def _outcome(row: Row) -> Line:
 def _line(label: str, kind: str, row: Row) -> Line:
     # Only the outcome's rows have names that mean something here; a parameter may be called as it likes.
     name = "" if kind == "code" else row.name
-    return Line(label, kind, tuple(_in_words(name, each) for each in row.values), row.differs)
+    values = tuple(_in_words(name, each) for each in row.values)
+    # What differs by less than the words can say is the same to whoever reads them.
+    return Line(label, kind, values, len(set(values)) > 1 if name in _IN_WORDS else row.differs)
 
 
 def _in_words(name: str, value: Value) -> str:
