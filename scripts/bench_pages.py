@@ -1,6 +1,8 @@
-"""Measures what the pages read from a database with a million runs, each beside a bare `SELECT … WHERE id = ?`.
+"""Measures what the pages cost with a million runs: what they read, and whole answers, each with what it may cost.
 
-The rows are made by SQL. Printed are the median time of each reading and its ratio to that of one run by its id.
+The rows are made by SQL. Printed are the median and the least time of each, and of a reading its ratio to a bare
+`SELECT … WHERE id = ?`. A whole answer is that of the WSGI application to somebody who has signed in, from the cookie
+to the last byte of HTML.
 """
 
 import argparse
@@ -15,56 +17,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import text
-
 from lackey.domain.run import ACTIVE, FINAL, TROUBLED, RunState
 from lackey.services import Database, catalogue, listing, overview, reading, viewing
 from lackey.services.listing import Order
 from lackey.services.reading import Search
 from lackey.store import schema
+from scripts.bench_answers import Visitor, pages
+from scripts.bench_rows import fill
 from tests.postgres import cluster
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = 15
-
-# Half of the runs are of one application, the others spread over many; some hundred kinds of ends; some of all states.
-STATE = """CASE WHEN n > :runs - 20 THEN 'running' WHEN n > :runs - 3000 THEN 'queued'
- WHEN n > :runs - 5000 THEN 'scheduled' WHEN n % 1000 = 7 THEN 'lost' WHEN n % 50 = 3 THEN 'failed'
- WHEN n % 97 = 5 THEN 'cancelled' ELSE 'succeeded' END"""
-AT = "(:now - (:runs - n) * 10000000)"
-ENDED = f"CASE WHEN n <= :runs - 5000 THEN {AT} + (n * 7919) % 3600000000 END"
-RUN = {
-    **dict.fromkeys(("uid", "name", "project", "application"), "'heat'"),
-    **dict.fromkeys(("parameters", "environment", "evidence"), 'CAST(\'{"n": "64"}\' AS json)'),
-    **dict.fromkeys(("after", "marks"), "CAST('[]' AS json)"),
-    **dict.fromkeys(("retries", "log_size", "stop_log_size", "revision"), "0"),
-    **dict.fromkeys(("held", "ticket_open"), "false"),
-    **dict.fromkeys(("launched", "log_kept"), "true"),
-    **dict.fromkeys(("ended_at", "settled_at"), ENDED),
-    "project_id": "CASE WHEN n % 2 = 0 THEN 1 ELSE 1 + n % 20 END",
-    "application_id": "CASE WHEN n % 2 = 0 THEN 1 ELSE 1 + n % 200 END",
-    "state": STATE,
-    "reason": "'waits for a free slot'",
-    "by": "CASE WHEN n % 5000 = 0 THEN 'rare' ELSE 'anna' END",
-    "command": "'./heat ' || n",
-    "share": "'lab'",
-    "directory": "'heat/explicit'",
-    "workdir": "'application'",
-    "executor": "'local'",
-    "priority": "n % 3",
-    "created_at": AT,
-    "scheduled_at": f"{AT} + CASE WHEN n > :runs - 5000 AND n <= :runs - 3000 THEN 86400000000 ELSE 0 END",
-    "started_at": f"CASE WHEN n <= :runs - 5000 OR n > :runs - 20 THEN {AT} END",
-}
-PROJECT = {"name": "'p' || n", **dict.fromkeys(("title", "description"), "''"), "share": "'lab'"}
-PROJECT |= {"directory": "'heat'", "created_at": "0"}
-APPLICATION = {"project_id": "1 + n % 20", "name": "'a' || n", **dict.fromkeys(("description", "directory"), "''")}
-APPLICATION |= {"command": "'x'", "parameters": RUN["after"], "environment": "CAST('{}' AS json)"}
-APPLICATION |= {"executor": "'local'", "retries": "0", "workdir": "'application'", "created_at": "0"}
-EVENT = {"run_id": "n", "at": AT, **dict.fromkeys(("kind", "by", "text"), "'made'"), "details": RUN["evidence"]}
-METRIC = {"run_id": "1 + n / 1000", "name": "'residual'", "place": "'step ' || n", "step": "n", "ts": "n"}
-METRIC |= {"value": "1.0 / (1 + n)"}
-WORDS = "'heat ' || n || CASE WHEN n % 10 = 0 THEN ' tenth' ELSE '' END || CASE WHEN n = 7 THEN ' needle' ELSE '' END"
+PAGE_MS = 50
 
 
 def main() -> int:
@@ -78,6 +42,7 @@ def main() -> int:
     with new_database(options.postgresql) as database:
         fill(database, options.runs)
         measure(database, options.runs)
+        measure_answers(database, options.runs)
     return 0
 
 
@@ -104,57 +69,43 @@ def opened(url: str) -> Iterator[Database]:
         database.close()
 
 
-def fill(database: Database, runs: int) -> None:
-    """Make the rows."""
-    lite = database.is_sqlite
-    words = {"rowid": "n", "words": WORDS} if lite else {"id": "n", "words": f"to_tsvector('simple', {WORDS})"}
-    tables = (("project", PROJECT, 20), ("application", APPLICATION, 200), ("run", RUN, runs), ("event", EVENT, runs))
-    given = {"runs": runs, "now": int(time.time() * 1e6)}
-    with database.writer.begin() as connection:
-        for table, columns, count in (*tables, ("metric", METRIC, 20_000), ("indexed_text", {"run_id": "n"}, runs)):
-            connection.execute(text(insert_series(table, columns, count, lite)).bindparams(**used(columns, given)))
-        connection.execute(text(insert_series("run_words", words, runs, lite)))
-    if not lite:
-        with database.reader.connect() as connection:
-            connection.execute(text("VACUUM ANALYZE"))
-
-
-def used(columns: dict[str, str], given: dict[str, int]) -> dict[str, int]:
-    """Those of `given` that the columns mention."""
-    return {name: value for name, value in given.items() if any(f":{name}" in each for each in columns.values())}
-
-
-def insert_series(table: str, columns: dict[str, str], count: int, lite: bool) -> str:
-    """An INSERT of a row for each n from 1 to `count`."""
-    counted = f"SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < {count}"
-    series = f"WITH RECURSIVE series(n) AS ({counted})"
-    if not lite:
-        series = f"WITH series(n) AS (SELECT generate_series(CAST(1 AS bigint), {count}))"
-    values = ", ".join(columns.values())
-    if lite:
-        values = values.replace("AS json)", "AS text)")
-    names = ", ".join(f'"{name}"' for name in columns)
-    return f"INSERT INTO {table} ({names}) {series} SELECT {values} FROM series"
-
-
 def measure(database: Database, runs: int) -> None:
     """Print a line for each reading."""
-    bare = median_seconds(lambda: reading.run(database, runs // 2))
-    print(f"{bare * 1000:8.2f} ms  one run by its id")
+    bare, _ = milliseconds(lambda: reading.run(database, runs // 2))
+    print(f"{bare:8.2f} ms  one run by its id")
     for name, read in readings(database, runs):
-        seconds = median_seconds(read)
-        print(f"{seconds * 1000:8.2f} ms  {name}: × {seconds / bare:.0f}", flush=True)
+        median, least = milliseconds(read)
+        print(f"{median:8.2f} ms, at least {least:6.2f}  {name}: × {median / bare:.0f}", flush=True)
 
 
-def median_seconds(read: Callable[[], Any]) -> float:
-    """How long it takes, once it was done."""
+def measure_answers(database: Database, runs: int) -> None:
+    """Print a line for each page."""
+    visitor = Visitor(database)
+    print(f"whole answers, which may take {PAGE_MS} ms")
+    for name, path in pages(runs):
+        answer = visitor.ask(path)
+        print(line_of(visitor, path, name), flush=True)
+        if path == "/":
+            print(line_of(visitor, path, f"{name}, unchanged", answer.etag), flush=True)
+
+
+def line_of(visitor: Visitor, path: str, name: str, known: str = "") -> str:
+    """The time that an answer takes, whether that is too long, and the answer's size."""
+    answer = visitor.ask(path, known)
+    median, least = milliseconds(lambda: visitor.ask(path, known))
+    took = f"{median:8.2f} ms, at least {least:6.2f}  {'TOO LONG' if median > PAGE_MS else '':8}"
+    return f"{took}  {answer.status}  {len(answer.body) / 1000:4.0f} kB  {name}"
+
+
+def milliseconds(read: Callable[[], Any]) -> tuple[float, float]:
+    """How long it takes, once it was done: the median and the least."""
     read()
     taken = []
     for _ in range(ROUNDS):
         begun = time.perf_counter()
         read()
-        taken.append(time.perf_counter() - begun)
-    return statistics.median(taken)
+        taken.append((time.perf_counter() - begun) * 1000)
+    return statistics.median(taken), min(taken)
 
 
 def readings(database: Database, runs: int) -> Iterator[tuple[str, Callable[[], Any]]]:
@@ -167,6 +118,7 @@ def readings(database: Database, runs: int) -> Iterator[tuple[str, Callable[[], 
     yield "20 runs side by side, 1,000 points each", lambda: viewing.side_by_side(database, range(1, 21))
     yield "a curve", lambda: viewing.curves(database, 2, ["residual"])
     yield "what removing a project takes along", lambda: catalogue.removal_of_project(database, 1)
+    yield "what removing an application takes along", lambda: catalogue.removal_of_application(database, 1)
     searches = {
         "all": Search(),
         "of an application": Search(application=1),
