@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from lackey import __version__
-from lackey.web.static_files import asset_url
+from lackey.web.static_files import asset_urls
 from lackey.web.visits import Visit
 
 # Nothing but our own files, and no script or style within a page.
@@ -28,7 +28,7 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 def render(template: str, visit: Visit | None, shown: dict[str, Any]) -> str:
     """The page as text."""
     word = Markup('<input type="hidden" name="word" value="{}">').format(visit.word if visit else "")
-    given = {"visit": visit, "version": __version__, "word": lambda: word, "asset": asset_url}
+    given = {"visit": visit, "version": __version__, "word": lambda: word, "asset": asset_urls()}
     return _environment().get_template(template).render(**given, **shown)
 
 

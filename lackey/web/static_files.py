@@ -8,6 +8,7 @@ parts, a stylesheet its images), and a change of any is a change for each.
 import hashlib
 import json
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -41,19 +42,18 @@ class _Own:
     contents: dict[str, bytes]
 
 
+def asset_urls() -> Callable[[str], str | None]:
+    """`asset_url` as of now, for a whole page: where many are asked for, the folder is looked at once."""
+    own = _own(_listing())
+    return lambda name: _brought_url(name) if name in _BROUGHT else _own_url(name, own)
+
+
 def asset_url(name: str) -> str | None:
     """The address of a file for a page: `pico`, `uplot`, `uplot.css`, or the path of one of lackey's own.
 
     None for what is of others and has not been brought. Raises KeyError for a name that is none.
     """
-    if name in _BROUGHT:
-        package, file = _BROUGHT[name]
-        place = f"{_VENDOR}{package.rpartition('/')[2]}-{_versions()[package]}/{file}"
-        return f"/static/{place}" if (ROOT / place).is_file() else None
-    own = _own(_listing())
-    if name not in own.contents:
-        raise KeyError(name)
-    return f"/static/{own.digest}/{name}"
+    return asset_urls()(name)
 
 
 def answer(path: str, if_none_match: str | None = None) -> Raw | None:
@@ -83,14 +83,31 @@ def _file(name: str, content: bytes, caching: str, if_none_match: str | None) ->
     return Raw(kind, content, len(content), 200, headers)
 
 
+def _brought_url(name: str) -> str | None:
+    package, file = _BROUGHT[name]
+    place = f"{_VENDOR}{package.rpartition('/')[2]}-{_versions()[package]}/{file}"
+    return f"/static/{place}" if (ROOT / place).is_file() else None
+
+
+def _own_url(name: str, own: _Own) -> str:
+    if name not in own.contents:
+        raise KeyError(name)
+    return f"/static/{own.digest}/{name}"
+
+
 def _listing() -> Listing:
-    """What there is now: an edited stylesheet shows at the next request."""
-    found = []
-    for directory, _, names in os.walk(ROOT):
-        for path in (Path(directory, name) for name in names if not name.startswith(".")):
-            status = path.stat()
-            found.append((path.relative_to(ROOT).as_posix(), status.st_mtime_ns, status.st_size))
-    return tuple(sorted(found))
+    """What there is now: an edited stylesheet shows at the next request. Each page asks, so this is quick."""
+    return tuple(sorted(_found_in(str(ROOT), "")))
+
+
+def _found_in(directory: str, place: str) -> Iterator[tuple[str, int, int]]:
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _found_in(entry.path, f"{place}{entry.name}/")
+            elif entry.is_file() and not entry.name.startswith("."):
+                status = entry.stat()
+                yield f"{place}{entry.name}", status.st_mtime_ns, status.st_size
 
 
 @lru_cache(maxsize=1)

@@ -1,6 +1,7 @@
 """The files that pages use, as the service itself serves them."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,14 @@ def test_with_any_change_all_of_lackeys_own_have_another_address_and_those_of_ot
     assert {name for name in before if before[name] != after[name]} == {"lackey.css", beside.name}
     assert get(api, after[beside.name]).text == "main {}"
     assert get(api, after[beside.name]).headers["Cache-Control"] == FOR_EVER
+
+
+def test_an_edited_stylesheet_shows_at_the_next_page(api: Api, beside: Path) -> None:
+    before = get(api, "/sign-in").html.find("link", rel="stylesheet", href=re.compile("lackey.css"))["href"]
+    (beside.parent / "lackey.css").write_text("main { color: red }")
+    after = get(api, "/sign-in").html.find("link", rel="stylesheet", href=re.compile("lackey.css"))["href"]
+    assert after != before
+    assert get(api, after).text == "main { color: red }"
 
 
 def test_a_page_of_another_version_gets_what_there_is_but_not_to_keep(api: Api, beside: Path) -> None:
