@@ -1,55 +1,28 @@
-"""A real browser, and pages that must keep to their content security policy."""
+"""A real browser, pages that must keep to their content security policy, and services for them to show."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from tests.browser import browsers
+from tests.browser.lab import Lab, busy_lab, empty_lab
 from tests.browser.log_server import LogServer, log_server
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--enable-precise-memory-info",
-]
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium, without a window."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+    with browsers.chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
 def page(chromium: Browser) -> Iterator[Page]:
     """An empty page in a browser profile of its own; fails at the end if a script failed or the policy was broken."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(20_000)
-    page = context.new_page()
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-
-    def note(line: ConsoleMessage) -> None:
-        if "Content Security Policy" in line.text:
-            faults.append(line.text)
-
-    def refuse(dialog: Dialog) -> None:
-        faults.append(f"a dialog: {dialog.message}")
-        dialog.dismiss()
-
-    page.on("console", note)
-    page.on("dialog", refuse)
-    yield page
-    context.close()
-    assert not faults
+    with browsers.context_of(chromium) as context, browsers.watched(context) as page:
+        yield page
 
 
 @pytest.fixture
@@ -57,3 +30,17 @@ def served(tmp_path: Path) -> Iterator[LogServer]:
     """A page with the view of an empty log."""
     with log_server(tmp_path / "log.txt") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A lab at work, which tests look at and leave as it is."""
+    with busy_lab(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A fresh install, which tests look at and leave as it is."""
+    with empty_lab(tmp_path_factory.mktemp("empty")) as lab:
+        yield lab

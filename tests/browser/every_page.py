@@ -1,0 +1,113 @@
+"""Every page there is, as one table: tests go through it, and so do the screenshots."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from playwright.sync_api import BrowserContext, Page
+
+from tests.browser.lab import Lab
+
+
+@dataclass(frozen=True)
+class Place:
+    """A page of a lab: its path, with words in braces for the lab's ids, and what is done there before it is looked at.
+
+    `scope`: of who looks; None for somebody who has not signed in. `status`: what it is answered with.
+    """
+
+    path: str
+    scope: str | None = "admin"
+    status: int = 200
+    act: Callable[[Page], None] | None = None
+
+
+# Into a field that may be for numbers or times alone, too.
+_TYPE = """(field, value) => {
+    if (field instanceof HTMLInputElement) field.type = "text";
+    field.value = value;
+}"""
+
+
+def _submit(page: Page, action: str, **fields: str) -> None:
+    """Fill a form in and send it, whatever the browser thinks of it."""
+    form = page.locator(f"form[method='post'][action$='{action}']").first
+    for name, value in fields.items():
+        form.locator(f"[name='{name}']").first.evaluate(_TYPE, value)
+    with page.expect_navigation():
+        form.evaluate("form => { form.noValidate = true; form.requestSubmit(); }")
+
+
+def _name_no_project(page: Page) -> None:
+    _submit(page, "/project", name="two words", directory="/elsewhere")
+
+
+def _say_no_command(page: Page) -> None:
+    _submit(page, urlsplit(page.url).path, name="two words", command="")
+
+
+def _say_no_number(page: Page) -> None:
+    _submit(page, "/run", **{"parameter.reynolds_number": "many"})
+
+
+def _give_no_key(page: Page) -> None:
+    _submit(page, "/sign-in", key="lackey_none")
+
+
+# What each is called in the names of screenshots, and what it is.
+PAGES = {
+    "now": Place("/"),
+    "sign-in": Place("/sign-in", scope=None),
+    "sign-in-refused": Place("/sign-in", scope=None, act=_give_no_key),
+    "sign-in-link": Place("/sign-in/used", scope=None),
+    "runs": Place("/run"),
+    "runs-of-a-state": Place("/run?state=failed"),
+    "runs-not-found": Place("/run?q=nonesuch"),
+    "run-running": Place("/run/{running}"),
+    "run-running-to-a-reader": Place("/run/{running}", scope="read"),
+    "run-succeeded": Place("/run/{succeeded}"),
+    "run-failed": Place("/run/{failed}"),
+    "run-killed": Place("/run/{killed}"),
+    "run-timed-out": Place("/run/{timed_out}"),
+    "run-cancelled": Place("/run/{cancelled}"),
+    "run-lost": Place("/run/{lost}"),
+    "run-waiting": Place("/run/{waiting}"),
+    "run-scheduled": Place("/run/{scheduled}"),
+    "run-reported": Place("/run/{reported}"),
+    "projects": Place("/project"),
+    "projects-wrong": Place("/project", act=_name_no_project),
+    "project": Place("/project/{channels}"),
+    "application": Place("/application/{lorenz}"),
+    "application-long": Place("/application/{long}"),
+    "application-wrong": Place("/application/{long}", act=_say_no_number),
+    "application-new": Place("/project/{channels}/application"),
+    "application-edit": Place("/application/{long}/edit"),
+    "application-edit-wrong": Place("/application/{long}/edit", act=_say_no_command),
+    "admin": Place("/admin"),
+    "error-403": Place("/admin", scope="read", status=403),
+    "error-404": Place("/nothing", status=404),
+    "error-404-run": Place("/run/999999", status=404),
+    "api-docs": Place("/api/docs", scope=None),
+}
+# Those of a fresh install.
+EMPTY_PAGES = {
+    "now-empty": Place("/"),
+    "runs-empty": Place("/run"),
+    "projects-empty": Place("/project"),
+}
+
+
+def sign_in(context: BrowserContext, lab: Lab, place: Place) -> None:
+    """Be who looks at the place."""
+    context.clear_cookies()
+    if place.scope:
+        context.add_cookies(lab.cookies(place.scope))
+
+
+def visit(page: Page, lab: Lab, place: Place) -> None:
+    """Go there, as whoever looks at it, and do what is done."""
+    sign_in(page.context, lab, place)
+    answer = page.goto(lab.url(place.path))
+    assert answer and answer.status == place.status, (place.path, answer and answer.status)
+    if place.act:
+        place.act(page)
