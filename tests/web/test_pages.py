@@ -98,8 +98,6 @@ def test_a_page_that_has_not_changed_is_not_sent_again(visitor: Visitor) -> None
     assert RunState.RUNNING in visitor.browser.get(f"/run/{run['id']}", headers=known).text
 
 
-
-
 def test_what_is_not_there_is_said_in_a_page(visitor: Visitor) -> None:
     assert "there is no run 99" in visitor.see("/run/99", 404).text
 
