@@ -83,6 +83,8 @@ PAGES = {
     "application-new": Place("/project/{channels}/application"),
     "application-edit": Place("/application/{long}/edit"),
     "application-edit-wrong": Place("/application/{long}/edit", act=_say_no_command),
+    "application-remove": Place("/application/{long}/remove"),
+    "project-remove": Place("/project/{channels}/remove"),
     "admin": Place("/admin"),
     "error-403": Place("/admin", scope="read", status=403),
     "error-404": Place("/nothing", status=404),

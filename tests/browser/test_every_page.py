@@ -1,13 +1,16 @@
 """What holds of every page: for those who see little, print, have a small screen or a slow line."""
 
 import gzip
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from playwright.sync_api import Browser, Page, Response
 
+import lackey.web.pages
+from lackey.web.pages.routes import Html
 from tests.browser.browsers import AXE, context_of, watched
 from tests.browser.every_page import EMPTY_PAGES, PAGES, Place, visit
 from tests.browser.lab import Lab
@@ -45,6 +48,15 @@ def see(page: Page, lab: Lab, place: Place) -> None:
     visit(page, lab, place)
     if page.locator("section.log").count():
         wait_until(lambda: page.locator("pre[role=log]").count() == 1)
+
+
+def test_no_page_is_left_out() -> None:
+    """Of all that lackey shows as HTML."""
+    paths = [re.sub(r"{\w+}", "7", place.path.partition("?")[0]) for place in PAGES.values()]
+    for route in lackey.web.pages.PAGES:
+        shape = re.sub(r"<\w+(:\w+)?>", "[^/]+", route.path)
+        if "GET" in route.methods and Html in get_args(get_type_hints(route.handler)["return"] | None):
+            assert any(re.fullmatch(shape, path) for path in paths), route.path
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
