@@ -118,7 +118,7 @@ class TestScopes:
     def test_every_route_has_the_scope_that_its_noun_asks_for(self) -> None:
         for route in (route for route in TABLE if route.scope is not None):
             noun = route.path.split("/")[2]
-            changes = {"run": "run", "project": "manage", "application": "manage", "key": "admin"}
+            changes = {"run": "run", "project": "manage", "application": "manage", "key": "admin", "executor": "admin"}
             reads = {"key": "admin"}
             for method in route.methods:
                 expected = reads.get(noun, "read") if method == "GET" else changes[noun]

@@ -1,27 +1,13 @@
 // The time at which to run: typed as the viewer's clock has it, sent with its offset, and shown in UTC too.
 
-const MINUTE = 60000;
+import { wall, withOffset, zone } from "./times.js";
+
+const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
 
 const typed = document.querySelector("#at");
 const sent = document.querySelector("#moment");
 const means = document.querySelector("#at-means");
-const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-
-const two = (number) => String(number).padStart(2, "0");
-
-/** What a clock on the wall shows, to the second. */
-function wall(at) {
-  const day = `${String(at.getFullYear()).padStart(4, "0")}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
-  return `${day}T${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
-}
-
-/** RFC 3339, with the offset that the viewer's zone has at that moment. */
-function withOffset(at) {
-  const minutes = -at.getTimezoneOffset();
-  const size = Math.abs(minutes);
-  return `${wall(at)}${minutes < 0 ? "-" : "+"}${two(Math.trunc(size / 60))}:${two(size % 60)}`;
-}
 
 /** What is odd about a time on the days on which clocks are set, if anything; the browser has chosen already. */
 function oddity(at, text) {

@@ -1,9 +1,11 @@
 // What every page does beyond being read: times, live parts, copy buttons, keys. Everything works without it.
 
-import { keepLive } from "./live.js";
+import { keepLive, partsOf } from "./live.js";
 import { showTimes } from "./times.js";
 
 const TICK_MS = 1000;
+// Longer texts are not read out before they are copied.
+const NAMED_AT_MOST = 80;
 
 /** Put a button behind each text that people carry elsewhere. */
 function addCopyButtons(root) {
@@ -12,7 +14,8 @@ function addCopyButtons(root) {
     button.type = "button";
     button.className = "outline secondary small";
     button.textContent = "Copy";
-    button.setAttribute("aria-label", `Copy ${element.dataset.copy || element.textContent}`);
+    const named = element.dataset.copy || element.textContent;
+    if (named.length <= NAMED_AT_MOST) button.setAttribute("aria-label", `Copy ${named}`);
     button.addEventListener("click", async () => {
       try {
         await navigator.clipboard.writeText(element.textContent);
@@ -60,7 +63,8 @@ function enhance(root) {
 }
 
 document.documentElement.classList.add("scripted");
+const parts = partsOf(document);
 enhance(document);
 setInterval(() => showTimes(document), TICK_MS);
 listenToKeys();
-if (document.querySelector("[data-part]")) keepLive(enhance);
+if (parts.size > 0) keepLive(parts, enhance);

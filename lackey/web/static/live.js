@@ -8,16 +8,22 @@ const POLL_MS = 1000;
 const CALM_POLL_MS = 10_000;
 const TRIES_BEFORE_WORD = 3;
 
-/** `enhance` is called with each part that was put in place. */
-export function keepLive(enhance) {
-  const sources = new Map();
+/** What the live parts of a page are made of, by their names. */
+export function partsOf(page) {
+  return new Map([...page.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part.innerHTML]));
+}
+
+/** `sources`: the parts as the service gave them; `enhance` is called with each part that was put in place. */
+export function keepLive(sources, enhance) {
+  // A page that answers a form lives at an address that only forms are sent to, and names its own.
+  const address = document.querySelector("link[rel=canonical]")?.href ?? location.href;
   let tag = null;
   let failed = 0;
 
   async function ask() {
     if (!document.hidden) {
       try {
-        const answer = await fetch(location.href, { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" });
+        const answer = await fetch(address, { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" });
         failed = answer.ok || answer.status === 304 ? 0 : failed + 1;
         if (answer.redirected) return say("You are signed out. Load the page again to sign in.");
         if (answer.ok) {

@@ -1,30 +1,16 @@
 /** The list of runs: times typed in the viewer's zone, addresses without empty fields, many runs chosen at once. */
 
-const MINUTE_MS = 60_000;
-const LIKE_A_FIELD = "yyyy-mm-ddThh:mm:ss".length;
+import { wall, withOffset, zone } from "./times.js";
 
 const filters = document.getElementById("filters");
 const times = [...filters.querySelectorAll("input[type=datetime-local]")];
 
-/** As the field of a time has it, in the viewer's zone. */
-function local(at) {
-  return new Date(at.getTime() - at.getTimezoneOffset() * MINUTE_MS).toISOString().slice(0, LIKE_A_FIELD);
-}
-
-/** RFC 3339, of a time in the viewer's zone. */
-function withOffset(typed) {
-  const at = new Date(typed);
-  const minutes = -at.getTimezoneOffset();
-  const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60].map((each) => String(each).padStart(2, "0"));
-  return `${local(at)}${minutes < 0 ? "-" : "+"}${hours}:${rest}`;
-}
-
 for (const field of times) {
-  if (field.value) field.value = local(new Date(`${field.value}Z`));
-  field.closest("label").querySelector("[data-zone]").textContent = `(${new Intl.DateTimeFormat().resolvedOptions().timeZone})`;
+  if (field.value) field.value = wall(new Date(`${field.value}Z`));
+  field.closest("label").querySelector("[data-zone]").textContent = `(${zone})`;
 }
 filters.addEventListener("formdata", ({ formData }) => {
-  for (const { name, value } of times) if (value) formData.set(name, withOffset(value));
+  for (const { name, value } of times) if (value) formData.set(name, withOffset(new Date(value)));
   for (const [name, value] of [...formData]) if (value === "") formData.delete(name);
 });
 

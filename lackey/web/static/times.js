@@ -1,4 +1,7 @@
-/** Times as the viewer's clock has them: how long ago or ahead, and the exact one at hand; durations that go on. */
+/**
+ * Times as the viewer's clock has them: how long ago or ahead, and the exact one at hand; durations that go on; and what
+ * a viewer types, with the offset that their zone has then.
+ */
 
 const DAY_SECONDS = 86400;
 const UNITS = [["year", 365 * DAY_SECONDS], ["month", 30 * DAY_SECONDS], ["day", DAY_SECONDS], ["hour", 3600], ["minute", 60], ["second", 1]];
@@ -45,4 +48,22 @@ export function span(seconds) {
   const [smaller, smallerName] = units[at + 1] ?? [1, "s"];
   const rest = Math.floor((whole % length) / smaller);
   return `${Math.floor(whole / length)} ${name} ${String(rest).padStart(2, "0")} ${smallerName}`;
+}
+
+/** The viewer's zone, by its IANA name. */
+export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+const two = (number) => String(number).padStart(2, "0");
+
+/** What a clock on the viewer's wall shows, to the second, as a field for times has it. */
+export function wall(at) {
+  const day = `${String(at.getFullYear()).padStart(4, "0")}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  return `${day}T${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+}
+
+/** RFC 3339, with the offset that the viewer's zone has at that moment. */
+export function withOffset(at) {
+  const minutes = -at.getTimezoneOffset();
+  const size = Math.abs(minutes);
+  return `${wall(at)}${minutes < 0 ? "-" : "+"}${two(Math.trunc(size / 60))}:${two(size % 60)}`;
 }
