@@ -98,8 +98,8 @@ def test_a_key_is_revoked_after_the_page_has_said_what_ends_with_it(visitor: Vis
 
 def test_one_s_own_key_is_marked_and_revoking_it_signs_one_out(visitor: Visitor) -> None:
     page = visitor.see("/key")
-    assert page.text.count("(yours)") == 1 and "you are signed out" in page.text
-    mine = next(row for row in page.html.find_all("tr") if "(yours)" in row.text)
+    assert page.text.count(">yours<") == 1 and "you are signed out" in page.text
+    mine = next(row for row in page.html.find_all("li") if row.find("span", string="yours"))
     form_to(page, mine.find("form")["action"]).submit()
     assert "/sign-in" in visitor.see("/key", 303).location
 

@@ -17,9 +17,9 @@ from lackey.web.visits import Visit
 _PAGE = 1000
 _MAY = {
     "read": "look at everything",
-    "run": "and schedule, cancel and repeat runs",
-    "manage": "and change projects and applications",
-    "admin": "and make keys, and pause executors",
+    "run": "schedule, cancel and repeat runs",
+    "manage": "change projects and applications",
+    "admin": "make keys, pause executors",
 }
 
 
@@ -40,7 +40,8 @@ def add_key(visit: Visit) -> Html | SeeOther:
     secret = service.create_once(visit.database, body.name, body.scope, visit.now, _once(visit, body))
     if secret is None:
         return SeeOther("/key?again=1")
-    return Html("key_made.html", {"made": body, "secret": secret}, is_secret=True)
+    may = list(_MAY.values())[: service.SCOPES.index(body.scope) + 1]
+    return Html("key_made.html", {"made": body, "secret": secret, "may": may}, is_secret=True)
 
 
 @page("POST", "/key/<key_id:id>/revoke", scope="admin")
