@@ -238,6 +238,7 @@ def test_who_may_only_read_can_compare_and_do_nothing_else(visitor: Visitor) -> 
 def test_nothing_that_comes_from_outside_becomes_part_of_the_list(visitor: Visitor) -> None:
     visitor.api.post("/api/project", {"name": f"p {HOSTILE.replace('/', '')}", "directory": "x"})
     visitor.api.application(parameters=[{"name": "n"}])
+    visitor.api.reported_run(name=HOSTILE)
     run = visitor.api.post("/api/run", {"application": 1, "name": HOSTILE, "parameters": {"n": HOSTILE}}).json
     for path in (
         *("/run", "/run?q=%3Cscript%3Ealert(1)", f"/run/many?did=cancel&run={run['id']}"),
