@@ -166,7 +166,7 @@ def test_projects_and_applications_that_there_are_are_offered(visitor: Visitor) 
 
 def test_runs_that_wait_are_cancelled_at_once_each_for_itself_and_that_is_undone(visitor: Visitor) -> None:
     for name in ("one", "two", "three"):
-        visitor.api.reported_run(name=name)
+        visitor.api.reported_run(name=name, at="2030-06-01T12:00:00Z")
     over = ended(visitor, "over", 1000, 2000)
     answer = press(visitor.see("/run"), "/run/many/cancel", 1, 2, over["id"])
     told = answer.follow()
@@ -179,9 +179,17 @@ def test_runs_that_wait_are_cancelled_at_once_each_for_itself_and_that_is_undone
         *("cancelled", "cancelled", "scheduled"),
     ]
     visitor.see(answer.location)
-    again = form_to(told, "/run/many/rerun").submit().follow()
+    again = form_to(told, "/run/many/put-back").submit().follow()
     assert "made anew from run 1" in again.text and "made anew from run 2" in again.text
-    assert [run["parent"] for run in visitor.api.get("/api/run").json["items"]][:2] == [2, 1]
+    back = [(run["parent"], run["scheduled_at"]) for run in visitor.api.get("/api/run").json["items"]]
+    assert back[:2] == [(2, "2030-06-01T12:00:00Z"), (1, "2030-06-01T12:00:00Z")]
+
+
+def test_only_what_was_cancelled_before_it_began_is_put_back(visitor: Visitor) -> None:
+    visitor.api.reported_run(name="still waits")
+    word = visitor.see("/run").html.select_one('button[name="word"]')["value"]
+    assert "could not be made again" in visitor.post("/run/many/put-back", 303, word=word, run="1").follow().text
+    assert len(visitor.api.get("/api/run").json["items"]) == 1
 
 
 def test_a_run_at_work_is_cancelled_only_after_a_question(visitor: Visitor) -> None:

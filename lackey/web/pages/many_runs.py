@@ -13,7 +13,7 @@ from lackey.web.pages.routes import Html, SeeOther, page
 from lackey.web.visits import Visit
 
 CHOSEN_AT_MOST = 100
-_DOINGS = ("cancel", "rerun")
+_DOINGS = ("cancel", "rerun", "put-back")
 _MAX_DIGITS = 18
 
 
@@ -48,6 +48,15 @@ def rerun(visit: Visit) -> SeeOther:
     """Run each of them again, with its inputs."""
     runs = _runs(visit, visit.form.get("run", []))
     return _each(visit, "rerun", runs, lambda run: ending.rerun(visit.database, run.id, visit.by, visit.now)[0].id)
+
+
+@page("POST", "/run/many/put-back", scope="run")
+def put_back(visit: Visit) -> SeeOther:
+    """Undo that they were cancelled before they began: new runs in their place, at their times."""
+    runs = _runs(visit, visit.form.get("run", []))
+    return _each(
+        visit, "put-back", runs, lambda run: ending.put_back(visit.database, run.id, visit.by, visit.now)[0].id
+    )
 
 
 @page("GET", "/run/many", scope="read")
@@ -108,7 +117,7 @@ def _works(run: Run) -> bool:
 
 
 def _happened(did: str, run: Run) -> str:
-    if did == "rerun":
+    if did != "cancel":
         return f"made anew from run {run.parent_id}" if run.parent_id else "made anew"
     if run.state is RunState.CANCELLED:
         return "cancelled"
