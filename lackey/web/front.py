@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import bottle
 
@@ -58,7 +58,7 @@ def no_page(service: Service, environ: dict[str, Any], status: int) -> bottle.HT
 
 def _answer(route: PageRoute, visit: Visit, path: dict[str, Any]) -> bottle.HTTPResponse:
     if route.scope is not None and visit.asker is None:
-        return _see_other(visit, SeeOther(f"/sign-in?next={quote(visit.path)}"))
+        return _see_other(visit, SeeOther(f"/sign-in?next={quote(_wanted(visit))}"))
     if route.scope is not None and not visit.may(route.scope):
         return _html(visit, Html("error.html", {"status": 403, "refusal": None}, 403))
     answer = route.handler(visit, **path)
@@ -70,6 +70,13 @@ def _answer(route: PageRoute, visit: Visit, path: dict[str, Any]) -> bottle.HTTP
         headers = {"Content-Type": answer.content_type, "Content-Length": str(answer.length), **answer.headers}
         return bottle.HTTPResponse(answer.body, answer.status, headers)
     return _html(visit, answer)
+
+
+def _wanted(visit: Visit) -> str:
+    """What to go on with after signing in. A form is not sent anew: who has signed in may be somebody else."""
+    if visit.form:
+        return "/"
+    return f"{visit.path}?{urlencode(visit.query, doseq=True)}" if visit.query else visit.path
 
 
 def _html(visit: Visit | None, page: Html) -> bottle.HTTPResponse:

@@ -101,6 +101,13 @@ def test_when_all_is_well_one_line_says_so(visitor: Visitor) -> None:
     assert page.html.find(class_="note") is None
 
 
+def test_an_executor_that_is_paused_is_told_until_it_is_resumed(visitor: Visitor) -> None:
+    visitor.api.ask("PUT", "/api/executor/local", {"paused": True})
+    assert "The executor local is paused by admin key since" in visitor.see("/").html.find(class_="note").text
+    visitor.api.ask("PUT", "/api/executor/local", {"paused": False})
+    assert visitor.see("/").html.find(class_="note") is None
+
+
 def test_a_scheduler_that_is_silent_is_told_with_how_to_mend_it(visitor: Visitor) -> None:
     page = visitor.see("/")
     visitor.api.clock.advance(3600)

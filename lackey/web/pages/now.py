@@ -41,7 +41,7 @@ def now(visit: Visit) -> Html | Unchanged:
         "fresh": fresh,
         "leads": leads,
         "shares": len(visit.service.shares),
-        "notes": [*_scheduler_notes(leads), *ills],
+        "notes": [*_scheduler_notes(leads), *_pause_notes(found), *ills],
     }
     return Html("now.html", shown, tag=_tag(visit, found.fingerprint, fresh, ills))
 
@@ -64,6 +64,14 @@ def _scheduler_notes(leads: list[str]) -> list[Note]:
         return []
     what = "No scheduler has been heard from lately, so nothing is started."
     return [Note((what,), "Start it on the host of the simulations: lackey scheduler")]
+
+
+def _pause_notes(found: Now) -> list[Note]:
+    """Somebody wanted it so: no reason for alarm, but for a word."""
+    return [
+        Note((f"{each.why[0].upper()}{each.why[1:]}.",), "What waits for it starts once it is resumed.", grave=False)
+        for each in found.paused
+    ]
 
 
 def _share_notes(visit: Visit) -> list[Note]:

@@ -85,8 +85,8 @@ function isInUse(part) {
   const selection = document.getSelection();
   const isMarked = selection && !selection.isCollapsed && part.contains(selection.anchorNode);
   const isTyped = part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
-  const isChanged = [...part.querySelectorAll("input")].some(
-    (input) => input.checked !== input.defaultChecked || input.value !== input.defaultValue,
+  const isChanged = [...part.querySelectorAll("input")].some(({ type, checked, defaultChecked, value, defaultValue }) =>
+    type === "checkbox" || type === "radio" ? checked !== defaultChecked : value !== defaultValue,
   );
   return isMarked || isTyped || isChanged || part.querySelector("details[open] form") !== null;
 }
