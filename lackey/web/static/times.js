@@ -6,8 +6,10 @@
 const DAY_SECONDS = 86400;
 const UNITS = [["year", 365 * DAY_SECONDS], ["month", 30 * DAY_SECONDS], ["day", DAY_SECONDS], ["hour", 3600], ["minute", 60], ["second", 1]];
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
-const short = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+const TIME = { hour: "numeric", minute: "2-digit" };
+const thisYear = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", ...TIME });
+const otherYear = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric", ...TIME });
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 
 /** Write every `<time datetime>`, and every `[data-since]` with how long that is by now. */
 export function showTimes(root) {
@@ -17,15 +19,20 @@ export function showTimes(root) {
   }
 }
 
-/** What is a day or more away has its date; one of class `exact` always has. */
+/** What lies far back or some time ahead has its date; one of class `exact` has all. */
 function showTime(element) {
   const at = new Date(element.dateTime);
   if (Number.isNaN(at.getTime())) return;
   const seconds = (at.getTime() - Date.now()) / 1000;
-  const far = Math.abs(seconds) >= DAY_SECONDS;
   if (element.title === "") element.title = exact.format(at);
   if (element.classList.contains("exact")) write(element, `${exact.format(at)} (${away(seconds)})`);
-  else write(element, far ? `${short.format(at)} (${away(seconds)})` : away(seconds));
+  else if (element.closest(".expected") && seconds < 0) write(element, "any moment");
+  else if (seconds > DAY_SECONDS || seconds < -7 * DAY_SECONDS) write(element, date(at));
+  else write(element, away(seconds));
+}
+
+function date(at) {
+  return (at.getFullYear() === new Date().getFullYear() ? thisYear : otherYear).format(at);
 }
 
 /** A text that is the same is left alone: somebody may have marked it. */

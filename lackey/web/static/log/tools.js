@@ -72,6 +72,7 @@ export class Tools {
 function button(text) {
   const element = document.createElement("button");
   element.type = "button";
+  element.className = "outline secondary small";
   element.textContent = text;
   return element;
 }
