@@ -34,7 +34,8 @@ def test_whoever_has_no_key_stays_outside_and_is_told(visitor: Visitor) -> None:
     form["key"] = "lackey_wrong"
     assert "There is no such key in force." in form.submit(status=401).text
     assert visitor.see("/", 303).location.endswith("/sign-in?next=/")
-    assert visitor.see("/run?state=failed&q=%26", 303).location.endswith("/sign-in?next=/run%3Fstate%3Dfailed%26q%3D%2526")
+    asked = visitor.see("/run?state=failed&q=%26", 303)
+    assert asked.location.endswith("/sign-in?next=/run%3Fstate%3Dfailed%26q%3D%2526")
 
 
 def test_a_session_ends_when_one_signs_out(visitor: Visitor) -> None:
