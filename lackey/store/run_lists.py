@@ -19,8 +19,9 @@ from lackey.store.models import RunRow
 from lackey.store.runs import COUNTED_AT_MOST, Filter, as_run, select_runs
 
 WALKED_AT_MOST = 10_000
-# Whether a run has a word of which many have is looked up in the index of words, for each run anew.
+# Whether a run has a word of which many have is looked up in the index of words, for each run and such word anew.
 _LOOKED_UP_AT_MOST = 300
+_WALKED_AT_LEAST = 20
 
 Condition = ColumnElement[bool]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -185,7 +186,7 @@ def _narrow(connection: Connection, wanted: Filter, order: Order) -> _Narrowed:
     # Behind an expression, so that no database reads along their index instead and sorts what it finds.
     run_by_run += [_unindexed(column) == value for column, value in equal]
     run_by_run += [_unindexed(RunRow.state).in_(states)] if states else []
-    walked = _LOOKED_UP_AT_MOST if word_by_word else WALKED_AT_MOST
+    walked = max(_WALKED_AT_LEAST, _LOOKED_UP_AT_MOST // len(word_by_word)) if word_by_word else WALKED_AT_MOST
     return _Narrowed(by_index, [*run_by_run, *word_by_word], walked_at_most=walked)
 
 

@@ -19,6 +19,9 @@ _WORD = re.compile(r"[^\W_]+")
 
 # So many runs are read and sorted at once.
 _FEW = 2_000
+# Where PostgreSQL believes that a word is in more texts than this, it is not counted: its index can't stop half-way, so
+# the count of a word that all runs have takes as long as there are runs.
+_SURELY_MANY = 40_000
 
 _TEXT = IndexedTextRow.metadata.tables[IndexedTextRow.__tablename__]
 _ADD = insert(_TEXT).returning(_TEXT.c.id)
@@ -72,14 +75,22 @@ def narrow(connection: Connection, run_id: Any, wanted: str) -> tuple[list[int] 
 
 
 def _few_with(connection: Connection, word: str) -> list[int] | None:
-    """The runs with this word in one of their texts; None if that are more texts than `_FEW`."""
-    match = _MATCH[connection.dialect.name].format("") + " LIMIT :most"
+    """The runs with this word in one of their texts; None if that are more texts than `_FEW`, or may well be."""
     given = {"word": _given(connection, word), "most": _FEW + 1}
-    text_ids = list(connection.execute(text(match), given).scalars())
+    if connection.dialect.name == "postgresql" and _believed(connection, word) > _SURELY_MANY:
+        return None
+    text_ids = list(connection.execute(_SOME[connection.dialect.name], given).scalars())
     if len(text_ids) > _FEW:
         return None
     found = select(IndexedTextRow.run_id).where(IndexedTextRow.id.in_(text_ids)).distinct()
     return sorted(connection.execute(found).scalars())
+
+
+def _believed(connection: Connection, word: str) -> int:
+    """In how many texts PostgreSQL believes the word to be, by its statistics alone."""
+    plan = connection.execute(_PLAN, {"word": word}).scalar_one()
+    rows: int = plan[0]["Plan"]["Plan Rows"]
+    return rows
 
 
 def _has(connection: Connection, run_id: Any, number: int, word: str) -> ColumnElement[bool]:
@@ -123,3 +134,11 @@ _HAS = {
     "postgresql": "EXISTS (SELECT 1 FROM run_words WHERE id = indexed_text.id"
     " AND words @@ plainto_tsquery('simple', :word{}))",
 }
+_SOME = {
+    "sqlite": text(_MATCH["sqlite"].format("") + " LIMIT :most"),
+    # Materialized: else the limit would lure it into reading the whole table for a word that only new runs have.
+    "postgresql": text(
+        f"WITH found AS MATERIALIZED ({_MATCH['postgresql'].format('')}) SELECT id FROM found LIMIT :most"
+    ),
+}
+_PLAN = text(f"EXPLAIN (FORMAT JSON) {_MATCH['postgresql'].format('')}")

@@ -139,11 +139,12 @@ def test_a_list_is_narrowed_to_all_that_was_asked_for(database: Database, clock:
         assert ids([read(database, order=order, since=clock() + timedelta(hours=3))]) == [made[-1].id]
 
 
-@pytest.mark.parametrize("few", [0, 1, 100])
-def test_words_are_found_however_many_runs_have_them(
-    database: Database, made: list[Run], few: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("few, surely_many", [(0, 100), (1, 100), (100, 100), (100, 0), (1, 5)])
+def test_words_are_found_however_many_runs_have_them_and_are_believed_to_have_them(
+    database: Database, made: list[Run], few: int, surely_many: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(words, "_FEW", few)
+    monkeypatch.setattr(words, "_SURELY_MANY", surely_many)
 
     def work(connection: Connection) -> None:
         for run in made:
@@ -155,6 +156,29 @@ def test_words_are_found_however_many_runs_have_them(
     assert ids([read(database, text="Heat CONVERGED")]) == [made[4].id]
     assert ids([read(database, text=f"heat number{made[2].id}", order=Order.STARTED)]) == [made[2].id]
     assert ids([read(database, text=f"converged number{made[2].id}")]) == []
+
+
+def test_words_that_many_have_are_all_found_though_each_page_looks_into_few_runs(
+    database: Database, made: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(words, "_FEW", 1)
+    monkeypatch.setattr(run_lists, "_LOOKED_UP_AT_MOST", 4)
+    monkeypatch.setattr(run_lists, "_WALKED_AT_LEAST", 1)
+
+    def work(connection: Connection) -> None:
+        for run in made:
+            words.index(connection, run.id, "heat explicit" if run.id % 3 else "heat")
+
+    def all_with(text: str) -> list[Page]:
+        return walk(read(database, text=text), lambda page: page.next, lambda at: read(database, at, text=text))
+
+    database.write(work)
+    pages = all_with("heat explicit")
+    assert ids(pages) == [run.id for run in made[::-1] if run.id % 3]
+    assert [page.searched_to_end for page in pages] == [False] * (len(pages) - 1) + [True]
+    one_word = all_with("explicit")
+    assert ids(one_word) == ids(pages)
+    assert len(one_word) < len(pages), "each word costs a look"
 
 
 def test_the_total_is_told_where_to_count_is_cheap(
