@@ -1,10 +1,7 @@
 """The schema comes from the migrations, and is the one that the models describe."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -15,30 +12,7 @@ from lackey.store.database import Database
 from lackey.store.models import Base
 from lackey.store.tokens import digest
 from tests.clock import Clock
-from tests.postgres import Cluster
 from tests.processes import in_processes
-
-
-@pytest.fixture
-def empty_sqlite(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'empty.sqlite3'}"
-
-
-@pytest.fixture
-def empty_postgresql(postgresql: Cluster) -> str:
-    return postgresql.create()
-
-
-@pytest.fixture(params=["empty_sqlite", "empty_postgresql"])
-def empty_url(request: pytest.FixtureRequest) -> str:
-    return str(request.getfixturevalue(request.param))
-
-
-@pytest.fixture
-def empty(empty_url: str) -> Iterator[Database]:
-    database = Database(empty_url)
-    yield database
-    database.close()
 
 
 def tables(database: Database) -> set[str]:
