@@ -50,6 +50,11 @@ def _say_no_number(page: Page) -> None:
     _submit(page, "/run", **{"parameter.reynolds_number": "many"})
 
 
+def _run_again(page: Page) -> None:
+    """What is made here has a token to show, once."""
+    _submit(page, "/rerun")
+
+
 def _give_no_key(page: Page) -> None:
     _submit(page, "/sign-in", key="lackey_none")
 
@@ -74,6 +79,8 @@ PAGES = {
     "run-waiting": Place("/run/{waiting}"),
     "run-scheduled": Place("/run/{scheduled}"),
     "run-reported": Place("/run/{reported}"),
+    "run-with-token": Place("/run/{reported}", act=_run_again),
+    "run-files": Place("/run/{succeeded}/files"),
     "projects": Place("/project"),
     "projects-wrong": Place("/project", act=_name_no_project),
     "project": Place("/project/{channels}"),
@@ -85,9 +92,17 @@ PAGES = {
     "application-edit-wrong": Place("/application/{long}/edit", act=_say_no_command),
     "application-remove": Place("/application/{long}/remove"),
     "project-remove": Place("/project/{channels}/remove"),
-    "admin": Place("/admin"),
-    "error-403": Place("/admin", scope="read", status=403),
+    "compare": Place("/compare?run={succeeded}&run={other}"),
+    "compare-what-differs": Place("/compare?run={succeeded}&run={other}&run={failed}&run={killed}&only=differs"),
+    "compare-one": Place("/compare?run={succeeded}", status=400),
+    "runs-many": Place("/run/many?did=cancel&run={cancelled}&run={timed_out}"),
+    "runs-many-cancel": Place("/run/many/cancel?run={running}&run={waiting}"),
+    "service": Place("/service"),
+    "service-to-a-reader": Place("/service", scope="read"),
+    "keys": Place("/key"),
+    "error-403": Place("/key", scope="read", status=403),
     "error-404": Place("/nothing", status=404),
+    "error-405": Place("/sign-out", status=405),
     "error-404-run": Place("/run/999999", status=404),
     "api-docs": Place("/api/docs", scope=None),
 }

@@ -50,11 +50,7 @@ class LogPage:
     @property
     def memory(self) -> int:
         """Bytes of the largest tab, as the system counts them, without what it shares with others."""
-        assert self.page.context.browser
-        session = self.page.context.browser.new_browser_cdp_session()
-        processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
-        session.detach()
-        return max(_private_bytes(one["id"]) for one in processes if one["type"] == "renderer")
+        return largest_tab(self.page)
 
     @property
     def elements(self) -> int:
@@ -107,6 +103,15 @@ class LogPage:
             }"""
             )
         )
+
+
+def largest_tab(page: Page) -> int:
+    """Bytes of the largest tab of the page's browser, as the system counts them, without what it shares with others."""
+    assert page.context.browser
+    session = page.context.browser.new_browser_cdp_session()
+    processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
+    session.detach()
+    return max(_private_bytes(one["id"]) for one in processes if one["type"] == "renderer")
 
 
 def _private_bytes(pid: int) -> int:

@@ -2,8 +2,8 @@
 
     dx/dt = sigma (y - x)      dy/dt = x (rho - z) - y      dz/dt = x y - b z,    sigma = 10, b = 8/3
 
-`lorenz.py RHO [STOP]` goes 1000 steps of 0.01, reporting as it goes; it stops at step STOP, until there is a file
-`go-on` in the working directory.
+`lorenz.py RHO [STOP]` goes 1000 steps of 0.01. At step STOP, before the last one, it reports how far it is, and waits
+for a file `go-on` in the working directory.
 """
 
 import json
@@ -63,7 +63,7 @@ def main() -> None:
             print(
                 f"\nstep {step}: \x1b[{colour}mx = {at[0]:+.5f}\x1b[0m, y = {at[1]:+.5f}, z = {at[2]:.5f}", flush=True
             )
-        if step == stop:
+        if step == stop < STEPS:
             report("metric", {"metrics": metrics})
             report("progress", {"done": step, "total": STEPS, "message": f"step {step}, z = {at[2]:.3f}"})
             while not Path("go-on").exists():
