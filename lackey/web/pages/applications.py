@@ -1,11 +1,11 @@
 """Applications: looked at, run, removed, brought back."""
 
 import re
-from urllib.parse import quote
 
 from lackey.domain.refusals import Invalid
-from lackey.services import catalogue, listing, overview, reading, scheduling
+from lackey.services import catalogue, overview, reading, scheduling
 from lackey.web.pages.forms import problems_of, status_of
+from lackey.web.pages.removing import removal_page
 from lackey.web.pages.report_lines import to_new_run
 from lackey.web.pages.routes import Html, SeeOther, page
 from lackey.web.pages.run_form import TypedRun, beginning, known_problems, typed_run, wanted
@@ -41,18 +41,11 @@ def run(visit: Visit, application_id: int) -> Html | SeeOther:
 
 
 @page("GET", "/application/<application_id:id>/remove", scope="manage")
-def removal(visit: Visit, application_id: int) -> Html:
+def ask_to_remove(visit: Visit, application_id: int) -> Html:
     """What it would take along to remove it."""
     found = reading.application(visit.database, application_id)
-    shown = {
-        "what": "application",
-        "name": found.full_name,
-        "place": f"/application/{application_id}",
-        "runs": f"application={quote(found.full_name)}",
-        "removal": catalogue.removal_of_application(visit.database, application_id),
-        "counted": listing.COUNTED_AT_MOST,
-    }
-    return Html("removal.html", shown)
+    removal = catalogue.removal_of_application(visit.database, application_id)
+    return removal_page("application", found.full_name, f"/application/{application_id}", removal)
 
 
 @page("POST", "/application/<application_id:id>/remove", scope="manage")

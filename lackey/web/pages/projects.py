@@ -1,12 +1,12 @@
 """Projects: listed, made, changed, removed, brought back."""
 
 from typing import Any
-from urllib.parse import quote
 
 from lackey.domain.application import Project
 from lackey.domain.refusals import Conflict, Invalid
-from lackey.services import catalogue, listing, reading
+from lackey.services import catalogue, reading
 from lackey.web.pages.forms import problems_of, status_of
+from lackey.web.pages.removing import removal_page
 from lackey.web.pages.routes import Html, SeeOther, page
 from lackey.web.present import project_out
 from lackey.web.schemas.catalogue import NewProject, ProjectChange
@@ -55,18 +55,11 @@ def change(visit: Visit, project_id: int) -> Html | SeeOther:
 
 
 @page("GET", "/project/<project_id:id>/remove", scope="manage")
-def removal(visit: Visit, project_id: int) -> Html:
+def ask_to_remove(visit: Visit, project_id: int) -> Html:
     """What it would take along to remove it."""
     found = reading.project(visit.database, project_id)
-    shown = {
-        "what": "project",
-        "name": found.name,
-        "place": f"/project/{project_id}",
-        "runs": f"project={quote(found.name)}",
-        "removal": catalogue.removal_of_project(visit.database, project_id),
-        "counted": listing.COUNTED_AT_MOST,
-    }
-    return Html("removal.html", shown)
+    removal = catalogue.removal_of_project(visit.database, project_id)
+    return removal_page("project", found.name, f"/project/{project_id}", removal)
 
 
 @page("POST", "/project/<project_id:id>/remove", scope="manage")

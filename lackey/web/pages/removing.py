@@ -1,0 +1,20 @@
+"""Before something is removed, a page says what goes with it, and what stays."""
+
+from urllib.parse import urlencode
+
+from lackey.services import listing
+from lackey.services.catalogue import Removal
+from lackey.web.pages.routes import Html
+
+
+def removal_page(what: str, name: str, place: str, removal: Removal) -> Html:
+    """The page for a `what` (project, application) of this name, whose own page is at `place`."""
+    shown = {
+        "what": what,
+        "name": name,
+        "place": place,
+        "runs": urlencode({what: name}),
+        "removal": removal,
+        "counted": listing.COUNTED_AT_MOST,
+    }
+    return Html("removal.html", shown)
