@@ -81,6 +81,7 @@ PAGES = {
     "run-reported": Place("/run/{reported}"),
     "run-with-token": Place("/run/{reported}", act=_run_again),
     "run-files": Place("/run/{succeeded}/files"),
+    "run-files-below": Place("/run/{succeeded}/files/fields"),
     "projects": Place("/project"),
     "projects-wrong": Place("/project", act=_name_no_project),
     "project": Place("/project/{channels}"),

@@ -25,8 +25,11 @@ LOG = (
 )
 SCRIPT = f"""
 import os
+directory = os.fsencode(os.environ["LACKEY_RUN_DIR"])
+os.mkdir(os.path.join(directory, b"fields"))
 for name in {FILES!r}:
-    open(os.path.join(os.fsencode(os.environ["LACKEY_RUN_DIR"]), os.fsencode(name)), "w").close()
+    for place in (b"", b"fields"):
+        open(os.path.join(directory, place, os.fsencode(name)), "w").close()
 print({LOG!r}, flush=True)
 """
 # Every run, project and application that a page of the table is of.
