@@ -2,8 +2,9 @@
 
 import pytest
 
+from lackey.domain.refusals import Unavailable
 from lackey.domain.run import RunState
-from lackey.services import health
+from lackey.services import Database, health
 from tests.web.client import Api
 from tests.web.visitor import HOSTILE, Visitor, form_to
 
@@ -121,3 +122,18 @@ def test_an_address_that_is_no_page_leads_on_in_a_browser_and_is_a_problem_to_pr
     assert visitor.api.get(path).content_type == "application/problem+json"
     program = visitor.browser.get("/api/nothing", headers={"Accept": "text/html"}, status=404)
     assert program.content_type == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["/", "/run", "/nothing"])
+def test_while_the_database_is_away_a_page_says_so(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    def away(*_: object) -> None:
+        raise Unavailable("the database is not available")
+
+    monkeypatch.setattr(Database, "read", away)
+    shown = visitor.browser.get(path, headers={"Accept": "text/html"}, expect_errors=True)
+    assert shown.content_type == "text/html"
+    assert (shown.status_int, shown.headers.get("Retry-After")) == ((404, None) if path == "/nothing" else (503, "5"))
+    assert "Back to what goes on now" in shown.text
+    assert path == "/nothing" or "the database is not available" in shown.text
