@@ -130,10 +130,16 @@ def busy_lab(directory: Path) -> Iterator[Lab]:
             _go_on(lab)
             yield lab
         finally:
-            (lab.service.share / "convection" / "lorenz" / "go-on").touch()
-            for run in lab.service.api("GET", "/api/run/active")["items"]:
-                requests.post(f"{lab.service.url}/api/run/cancel/{run['id']}", headers=_bearer(lab), timeout=30)
-            wait_for(lambda: not lab.service.api("GET", "/api/run/running")["items"], "the runs to end")
+            _end(lab)
+
+
+def _end(lab: Lab) -> None:
+    """Cancel all that is left, what waits for another run first, so that nothing begins when the service is gone."""
+    for state in ("scheduled", "queued", "running"):
+        for run in lab.service.api("GET", "/api/run", params={"state": state})["items"]:
+            # One that has ended meanwhile is refused.
+            requests.post(f"{lab.service.url}/api/run/cancel/{run['id']}", headers=_bearer(lab), timeout=30)
+    wait_for(lambda: not lab.service.api("GET", "/api/run/active")["items"], "the runs to end")
 
 
 def _bearer(lab: Lab) -> dict[str, str]:
