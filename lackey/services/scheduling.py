@@ -35,7 +35,10 @@ _DEFAULTS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Wanted:
-    """A run somebody asks for. `at` None: now. `instead` names what replaces the application's defaults."""
+    """A run somebody asks for. `at` None: now. `instead` names what replaces the application's defaults.
+
+    `like` is the run of which it is a rerun, with changes.
+    """
 
     application: int | str | None = None
     name: str | None = None
@@ -45,6 +48,7 @@ class Wanted:
     after: tuple[int, ...] = ()
     priority: int = 0
     instead: dict[str, Any] = field(default_factory=dict)
+    like: int | None = None
 
 
 def schedule(database: Database, wanted: Wanted, by: str, now: datetime, once: Once | None = None) -> tuple[Run, str]:
@@ -74,8 +78,10 @@ def _values(connection: Connection, wanted: Wanted) -> dict[str, Any]:
     missing = sorted(set(wanted.after) - runs.states_of(connection, wanted.after).keys())
     if missing:
         raise invalid("after", f"there is no run {', '.join(map(str, missing))}")
-    own = {"launched": wanted.launch, "priority": wanted.priority, "after": list(wanted.after)}
-    return {**basis, **own, **wanted.instead, "parent_id": None, "cause": None}
+    own: dict[str, Any] = {"launched": wanted.launch, "priority": wanted.priority, "after": list(wanted.after)}
+    parent = None if wanted.like is None else runs.get(connection, wanted.like).id
+    own |= {"parent_id": parent, "cause": None if parent is None else "rerun"}
+    return {**basis, **own, **wanted.instead}
 
 
 def _runnable(connection: Connection, named: int | str) -> Application:

@@ -41,6 +41,10 @@ def test_from_nothing_to_a_run_by_forms_alone(visitor: Visitor) -> None:
     assert "cancelled" in cancelled.text
     changed = form_to(run.click("Run again with changes"), "/application/1/run")
     assert changed["parameter.n"].value == "128"
+    changed["parameter.n"] = "256"
+    third = changed.submit().follow()
+    assert third.click("Compare the two").request.path_qs == "/compare?run=1&run=3"
+    assert [visitor.api.get("/api/run/3").json[name] for name in ("parent", "cause")] == [1, "rerun"]
 
 
 def test_a_run_is_found_by_a_word_in_its_log_and_by_its_state(visitor: Visitor) -> None:

@@ -9,6 +9,7 @@ from lackey.domain.command import fill_parameters
 from lackey.domain.refusals import FieldError, Invalid, invalid
 from lackey.domain.run import Run
 from lackey.services.scheduling import Wanted
+from lackey.web.routes import PATH_ID
 from lackey.web.schemas.runs import INSTEAD, NewRun
 from lackey.web.validation import check
 from lackey.web.visits import Visit
@@ -22,11 +23,15 @@ _JUST_PAST = timedelta(minutes=2)
 
 @dataclass(frozen=True)
 class TypedRun:
-    """What the form shows: the values of parameters by their names, the time, the options."""
+    """What the form shows: the values of parameters by their names, the time, the options.
+
+    `like`: the number of the run that is to be done again with changes, if it is that.
+    """
 
     parameters: dict[str, str]
     at: str = ""
     options: dict[str, str] = field(default_factory=lambda: dict.fromkeys(OPTIONS, ""))
+    like: str = ""
 
 
 def beginning(application: Application, like: Run | None) -> TypedRun:
@@ -37,13 +42,15 @@ def beginning(application: Application, like: Run | None) -> TypedRun:
     values |= {name: value for name, value in like.parameters.items() if name in values}
     usual = {"priority": 0, "time_limit": application.time_limit, "retries": application.retries}
     own = {name: "" if getattr(like, name) == value else f"{getattr(like, name):g}" for name, value in usual.items()}
-    return TypedRun(values, "", {**dict.fromkeys(OPTIONS, ""), **own})
+    again = str(like.id) if like.application_id == application.id else ""
+    return TypedRun(values, "", {**dict.fromkeys(OPTIONS, ""), **own}, again)
 
 
 def typed_run(visit: Visit, application: Application) -> TypedRun:
     """What was typed."""
     values = {each.name: visit.sent(_name(each)) for each in application.declared if _name(each) in visit.form}
-    return TypedRun(values, visit.sent("at").strip(), {name: visit.sent(name).strip() for name in OPTIONS})
+    options = {name: visit.sent(name).strip() for name in OPTIONS}
+    return TypedRun(values, visit.sent("at").strip(), options, visit.sent("like"))
 
 
 def wanted(visit: Visit, application: Application, typed: TypedRun) -> Wanted:
@@ -61,6 +68,7 @@ def wanted(visit: Visit, application: Application, typed: TypedRun) -> Wanted:
         after=tuple(body.after),
         priority=body.priority,
         instead={name: value for name, value in body.given().items() if name in INSTEAD},
+        like=int(typed.like) if re.fullmatch(PATH_ID, typed.like) else None,
     )
 
 

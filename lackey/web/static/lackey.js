@@ -62,9 +62,19 @@ function enhance(root) {
   addCopyButtons(root);
 }
 
+/** What is called a button answers to the space bar, as buttons do (WAI-ARIA Authoring Practices, button). */
+function listenToSpace() {
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== " " || !event.target.matches("a[role=button]")) return;
+    event.preventDefault();
+    event.target.click();
+  });
+}
+
 document.documentElement.classList.add("scripted");
 const parts = partsOf(document);
 enhance(document);
 setInterval(() => showTimes(document), TICK_MS);
 listenToKeys();
+listenToSpace();
 if (parts.size > 0) keepLive(parts, enhance);
