@@ -156,8 +156,8 @@ def note_held_up(database: Database, launched: list[Run], away: Mapping[str, str
 
 
 def _hold_up(connection: Connection, ticket: str, reason: str) -> None:
-    run = runs.by_ticket(connection, ticket)
-    if run is not None and run.ticket_open and run.state is RunState.QUEUED:
+    run = runs.with_open_ticket(connection, ticket)
+    if run is not None and run.state is RunState.QUEUED:
         runs.change(connection, run, {"reason": reason})
 
 
@@ -166,8 +166,8 @@ def started(database: Database, begun: list[Begun], now: datetime) -> None:
 
     def work(connection: Connection) -> None:
         for one in begun:
-            run = runs.by_ticket(connection, one.ticket)
-            if run is not None and run.ticket_open:
+            run = runs.with_open_ticket(connection, one.ticket)
+            if run is not None:
                 evidence = replace(evidence_of(run), observed_start=one.at).with_sign_of_life(now.timestamp())
                 values = {"handle": one.handle, "run_directory": one.run_directory}
                 settle(connection, run, evidence, _scheduler(run.host), now, values=values)
@@ -180,8 +180,8 @@ def ended(database: Database, endings: list[Ending], now: datetime) -> None:
 
     def work(connection: Connection) -> None:
         for ending in endings:
-            run = runs.by_ticket(connection, ending.ticket)
-            if run is not None and run.ticket_open and run.uid == ending.run_uid:
+            run = runs.with_open_ticket(connection, ending.ticket)
+            if run is not None and run.uid == ending.run_uid:
                 _end(connection, run, ending, now)
 
     database.write(work)
@@ -214,8 +214,8 @@ def gone(database: Database, ticket: str, killed: str | None, now: datetime) -> 
     """Its processes are gone and left no receipt. `killed`: lackey had ended them itself, for this cause."""
 
     def work(connection: Connection) -> None:
-        run = runs.by_ticket(connection, ticket)
-        if run is None or not run.ticket_open:
+        run = runs.with_open_ticket(connection, ticket)
+        if run is None:
             return
         evidence = evidence_of(run)
         if killed:
@@ -235,8 +235,8 @@ def give_back(database: Database, ticket: str, reason: str, now: datetime) -> No
     """This ticket is void: nothing runs under it, nor ever will. The run is queued anew, or cancelled where asked."""
 
     def work(connection: Connection) -> None:
-        run = runs.by_ticket(connection, ticket)
-        if run is None or not run.ticket_open:
+        run = runs.with_open_ticket(connection, ticket)
+        if run is None:
             return
         by = _scheduler(run.host)
         values: dict[str, Any] = {"ticket": None, "ticket_open": False, "claimed_at": None, "host": None}
@@ -256,8 +256,8 @@ def adopt(database: Database, ticket: str, earlier: str, now: datetime) -> None:
     """The run was launched before under the ticket `earlier`, which this database, being older, does not know."""
 
     def work(connection: Connection) -> None:
-        run = runs.by_ticket(connection, ticket)
-        if run is not None and run.ticket_open:
+        run = runs.with_open_ticket(connection, ticket)
+        if run is not None:
             runs.change(connection, run, {"ticket": earlier})
             text = "ran already; this database is older. Its earlier launch is taken up again"
             events.add(connection, Event(run.id, now, "adopted", _scheduler(run.host), text))

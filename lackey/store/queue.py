@@ -7,6 +7,7 @@ from sqlalchemy import Connection, func, select, text, update
 from lackey.domain.policy import Candidate
 from lackey.domain.run import Run, RunState
 from lackey.store.models import ApplicationRow, RunRow
+from lackey.store.models.run import LOG_DUE, TICKET_OPEN
 from lackey.store.runs import as_run, select_runs
 
 # PostgreSQL: any number will do, as long as nothing else in the same database uses it.
@@ -77,14 +78,14 @@ def take_turns(connection: Connection) -> None:
 
 def open_tickets(connection: Connection) -> list[Run]:
     """The runs with a ticket whose process may live, whatever their state."""
-    statement = select_runs().where(RunRow.ticket_open).order_by(RunRow.id)
+    statement = select_runs().where(TICKET_OPEN).order_by(RunRow.id)
     return [as_run(row) for row in connection.execute(statement).mappings()]
 
 
 def places_taken(connection: Connection, executor: str) -> list[tuple[int | None, str, str]]:
     """Application id, share and host of each open ticket, but of those that are lost."""
     statement = select(RunRow.application_id, RunRow.share, RunRow.host).where(
-        RunRow.ticket_open, RunRow.executor == executor, RunRow.state != RunState.LOST
+        TICKET_OPEN, RunRow.executor == executor, RunRow.state != RunState.LOST
     )
     return [(application_id, share or "", host or "") for application_id, share, host in connection.execute(statement)]
 
@@ -102,5 +103,5 @@ def followed_by_reports(connection: Connection) -> list[Run]:
 
 def logs_to_keep(connection: Connection, host: str, limit: int) -> list[Run]:
     """Ended runs whose log.txt has not been taken into the database yet, the earliest first."""
-    statement = select_runs().where(RunRow.log_kept.is_(False), RunRow.host == host, RunRow.ticket_open.is_(False))
+    statement = select_runs().where(LOG_DUE, RunRow.host == host, RunRow.ticket_open.is_(False))
     return [as_run(row) for row in connection.execute(statement.order_by(RunRow.id).limit(limit)).mappings()]

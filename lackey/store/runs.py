@@ -12,6 +12,7 @@ from lackey.domain.run import ACTIVE, FINAL, Run, RunState
 from lackey.store import words
 from lackey.store.database import Changed, unique
 from lackey.store.models import RunRow
+from lackey.store.models.run import TICKET_OPEN
 
 # Beyond this many it is enough to know that there are more; to count a million runs takes long.
 COUNTED_AT_MOST = 1_000
@@ -20,7 +21,7 @@ COUNTED_AT_MOST = 1_000
 _RUN = RunRow.metadata.tables[RunRow.__tablename__]
 _ADD = insert(_RUN).returning(_RUN)
 _ONE = select(_RUN).where(_RUN.c.id == bindparam("wanted_id"))
-_OF_TICKET = select(_RUN).where(_RUN.c.ticket == bindparam("wanted_ticket"))
+_OF_TICKET = select(_RUN).where(TICKET_OPEN, _RUN.c.ticket == bindparam("wanted_ticket"))
 _CHANGE = (
     update(_RUN)
     .where(_RUN.c.id == bindparam("known_id"), _RUN.c.revision == bindparam("known_revision"))
@@ -83,8 +84,8 @@ def with_ids(connection: Connection, run_ids: Sequence[int]) -> dict[int, Run]:
     return {row["id"]: as_run(row) for row in rows}
 
 
-def by_ticket(connection: Connection, ticket: str) -> Run | None:
-    """The run that this ticket was drawn for, if it still is its ticket."""
+def with_open_ticket(connection: Connection, ticket: str) -> Run | None:
+    """The run that this ticket was drawn for, as long as that attempt's process may live, and no other was drawn."""
     row = connection.execute(_OF_TICKET, {"wanted_ticket": ticket}).mappings().one_or_none()
     return None if row is None else as_run(row)
 

@@ -4,10 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 
 from lackey.domain.run import Run, RunState
-from lackey.store import queue
+from lackey.store import queue, runs
 from lackey.store.database import Database
 from tests.clock import Clock
 from tests.store.rows import add_application, add_project, add_run
@@ -24,6 +24,26 @@ def make(database: Database, clock: Clock) -> Any:
 
 def ids(runs: list[Run]) -> list[int]:
     return [run.id for run in runs]
+
+
+def test_on_sqlite_nothing_that_the_scheduler_asks_again_and_again_looks_through_all_runs(
+    sqlite: Database, clock: Clock
+) -> None:
+    asked: list[tuple[str, Any]] = []
+    event.listen(sqlite.reader, "before_cursor_execute", lambda *told: asked.append((told[2], told[3])))
+    with sqlite.read() as connection:
+        queue.due(connection, clock(), 0, 10)
+        queue.next_due(connection, clock())
+        queue.candidates(connection, "local", 0, 10)
+        queue.count_candidates(connection, "local")
+        queue.open_tickets(connection)
+        queue.places_taken(connection, "local")
+        queue.followed_by_reports(connection)
+        queue.logs_to_keep(connection, "host", 10)
+        runs.with_open_ticket(connection, "t")
+        for statement, given in list(asked):
+            plan = [step for *_, step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)]
+            assert "SCAN run" not in plan, statement
 
 
 def test_due_are_launched_runs_whose_time_has_come_the_earliest_first(

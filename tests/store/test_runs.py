@@ -70,13 +70,16 @@ def test_a_change_writes_what_is_named_and_raises_the_revision(database: Databas
     assert (changed.held, changed.reason, changed.revision, changed.name) == (True, "held", 1, run.name)
 
 
-def test_a_run_is_found_by_the_ticket_it_has_now(database: Database, clock: Clock) -> None:
-    run = made(database, clock, ticket="t1")
+def test_a_run_is_found_by_the_ticket_it_has_now_while_that_is_open(database: Database, clock: Clock) -> None:
+    run = made(database, clock, ticket="t1", ticket_open=True)
 
     def work(connection: Connection) -> None:
-        assert runs.by_ticket(connection, "t1") == run
-        runs.change(connection, run, {"ticket": "t2"})
-        assert runs.by_ticket(connection, "t1") is None
+        assert runs.with_open_ticket(connection, "t1") == run
+        again = runs.change(connection, run, {"ticket": "t2"})
+        assert runs.with_open_ticket(connection, "t1") is None
+        assert runs.with_open_ticket(connection, "t2") == again
+        runs.change(connection, again, {"ticket_open": False})
+        assert runs.with_open_ticket(connection, "t2") is None
 
     database.write(work)
 
