@@ -160,7 +160,10 @@ def _parse(url: str) -> URL:
 
 
 def _engine(url: URL, reading: bool = False) -> Engine:
-    level: Any = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True} if reading else {"pool_size": 16}
+    level: Any = {"pool_size": 16}
+    if reading:
+        # All are kept: a connection takes longer to make than most pages need to read, and as many threads ask at once.
+        level = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True, "pool_size": 15, "max_overflow": 0}
     unsaid = {name: value for name, value in _IMPATIENCE.items() if name not in url.query}
     return create_engine(url, pool_pre_ping=True, connect_args=unsaid, **level)
 
