@@ -59,6 +59,10 @@ def _give_no_key(page: Page) -> None:
     _submit(page, "/sign-in", key="lackey_none")
 
 
+def _make_a_key(page: Page) -> None:
+    _submit(page, "/key", name="somebody", scope="read")
+
+
 # What each is called in the names of screenshots, and what it is.
 PAGES = {
     "now": Place("/"),
@@ -101,6 +105,7 @@ PAGES = {
     "service": Place("/service"),
     "service-to-a-reader": Place("/service", scope="read"),
     "keys": Place("/key"),
+    "key-made": Place("/key", act=_make_a_key),
     "error-403": Place("/key", scope="read", status=403),
     "error-404": Place("/nothing", status=404),
     "error-405": Place("/sign-out", status=405),
