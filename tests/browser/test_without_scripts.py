@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.browsers import context_of, watched
 from tests.browser.lab import Lab
@@ -17,10 +17,16 @@ def page(chromium: Browser) -> Iterator[Page]:
         yield page
 
 
+def press(page: Page, button: Locator) -> None:
+    """Press it, and be on the page that it leads to."""
+    with page.expect_navigation():
+        button.click()
+
+
 def sign_in(page: Page, lab: Lab) -> None:
     page.goto(lab.url("/run/{succeeded}"))
     page.get_by_label("Your key").fill(lab.key("run"))
-    page.get_by_role("button", name="Sign in").click()
+    press(page, page.get_by_role("button", name="Sign in"))
     expect(page.get_by_role("heading", level=1)).to_contain_text(f"Run {lab.ids['succeeded']}")
 
 
@@ -38,7 +44,7 @@ def test_one_signs_in_reads_a_run_and_signs_out(page: Page, lab: Lab) -> None:
     with page.expect_download() as log:
         page.get_by_role("link", name="Download", exact=True).click()
     assert log.value.path().read_bytes() == lab.service.log(lab.ids["succeeded"])
-    page.get_by_role("button", name="Sign out").click()
+    press(page, page.get_by_role("button", name="Sign out"))
     page.goto(lab.url("/run/{succeeded}"))
     expect(page.get_by_label("Your key")).to_be_visible()
 
@@ -47,13 +53,13 @@ def test_one_schedules_reads_cancels_and_finds(page: Page, lab: Lab) -> None:
     sign_in(page, lab)
     page.goto(lab.url("/application/{long}"))
     page.get_by_label("Run at").fill("2030-01-31T18:00")
-    page.get_by_role("button", name="Run", exact=True).click()
+    press(page, page.get_by_role("button", name="Run", exact=True))
     expect(page.get_by_role("main")).to_contain_text("2030-01-31 18:00:00 UTC")
-    page.get_by_role("button", name="Cancel").click()
+    press(page, page.get_by_role("button", name="Cancel"))
     expect(page.get_by_role("main")).to_contain_text("cancelled")
     page.goto(lab.url("/application/{lorenz}"))
     page.get_by_label("rho").fill("13")
-    page.get_by_role("button", name="Run", exact=True).click()
+    press(page, page.get_by_role("button", name="Run", exact=True))
     number = page.url.rpartition("/")[2]
     wait_until(lambda: shows(page, "succeeded"))
     page.get_by_role("searchbox", name="Find runs by words in name, command or log").fill("rho = 13")
@@ -65,8 +71,8 @@ def test_one_cancels_what_runs(page: Page, lab: Lab) -> None:
     sign_in(page, lab)
     page.goto(lab.url("/application/{lorenz}"))
     page.get_by_label("stop", exact=True).fill("10")
-    page.get_by_role("button", name="Run", exact=True).click()
+    press(page, page.get_by_role("button", name="Run", exact=True))
     wait_until(lambda: shows(page, "step 10, z"))
     page.locator("summary", has_text="Cancel it").click()
-    page.get_by_role("button", name=re.compile("^Cancel run")).click()
+    press(page, page.get_by_role("button", name=re.compile("^Cancel run")))
     wait_until(lambda: shows(page, "cancelled"))
