@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lackey.domain.run import ACTIVE, FINAL, TROUBLED, RunState
-from lackey.services import Database, catalogue, listing, overview, reading, viewing
+from lackey.services import Database, listing, overview, reading, removing, viewing
 from lackey.services.listing import Order
 from lackey.services.reading import Search
 from lackey.store import schema
@@ -116,8 +116,8 @@ def readings(database: Database, runs: int) -> Iterator[tuple[str, Callable[[], 
     yield "a run's neighbours", lambda: viewing.neighbours(database, reading.run(database, runs // 2))
     yield "20 runs side by side, 1,000 points each", lambda: viewing.side_by_side(database, range(1, 21))
     yield "a curve", lambda: viewing.curves(database, 2, ["residual"])
-    yield "what removing a project takes along", lambda: catalogue.removal_of_project(database, 1)
-    yield "what removing an application takes along", lambda: catalogue.removal_of_application(database, 1)
+    yield "what removing a project takes along", lambda: removing.removal_of_project(database, 1)
+    yield "what removing an application takes along", lambda: removing.removal_of_application(database, 1)
     searches = {
         "all": Search(),
         "of an application": Search(application=1),

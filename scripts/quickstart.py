@@ -174,8 +174,7 @@ def sign_in_link(log: Path) -> str:
 
 def newest_run(api: Api) -> dict[str, Any] | None:
     """The example's latest run, if it ever ran."""
-    items = api("GET", f"/api/run?application=examples/{EXAMPLE}&limit=1")["items"]
-    return items[0] if items else None
+    return next(iter(api("GET", f"/api/run?application=examples/{EXAMPLE}&limit=1")["items"]), None)
 
 
 def run_example(api: Api, signals: Signals) -> int:

@@ -12,8 +12,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precon
 
 from lackey.domain.evidence import Observed
 from lackey.domain.run import Run
-from lackey.services import following, launching
-from lackey.services.launching import Begun, Claim, Ending
+from lackey.services import claiming, following, launching
+from lackey.services.claiming import Claim
+from lackey.services.launching import Begun, Ending
 from lackey.store import runs
 from lackey.store.database import Database
 
@@ -167,7 +168,7 @@ class Machine(RuleBasedStateMachine):
         now = self.door.forward(1)
         holding = [run for run in self.known.values() if run.claim and run.state != "lost"]
         waiting = [run_id for run_id, run in self.known.items() if run.state == "queued" and not run.claim]
-        claims = launching.claim(self.door.database, "h1", SLOTS, {}, (), now)
+        claims = claiming.claim(self.door.database, "h1", SLOTS, {}, (), now)
         assert [claim.run.id for claim in claims] == sorted(waiting)[: max(0, SLOTS - len(holding))]
         for claim in claims:
             self.known[claim.run.id].claim = claim

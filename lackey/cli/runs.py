@@ -1,13 +1,12 @@
 """`lackey run`."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import click
 
-from lackey.cli import show
-from lackey.cli.outcome import ending, is_final, outcome_line
+from lackey.cli import run_display, show
+from lackey.cli.outcome import is_final, outcome_line
 from lackey.cli.session import Session, Trouble, json_option, pairs, pass_session
 from lackey.cli.terminal import plain
 from lackey.cli.times import read_time
@@ -112,7 +111,7 @@ def list_(
         show.print_json(items)
         return
     columns = ("ID", "STATE", "RUN", "BY", "WHEN", "TOOK", "NOTE")
-    show.print_table(columns, map(_row, items), "No such runs." if query else "There are no runs yet.")
+    show.print_table(columns, map(run_display.row, items), "No such runs." if query else "There are no runs yet.")
 
 
 @run.command("show")
@@ -125,7 +124,7 @@ def show_(session: Session, run_id: int, as_json: bool) -> None:
     if as_json:
         show.print_json(found)
     else:
-        show.print_fields(_fields(found))
+        show.print_fields(run_display.fields(found))
 
 
 @run.command()
@@ -202,50 +201,3 @@ def _made(session: Session, made: dict[str, Any], follow: bool, as_json: bool) -
     when = f" for {show.moment(made['scheduled_at'])}" if made["state"] == "scheduled" else ""
     why = f": {made['reason']}" if made["reason"] else ""
     click.echo(plain(f"run {made['id']} ({made['name']}) is {made['state']}{when}{why}"))
-
-
-def _row(each: dict[str, Any]) -> list[show.Cell]:
-    waits = each["state"] == "scheduled"
-    when = each["scheduled_at"] if waits else each["started_at"] or each["queued_at"] or each["scheduled_at"]
-    progress = each["progress"] or {}
-    going = progress.get("fraction") is not None and not is_final(each)
-    note = f"{progress['fraction']:.0%}" if going else ending(each)
-    return [
-        str(each["id"]), show.state(each["state"]), each["name"], each["by"], show.moment(when), _took(each), note
-    ]  # fmt: skip
-
-
-def _took(each: dict[str, Any]) -> str:
-    """How long it ran, or runs by now."""
-    if each["state"] == "running" and each["started_at"]:
-        so_far = (datetime.now(UTC) - datetime.fromisoformat(each["started_at"])).total_seconds()
-        return show.span(max(0, int(so_far)))
-    return show.span(each["duration"])
-
-
-def _fields(each: dict[str, Any]) -> list[tuple[str, show.Cell | None]]:
-    progress = each["progress"] or {}
-    return [
-        ("id", str(each["id"])),
-        ("run", each["name"]),
-        ("state", show.state(each["state"])),
-        ("reason", each["reason"]),
-        ("exit code", "" if each["exit_code"] is None else str(each["exit_code"])),
-        ("signal", "" if each["signal"] is None else str(each["signal"])),
-        ("progress", "" if progress.get("fraction") is None else f"{progress['fraction']:.0%}"),
-        ("message", progress.get("message")),
-        ("by", each["by"]),
-        ("scheduled", show.moment(each["scheduled_at"])),
-        ("started", show.moment(each["started_at"])),
-        ("ended", show.moment(each["ended_at"])),
-        ("took", _took(each)),
-        ("command", each["command"]),
-        *(("parameter", f"{name}={value}") for name, value in each["parameters"].items()),
-        ("directory", show.directory(each["paths"], each["directory"] or "")),
-        ("host", each["host"]),
-        ("parent", "" if each["parent"] is None else f"{each['parent']} ({each['cause']})"),
-        ("memory", show.size(each["max_rss_bytes"])),
-        ("processor", show.span(each["cpu_seconds"])),
-        ("log", show.size(each["log_size"])),
-        ("marks", ", ".join(each["marks"])),
-    ]

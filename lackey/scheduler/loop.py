@@ -14,35 +14,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from lackey.domain.evidence import KillCause
-from lackey.domain.paths import Share
 from lackey.domain.run import Run
-from lackey.executors.base import Executor, Launch
+from lackey.executors.base import Executor
 from lackey.scheduler.follower import Follower
 from lackey.scheduler.keeper import LogKeeper
 from lackey.scheduler.leading import Lead
 from lackey.scheduler.pauses import Pauses
+from lackey.scheduler.place import Place
 from lackey.scheduler.shares_watch import SharesWatch
-from lackey.services import Database, following, health, launching, queueing
+from lackey.services import Database, claiming, following, health, queueing
 
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 1.0
 _RECONCILE_SECONDS = 60.0
-
-
-@dataclass(frozen=True)
-class Place:
-    """What the scheduler knows of its host and installation. `series`: what the tickets that it draws end in."""
-
-    installation: str
-    host: str
-    series: str
-    url: str
-    wake_path: str
-    shares: dict[str, Share]
-    slots: int
-    user: str | None
-    kill_grace: float
 
 
 @dataclass
@@ -144,7 +129,7 @@ class Loop:
             elif run.ticket is not None:
                 self._tend(run, run.ticket)
         open_still = [run for run in runs if run.ticket not in settled]
-        launching.note_held_up(self._database, open_still, self._shares.away())
+        claiming.note_held_up(self._database, open_still, self._shares.away())
         if settled:
             self._keeper.wake()
 
@@ -200,12 +185,12 @@ class Loop:
     def _claim_and_launch(self) -> None:
         memory, place, away = self._memory, self._place, self._shares.away()
         passed_over = memory.pauses.still()
-        claims = launching.claim(
+        claims = claiming.claim(
             self._database, place.host, place.slots, away, passed_over, self._clock(), place.series, self._lead.is_ours
         )
         for claim in claims:
             try:
-                started = self._executor.launch(self._launch_of(claim))
+                started = self._executor.launch(place.launch_of(claim))
             except OSError as error:
                 log.warning("run %d could not be launched: %s", claim.run.id, error)
                 memory.pauses.begin(claim.run.id)
@@ -214,28 +199,6 @@ class Loop:
             if started.pidfd is not None:
                 memory.under_way.add(claim.ticket)
                 self._watch(claim.ticket, started.pidfd)
-
-    def _launch_of(self, claim: launching.Claim) -> Launch:
-        run, place = claim.run, self._place
-        share = place.shares.get(run.share or "")
-        return Launch(
-            ticket=claim.ticket,
-            installation=place.installation,
-            run_id=run.id,
-            run_uid=run.uid,
-            share_path=share.path if share else "",
-            must_be_mounted=bool(share and share.must_be_mounted),
-            directory=run.directory or "",
-            command=run.command or "",
-            workdir="run" if run.workdir == "run" else "application",
-            parameters=run.parameters,
-            environment=run.environment,
-            url=place.url,
-            token=claim.token,
-            user=place.user,
-            kill_grace=place.kill_grace,
-            wake_path=place.wake_path,
-        )
 
     def _watch(self, ticket: str, pidfd: int) -> None:
         self._memory.watched[ticket] = pidfd

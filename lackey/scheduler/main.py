@@ -13,8 +13,9 @@ from lackey.files import Files
 from lackey.scheduler.follower import Follower
 from lackey.scheduler.keeper import LogKeeper
 from lackey.scheduler.leading import FileLock, series
-from lackey.scheduler.loop import Loop, Place
+from lackey.scheduler.loop import Loop
 from lackey.scheduler.notices import Notices
+from lackey.scheduler.place import Place
 from lackey.scheduler.reader import DIRECTORY, Reading, unknown_user
 from lackey.scheduler.shares_watch import SharesWatch
 from lackey.scheduler.signals import stop_on_signals

@@ -1,8 +1,7 @@
-"""Projects and applications: make, change, remove."""
+"""Projects and applications: make, change."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,11 +13,10 @@ from lackey.domain.paths import Place, Share
 from lackey.domain.refusals import Conflict, NotFound, invalid
 from lackey.domain.typed_paths import place_of
 from lackey.services.once import Once, answered, remember
-from lackey.store import applications, runs
+from lackey.store import applications
 from lackey.store.database import Database, Taken
 
 EXECUTORS = ("local",)
-_NAMED_AT_MOST = 1_000
 
 
 def add_project(
@@ -57,45 +55,6 @@ def change_project(database: Database, project_id: int, values: dict[str, Any], 
                 changed = {**values, **_place(values, shares, known.share)}
                 applications.change_project(connection, project_id, changed)
         return applications.project(connection, project_id)
-
-    return database.write(work)
-
-
-def remove_project(database: Database, project_id: int, now: datetime) -> None:
-    """Delete a project without runs, archive one that has some. Raises NotFound, Conflict while one is active."""
-
-    def work(connection: Connection) -> None:
-        applications.project(connection, project_id)
-        every, active = runs.count_of(connection, project_id=project_id)
-        if active:
-            raise Conflict(f"{active} of its runs are queued or running; cancel them, or wait for their end")
-        if every:
-            applications.change_project(connection, project_id, {"archived_at": now})
-        else:
-            applications.remove_project(connection, project_id)
-
-    database.write(work)
-
-
-def restore_project(database: Database, project_id: int) -> Project:
-    """Bring an archived project back, as it was: what was archived before it stays so. Raises NotFound."""
-
-    def work(connection: Connection) -> Project:
-        applications.change_project(connection, project_id, {"archived_at": None})
-        return applications.project(connection, project_id)
-
-    return database.write(work)
-
-
-def restore_application(database: Database, application_id: int) -> Application:
-    """Bring an archived application back. Raises NotFound, Conflict while its project is archived."""
-
-    def work(connection: Connection) -> Application:
-        known = applications.application(connection, application_id)
-        if applications.project(connection, known.project_id).archived_at is not None:
-            raise Conflict(f"project {known.project} is archived too; bring it back first")
-        applications.change_application(connection, application_id, {"archived_at": None})
-        return applications.application(connection, application_id)
 
     return database.write(work)
 
@@ -151,55 +110,6 @@ def change_application(
         return applications.application(connection, application_id)
 
     return database.write(work)
-
-
-def remove_application(database: Database, application_id: int, now: datetime) -> None:
-    """Delete an application without runs, archive one that has some. Raises NotFound, Conflict while one is active."""
-
-    def work(connection: Connection) -> None:
-        applications.application(connection, application_id)
-        every, active = runs.count_of(connection, application_id=application_id)
-        if active:
-            raise Conflict(f"{active} of its runs are queued or running; cancel them, or wait for their end")
-        if every:
-            applications.change_application(connection, application_id, {"archived_at": now})
-        else:
-            applications.remove_application(connection, application_id)
-
-    database.write(work)
-
-
-@dataclass(frozen=True)
-class Removal:
-    """What it would take along to remove a project or application.
-
-    `applications` go with it, by their full names. `runs` are kept, and with them what is removed, archived; counted up
-    to one more than `runs.COUNTED_AT_MOST`. While some are `active`, it is refused. Nothing on any share is touched.
-    """
-
-    applications: list[str]
-    runs: int
-    active: int
-
-    @property
-    def archives(self) -> bool:
-        """Whether it is kept out of sight; else it is gone for good."""
-        return self.runs > 0
-
-
-def removal_of_project(database: Database, project_id: int) -> Removal:
-    """What `remove_project` would do. Raises NotFound."""
-    with database.read() as connection:
-        applications.project(connection, project_id)
-        names = [one.full_name for one in applications.applications(connection, project_id, None, _NAMED_AT_MOST)]
-        return Removal(names[::-1], *runs.count_of(connection, project_id=project_id))
-
-
-def removal_of_application(database: Database, application_id: int) -> Removal:
-    """What `remove_application` would do. Raises NotFound."""
-    with database.read() as connection:
-        named = applications.application(connection, application_id).full_name
-        return Removal([named], *runs.count_of(connection, application_id=application_id))
 
 
 def _place(values: dict[str, Any], shares: Mapping[str, Share], known: str | None) -> dict[str, str]:

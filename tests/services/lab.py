@@ -8,8 +8,9 @@ from lackey.domain.application import Application
 from lackey.domain.evidence import Observed, Stop
 from lackey.domain.paths import Share
 from lackey.domain.run import Event, Run, RunState
-from lackey.services import catalogue, launching, reporting, scheduling
-from lackey.services.launching import Begun, Claim, Ending
+from lackey.services import catalogue, claiming, launching, reporting, scheduling
+from lackey.services.claiming import Claim
+from lackey.services.launching import Begun, Ending
 from lackey.services.reporting import LogText
 from lackey.services.scheduling import Wanted
 from lackey.store import events, runs
@@ -91,7 +92,7 @@ class Lab:
 
     def claim(self, slots: int = 100, host: str = "h1", away: dict[str, str] | None = None) -> list[Claim]:
         """A scheduler on `host` claims what may start."""
-        return launching.claim(self.database, host, slots, away or {}, (), self.clock())
+        return claiming.claim(self.database, host, slots, away or {}, (), self.clock())
 
     def launched(self, **wanted: Any) -> Claim:
         """A run that was claimed and whose command runs."""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lackey.domain.refusals import Conflict, Invalid, NotFound, Refusal
-from lackey.services import catalogue, reading
+from lackey.services import catalogue, reading, removing
 from lackey.services.once import Once
 from tests.services.lab import PROJECT, SHARES, Lab
 
@@ -98,11 +98,11 @@ def test_an_application_can_move_to_another_project(lab: Lab) -> None:
 
 def test_what_has_no_runs_is_deleted(lab: Lab) -> None:
     gone = application_id(lab)
-    catalogue.remove_application(lab.database, gone, lab.clock())
+    removing.remove_application(lab.database, gone, lab.clock())
     with pytest.raises(NotFound):
         reading.application(lab.database, gone)
     project = reading.projects(lab.database, None, 10)[0].id
-    catalogue.remove_project(lab.database, project, lab.clock())
+    removing.remove_project(lab.database, project, lab.clock())
     assert reading.projects(lab.database, None, 10) == []
     add_project(lab, name="heat")
 
@@ -110,8 +110,8 @@ def test_what_has_no_runs_is_deleted(lab: Lab) -> None:
 def test_what_has_runs_is_archived_and_kept_for_them(lab: Lab) -> None:
     run = lab.end(lab.launched())
     assert run.application_id is not None and run.project_id is not None
-    catalogue.remove_application(lab.database, run.application_id, lab.clock())
-    catalogue.remove_project(lab.database, run.project_id, lab.clock())
+    removing.remove_application(lab.database, run.application_id, lab.clock())
+    removing.remove_project(lab.database, run.project_id, lab.clock())
     assert not reading.applications(lab.database, None, None, 10)
     assert not reading.projects(lab.database, None, 10)
     assert reading.application(lab.database, run.application_id).archived_at == lab.clock()
@@ -125,17 +125,17 @@ def test_nothing_is_removed_while_one_of_its_runs_is_active(lab: Lab) -> None:
     run = lab.schedule()
     assert run.application_id is not None and run.project_id is not None
     with pytest.raises(Conflict, match="1 of its runs"):
-        catalogue.remove_application(lab.database, run.application_id, lab.clock())
+        removing.remove_application(lab.database, run.application_id, lab.clock())
     with pytest.raises(Conflict, match="1 of its runs"):
-        catalogue.remove_project(lab.database, run.project_id, lab.clock())
+        removing.remove_project(lab.database, run.project_id, lab.clock())
 
 
 def test_what_is_not_there_is_not_found(lab: Lab) -> None:
     deeds: list[Any] = [
         lambda: catalogue.change_project(lab.database, 99, {"title": "x"}, SHARES),
-        lambda: catalogue.remove_project(lab.database, 99, lab.clock()),
+        lambda: removing.remove_project(lab.database, 99, lab.clock()),
         lambda: catalogue.change_application(lab.database, 99, {"description": "x"}, SHARES),
-        lambda: catalogue.remove_application(lab.database, 99, lab.clock()),
+        lambda: removing.remove_application(lab.database, 99, lab.clock()),
         lambda: lab.add_application(project="nowhere"),
         lambda: lab.schedule("heat/nothing"),
     ]

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import JSON, text
 
 from lackey.domain.refusals import Conflict, Unavailable
-from lackey.services import catalogue, copying, health, keys, reading, reporting, scheduling
+from lackey.services import catalogue, copying, health, keys, reading, removing, reporting, scheduling
 from lackey.services.reading import Metric, Search
 from lackey.services.reporting import LogText, Progress
 from lackey.services.scheduling import Wanted
@@ -74,7 +74,7 @@ def fill(lab: Lab) -> str:
     health.found(lab.database, lab.clock())
     health.beat(lab.database, "h1-1", lab.clock(), True, lab.clock())
     passing = catalogue.add_project(lab.database, {**PROJECT, "name": "passing"}, SHARES, lab.clock())
-    catalogue.remove_project(lab.database, passing.id, lab.clock())
+    removing.remove_project(lab.database, passing.id, lab.clock())
     with lab.database.writer.begin() as connection:
         for table in [Base.metadata.tables[name] for name, found in rows(lab.database).items() if not found]:
             kinds = {column.name: column.type.python_type for column in table.columns}

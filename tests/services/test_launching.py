@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lackey.domain.run import RunState
-from lackey.services import catalogue, ending, launching, queueing, reporting, scheduling
+from lackey.services import catalogue, claiming, ending, launching, queueing, reporting, scheduling
 from lackey.services.launching import Begun
 from lackey.services.scheduling import Wanted
 from lackey.store.database import Database
@@ -74,14 +74,14 @@ def test_a_share_that_is_away_holds_its_own_runs_alone_however_many(lab: Lab) ->
 
 def test_a_run_that_is_passed_over_for_now_is_not_claimed(lab: Lab) -> None:
     first, second = lab.schedule(), lab.schedule()
-    claims = launching.claim(lab.database, "h1", 9, {}, [first.id], lab.clock())
+    claims = claiming.claim(lab.database, "h1", 9, {}, [first.id], lab.clock())
     assert [claim.run.id for claim in claims] == [second.id]
 
 
 def claim_in_process(place: tuple[str, str, datetime]) -> list[tuple[int, str]]:
     url, host, now = place
     database = Database(url)
-    claims = [claim for _ in range(5) for claim in launching.claim(database, host, 10, {}, (), now)]
+    claims = [claim for _ in range(5) for claim in claiming.claim(database, host, 10, {}, (), now)]
     database.close()
     return [(claim.run.id, claim.ticket) for claim in claims]
 
@@ -206,11 +206,11 @@ def test_a_launch_that_its_share_holds_up_says_so_until_the_share_is_back(lab: L
     run_id = lab.schedule().id
     (claim,) = lab.claim()
     for away, reason in (({"lab": "waits for share lab"}, "waits for share lab"), ({}, "starting on h1")):
-        launching.note_held_up(lab.database, [lab.run(run_id)], away)
+        claiming.note_held_up(lab.database, [lab.run(run_id)], away)
         assert lab.run(run_id).reason == reason
     seen_before = lab.run(run_id)
     lab.begin(claim)
-    launching.note_held_up(lab.database, [seen_before], {"lab": "waits for share lab"})
+    claiming.note_held_up(lab.database, [seen_before], {"lab": "waits for share lab"})
     assert (lab.run(run_id).state, lab.run(run_id).reason) == (RunState.RUNNING, None)
 
 

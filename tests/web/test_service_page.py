@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lackey.services import health, launching
+from lackey.services import claiming, health
 from lackey.settings import ShareSettings
 from tests.shares.seen import eventually, reading
 from tests.web.client import Api
@@ -32,7 +32,7 @@ def test_whoever_may_look_sees_how_busy_the_executors_are_and_who_schedules(serv
     served.application()
     for _ in range(3):
         served.post("/api/run", {"application": 1})
-    launching.claim(served.database, "host", 2, {}, (), served.clock.now)
+    claiming.claim(served.database, "host", 2, {}, (), served.clock.now)
     health.beat(served.database, "other-2", served.clock.now, False, served.clock.now, 9)
     page = visitor_of(served, "read").see("/service")
     assert "2 of 2 taken" in page.text and "1 run" in page.text

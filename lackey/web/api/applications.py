@@ -3,7 +3,7 @@
 from functools import partial
 
 from lackey.domain.refusals import Conflict, NotFound
-from lackey.services import catalogue, reading
+from lackey.services import catalogue, reading, removing
 from lackey.web.call import Call
 from lackey.web.paging import page
 from lackey.web.present import application_out
@@ -56,4 +56,4 @@ def remove_application(call: Call, application_id: int) -> None:
 
     One that has runs is archived instead, and while one of them is queued or running it can't be removed.
     """
-    catalogue.remove_application(call.database, application_id, call.now)
+    removing.remove_application(call.database, application_id, call.now)

@@ -3,7 +3,7 @@
 from functools import partial
 
 from lackey.domain.refusals import Conflict
-from lackey.services import catalogue, reading
+from lackey.services import catalogue, reading, removing
 from lackey.web.call import Call
 from lackey.web.paging import page
 from lackey.web.present import project_out
@@ -50,4 +50,4 @@ def remove_project(call: Call, project_id: int) -> None:
 
     One that has runs is archived instead, and while one of them is queued or running it can't be removed.
     """
-    catalogue.remove_project(call.database, project_id, call.now)
+    removing.remove_project(call.database, project_id, call.now)

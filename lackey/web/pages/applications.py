@@ -3,7 +3,7 @@
 import re
 
 from lackey.domain.refusals import Invalid
-from lackey.services import catalogue, overview, reading, scheduling
+from lackey.services import overview, reading, removing, scheduling
 from lackey.web.pages.forms import problems_of, status_of
 from lackey.web.pages.removing import removal_page
 from lackey.web.pages.report_lines import to_new_run
@@ -44,7 +44,7 @@ def run(visit: Visit, application_id: int) -> Html | SeeOther:
 def ask_to_remove(visit: Visit, application_id: int) -> Html:
     """What it would take along to remove it."""
     found = reading.application(visit.database, application_id)
-    removal = catalogue.removal_of_application(visit.database, application_id)
+    removal = removing.removal_of_application(visit.database, application_id)
     return removal_page("application", found.full_name, f"/application/{application_id}", removal)
 
 
@@ -52,15 +52,14 @@ def ask_to_remove(visit: Visit, application_id: int) -> Html:
 def remove(visit: Visit, application_id: int) -> SeeOther:
     """Remove it; the page before has said what stays."""
     project_id = reading.application(visit.database, application_id).project_id
-    archives = catalogue.removal_of_application(visit.database, application_id).archives
-    catalogue.remove_application(visit.database, application_id, visit.now)
-    return SeeOther(f"/application/{application_id}" if archives else f"/project/{project_id}")
+    is_archived = removing.remove_application(visit.database, application_id, visit.now)
+    return SeeOther(f"/application/{application_id}" if is_archived else f"/project/{project_id}")
 
 
 @page("POST", "/application/<application_id:id>/restore", scope="manage")
 def restore(visit: Visit, application_id: int) -> SeeOther:
     """Bring it back."""
-    catalogue.restore_application(visit.database, application_id)
+    removing.restore_application(visit.database, application_id)
     return SeeOther(f"/application/{application_id}")
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from lackey.domain.application import Project
 from lackey.domain.refusals import Conflict, Invalid
-from lackey.services import catalogue, reading
+from lackey.services import catalogue, reading, removing
 from lackey.web.pages.forms import problems_of, status_of
 from lackey.web.pages.removing import removal_page
 from lackey.web.pages.routes import Html, SeeOther, page
@@ -58,22 +58,21 @@ def change(visit: Visit, project_id: int) -> Html | SeeOther:
 def ask_to_remove(visit: Visit, project_id: int) -> Html:
     """What it would take along to remove it."""
     found = reading.project(visit.database, project_id)
-    removal = catalogue.removal_of_project(visit.database, project_id)
+    removal = removing.removal_of_project(visit.database, project_id)
     return removal_page("project", found.name, f"/project/{project_id}", removal)
 
 
 @page("POST", "/project/<project_id:id>/remove", scope="manage")
 def remove(visit: Visit, project_id: int) -> SeeOther:
     """Remove it; the page before has said what goes with it."""
-    archives = catalogue.removal_of_project(visit.database, project_id).archives
-    catalogue.remove_project(visit.database, project_id, visit.now)
-    return SeeOther(f"/project/{project_id}" if archives else "/project")
+    is_archived = removing.remove_project(visit.database, project_id, visit.now)
+    return SeeOther(f"/project/{project_id}" if is_archived else "/project")
 
 
 @page("POST", "/project/<project_id:id>/restore", scope="manage")
 def restore(visit: Visit, project_id: int) -> SeeOther:
     """Bring it back."""
-    catalogue.restore_project(visit.database, project_id)
+    removing.restore_project(visit.database, project_id)
     return SeeOther(f"/project/{project_id}")
 
 

@@ -3,7 +3,7 @@
 from urllib.parse import urlencode
 
 from lackey.services import listing
-from lackey.services.catalogue import Removal
+from lackey.services.removing import Removal
 from lackey.web.pages.routes import Html
 
 

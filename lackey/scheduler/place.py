@@ -1,0 +1,45 @@
+"""Where a scheduler is at work, and what is launched there."""
+
+from dataclasses import dataclass
+
+from lackey.domain.paths import Share
+from lackey.executors.base import Launch
+from lackey.services.claiming import Claim
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the scheduler knows of its host and installation. `series`: what the tickets that it draws end in."""
+
+    installation: str
+    host: str
+    series: str
+    url: str
+    wake_path: str
+    shares: dict[str, Share]
+    slots: int
+    user: str | None
+    kill_grace: float
+
+    def launch_of(self, claim: Claim) -> Launch:
+        """What the executor is to launch for a claim."""
+        run = claim.run
+        share = self.shares.get(run.share or "")
+        return Launch(
+            ticket=claim.ticket,
+            installation=self.installation,
+            run_id=run.id,
+            run_uid=run.uid,
+            share_path=share.path if share else "",
+            must_be_mounted=bool(share and share.must_be_mounted),
+            directory=run.directory or "",
+            command=run.command or "",
+            workdir="run" if run.workdir == "run" else "application",
+            parameters=run.parameters,
+            environment=run.environment,
+            url=self.url,
+            token=claim.token,
+            user=self.user,
+            kill_grace=self.kill_grace,
+            wake_path=self.wake_path,
+        )
