@@ -22,6 +22,8 @@ POLICY = "; ".join(
         *("form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"),
     ]
 )
+# How lackey knows of an outcome, by the API's `outcome_source`.
+KNOWN_BY = {"reported": "its own report", "observed": "the end of its process", "inferred": "its silence"}
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
@@ -42,7 +44,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"span": span, "moment": moment, "exact": exact, "size": size, "state": state}
-    environment.filters["signal"] = signal_name
+    environment.filters |= {"signal": signal_name, "known_by": KNOWN_BY.__getitem__}
     environment.filters["prefix"] = lambda text, before: f"{before}{text}"
     return environment
 

@@ -13,6 +13,7 @@ from lackey.services import Database
 from lackey.settings import DatabaseSettings, ServerSettings, Settings, ShareSettings
 from lackey.store import schema
 from tests.web.client import Api, Clock
+from tests.web.visitor import Visitor
 
 MakeApi = Callable[..., Api]
 SHARES = (
@@ -75,3 +76,11 @@ def api_on_each_database(database_url: str, tmp_path: Path) -> Iterator[Api]:
 def api(make_api: MakeApi) -> Api:
     """A service over an empty database."""
     return make_api()
+
+
+@pytest.fixture
+def visitor(api: Api) -> Visitor:
+    """Somebody who has signed in with a key that may do everything."""
+    visitor = Visitor(api)
+    visitor.sign_in()
+    return visitor

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from tests.web.client import Api
 from tests.web.visitor import HOSTILE, Visitor, form_to
 
 KINDS = [
@@ -15,13 +14,6 @@ KINDS = [
     {"name": "solver", "kind": "choice", "choices": ["cg", "gmres"]},
     {"name": "label", "default": ""},
 ]
-
-
-@pytest.fixture
-def visitor(api: Api) -> Visitor:
-    visitor = Visitor(api)
-    visitor.sign_in()
-    return visitor
 
 
 def run_form(page: Any) -> Any:

@@ -22,13 +22,6 @@ HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 
 
 @pytest.fixture
-def visitor(api: Api) -> Visitor:
-    visitor = Visitor(api)
-    visitor.sign_in()
-    return visitor
-
-
-@pytest.fixture
 def pair(visitor: Visitor) -> tuple[dict[str, Any], dict[str, Any]]:
     """Two runs of one application, of which the second went otherwise."""
     parameters = [{"name": "n", "default": "64"}, {"name": "dt", "default": "0.1"}]

@@ -4,15 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.web.client import Api
 from tests.web.visitor import Visitor
-
-
-@pytest.fixture
-def visitor(api: Api) -> Visitor:
-    visitor = Visitor(api)
-    visitor.sign_in()
-    return visitor
 
 
 def test_figures_are_a_short_table_of_their_own(visitor: Visitor) -> None:

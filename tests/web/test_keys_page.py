@@ -12,13 +12,6 @@ SECRET = re.compile(r"lackey_[A-Za-z0-9_-]{43}")
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
-@pytest.fixture
-def visitor(api: Api) -> Visitor:
-    visitor = Visitor(api)
-    visitor.sign_in()
-    return visitor
-
-
 def fill_in(visitor: Visitor, name: str = "anna", scope: str = "run") -> Any:
     """The form of another key, filled in."""
     form = form_to(visitor.see("/key"), "/key")

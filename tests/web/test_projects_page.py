@@ -1,16 +1,6 @@
 """Projects are made, changed, removed and brought back by forms alone."""
 
-import pytest
-
-from tests.web.client import Api
 from tests.web.visitor import HOSTILE, Visitor, form_to
-
-
-@pytest.fixture
-def visitor(api: Api) -> Visitor:
-    visitor = Visitor(api)
-    visitor.sign_in()
-    return visitor
 
 
 def test_a_project_leads_on_to_its_first_application(visitor: Visitor) -> None:

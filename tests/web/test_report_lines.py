@@ -12,16 +12,8 @@ import requests
 from bs4 import BeautifulSoup
 
 from tests.cli.desk import Service, serving
-from tests.web.client import Api
 from tests.web.conftest import MakeApi
 from tests.web.visitor import Visitor, form_to
-
-
-@pytest.fixture
-def visitor(api: Api) -> Visitor:
-    visitor = Visitor(api)
-    visitor.sign_in()
-    return visitor
 
 
 def again(visitor: Visitor) -> Any:

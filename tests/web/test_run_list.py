@@ -5,17 +5,9 @@ from typing import Any
 import pytest
 
 from lackey.store import run_lists
-from tests.web.client import Api
 from tests.web.visitor import Visitor, form_to
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
-
-
-@pytest.fixture
-def visitor(api: Api) -> Visitor:
-    visitor = Visitor(api)
-    visitor.sign_in()
-    return visitor
 
 
 def named(page: Any) -> list[str]:

@@ -15,7 +15,7 @@ from lackey.web.call import Call
 from lackey.web.pages.many_runs import chosen
 from lackey.web.pages.routes import Html, page
 from lackey.web.plain_log import plain
-from lackey.web.rendering import signal_name, size, span
+from lackey.web.rendering import KNOWN_BY, signal_name, size, span
 from lackey.web.visits import Visit
 
 _LINES = 40
@@ -35,7 +35,6 @@ _LABELS = {
     "command": "Command",
     "time_limit": "Time limit",
 }
-_KNOWN_BY = {"reported": "its own report", "observed": "the end of its process", "inferred": "its silence"}
 _IN_WORDS: dict[str, Callable[[float], str]] = {
     "duration_seconds": span,
     "cpu_seconds": span,
@@ -111,7 +110,7 @@ def _in_words(name: str, value: Value) -> str:
     if value is None:
         return "–"
     if name == "outcome_source":
-        return _KNOWN_BY[str(value)]
+        return KNOWN_BY[str(value)]
     if name in _IN_WORDS:
         return _IN_WORDS[name](float(value))
     text = str(value)
