@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-MODULE_LINES = 250
-FUNCTION_LINES = 30
+MODULE_LINES = 400
+FUNCTION_LINES = 40
 # Comments, docstrings and blank lines do not count, and migrations are exempt: each is written once and never changed.
 SIZED = ("lackey", "scripts", "tests", "deploy", "setup.py")
 EXEMPT = ("lackey/store/migrations/versions",)
