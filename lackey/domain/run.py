@@ -88,6 +88,7 @@ class Run:
     queued_at: datetime | None
     ticket: str | None
     ticket_open: bool
+    attempts: int
     claimed_at: datetime | None
     host: str | None
     handle: str | None

@@ -1,8 +1,8 @@
 """What every executor is asked, and what it may answer.
 
-An executor knows tickets, not runs: a ticket is the random name of one attempt to launch one run. What is known of a
-ticket is a `Look`, one of a closed set, so that whoever judges it has to say what each of them means; none of them but
-a receipt says how a run ended.
+An executor knows tickets, not runs: a ticket is the name, used once, of one attempt to launch one run. What is known
+of a ticket is a `Look`, one of a closed set, so that whoever judges it has to say what each of them means; none of them
+but a receipt says how a run ended.
 """
 
 import json
@@ -172,12 +172,16 @@ class Void:
 
 @dataclass(frozen=True)
 class Running:
-    """Its guard or its command lives. `started_at` and `run_directory` are None until the command is on record."""
+    """Its guard or its command lives. `started_at` and `run_directory` are None until the command is on record.
+
+    `token_digest` is the SHA-256 of the command's token, in hexadecimal.
+    """
 
     handle: str
     pid: int
     run_directory: str | None
     started_at: float | None
+    token_digest: str | None = None
 
 
 @dataclass(frozen=True)

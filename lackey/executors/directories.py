@@ -7,7 +7,7 @@ link, and what is found there is taken for a stranger's unless it says otherwise
 import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -84,24 +84,28 @@ def refusal(what: str, error: OSError) -> NotStarted:
     return NotStarted(f"{what} {_WORDS.get(error.errno or 0, f'can not be used: {said}')}")
 
 
-def make_places(launch: Launch, name: str) -> Places:
-    """Make the run directory `name`, `parameters.json` and an empty `log.txt` in it.
+def make_places(launch: Launch, never_ran: Callable[[str], bool]) -> Places:
+    """Make the run directory, with `parameters.json`, an empty `log.txt` and the run's identity in it.
 
-    Raises NotStarted with the reason, RanAlready, FileExistsError if the name is taken by something else.
+    Normally it is named by the run's id; where that name is taken, by the id and the uid, so that whoever launches this
+    run again, be it on another host, finds it; where even that is, by the id and the ticket. `never_ran` says whether
+    it is on record that an earlier ticket of this run came to nothing.
+
+    Raises NotStarted with the reason, RanAlready.
     """
     root = _open_share(launch)
     with _explained(f"the directory {launch.directory or '.'!r}"):
         application = open_beneath(root, launch.directory or ".", _DIRECTORY, links=True)
     os.close(root)
     runs = _open_runs(launch, application)
-    run = _make_run(launch, runs, name)
-    os.close(runs)
-    run_directory = on_share(launch.directory, RUNS, name)
-    with _explained(f"the run directory {run_directory!r}"):
-        parameters = json.dumps(launch.parameters, sort_keys=True, ensure_ascii=False, indent=1)
-        add_file(run, "parameters.json", parameters + "\n")
-        log = open_beneath(run, "log.txt", _NEW_FILE | os.O_APPEND)
-    return Places(application, run, log, run_directory)
+    plain, unique = str(launch.run_id), f"{launch.run_id}-{launch.run_uid[:8]}"
+    _refuse_to_run_again(launch, runs, (plain, unique), never_ran)
+    for name in (plain, unique, f"{launch.run_id}-{launch.ticket}"):
+        made = _make_run(launch, runs, name)
+        if made is not None:
+            os.close(runs)
+            return Places(application, *made, on_share(launch.directory, RUNS, name))
+    raise NotStarted(f"the run directories {plain!r} and {unique!r} are both taken")
 
 
 def add_file(directory: int, name: str, content: str) -> None:
@@ -131,26 +135,44 @@ def _open_runs(launch: Launch, application: int) -> int:
         return open_beneath(application, RUNS, _DIRECTORY)
 
 
-def _make_run(launch: Launch, runs: int, name: str) -> int:
-    """Make the run's own directory, with its identity in it; if it is there, find out whose it is."""
+def _refuse_to_run_again(launch: Launch, runs: int, names: Iterable[str], never_ran: Callable[[str], bool]) -> None:
+    """Raise RanAlready where one of these directories says that this same run was launched there."""
+    for name in names:
+        with _explained(f"the run directory {on_share(launch.directory, RUNS, name)!r}"):
+            found = _identity(runs, name)
+        if isinstance(found, dict) and found.get("run_uid") == launch.run_uid:
+            earlier = str(found.get("ticket"))
+            if not never_ran(earlier):
+                raise RanAlready(earlier)
+
+
+def _make_run(launch: Launch, runs: int, name: str) -> tuple[int, int] | None:
+    """Make the run's own directory and what is in it: descriptors of it and of its log; None if the name is taken."""
     with _explained(f"the run directory {on_share(launch.directory, RUNS, name)!r}"):
         try:
             os.mkdir(name, dir_fd=runs)
         except FileExistsError:
-            earlier = _ticket_of_same_run(launch, runs, name)
-            if earlier is not None:
-                raise RanAlready(earlier) from None
-            raise
+            return None
         run = open_beneath(runs, name, _DIRECTORY)
-        add_file(run, IDENTITY, json.dumps(launch.identity()) + "\n")
-    return run
+        try:
+            parameters = json.dumps(launch.parameters, sort_keys=True, ensure_ascii=False, indent=1)
+            add_file(run, "parameters.json", parameters + "\n")
+            log = open_beneath(run, "log.txt", _NEW_FILE | os.O_APPEND)
+            # Last: what is made by half is nobody's, and stands for no launch.
+            add_file(run, IDENTITY, json.dumps(launch.identity()) + "\n")
+        except OSError:
+            remove_run(runs, run, name)
+            raise
+    return run, log
 
 
-def _ticket_of_same_run(launch: Launch, runs: int, name: str) -> str | None:
-    found = _identity(runs, name)
-    if isinstance(found, dict) and found.get("run_uid") == launch.run_uid:
-        return str(found.get("ticket"))
-    return None
+def remove_run(runs: int, run: int, name: str) -> None:
+    """Remove a run directory in which nothing has run, as far as that can be done."""
+    for file in (IDENTITY, "log.txt", "parameters.json"):
+        with suppress(OSError):
+            os.unlink(file, dir_fd=run)
+    with suppress(OSError):
+        os.rmdir(name, dir_fd=runs)
 
 
 def _identity(runs: int, name: str) -> Any:

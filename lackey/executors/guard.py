@@ -100,6 +100,7 @@ def start(launch: Launch, mark: Mark) -> Followed:
         if ticks is None:
             raise NotStarted("the command's process was ended before it began")
         now = time.time()
+        mark.add_token(launch.token)
         mark.add_command(Command(process.pid, ticks, places.run_directory, now))
     except BaseException:
         process.abandon()
@@ -109,21 +110,12 @@ def start(launch: Launch, mark: Mark) -> Followed:
 
 
 def _make_places(launch: Launch, mark: Mark, account: Account) -> Places:
-    plain, unique = str(launch.run_id), f"{launch.run_id}-{launch.ticket[:8]}"
     try:
         with account.acting():
-            return make_places(launch, plain)
+            return make_places(launch, lambda earlier: never_ran(mark.path.parent, earlier))
     except RanAlready as earlier:
-        if not never_ran(mark.path.parent, earlier.ticket):
-            reason = f"this run ran already, as ticket {earlier.ticket}: the database is older than the run directory"
-            raise NotStarted(reason, ran_as=earlier.ticket) from None
-    except FileExistsError:
-        pass  # somebody else's, from another installation perhaps
-    try:
-        with account.acting():
-            return make_places(launch, unique)
-    except (FileExistsError, RanAlready):
-        raise NotStarted(f"the run directories {plain!r} and {unique!r} are both taken") from None
+        reason = f"this run ran already, as ticket {earlier.ticket}: the database is older than the run directory"
+        raise NotStarted(reason, ran_as=earlier.ticket) from None
 
 
 def never_ran(tickets: Path, ticket: str) -> bool:

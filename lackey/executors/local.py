@@ -93,7 +93,8 @@ class LocalExecutor:
         command = owner.command
         if command is None:
             return Running(str(owner.pid), owner.pid, None, None)
-        return Running(str(command.command_pid), command.command_pid, command.run_directory, command.started_at)
+        pid, digest = command.command_pid, mark.token_digest()
+        return Running(str(pid), pid, command.run_directory, command.started_at, digest)
 
     def void(self, ticket: str) -> bool:
         """Sign the mark, unless a guard has."""

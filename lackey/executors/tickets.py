@@ -2,6 +2,8 @@
 
     owner    whose it is. Written once: whoever links it first has the ticket, be it the guard, which then launches, or
              the scheduler, which so voids it. The guard adds a line once the command's process exists.
+    token    the SHA-256 of the token that the command is given: a database that is older learns it from here, and what
+             is left of the command is known by it
     kill     why the scheduler has its processes ended
     receipt  how it went
 
@@ -9,6 +11,7 @@ Each is written aside and then linked or renamed into place: whoever reads it fi
 """
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -120,6 +123,19 @@ class Mark:
                 raise OSError("the disk is full")
         finally:
             os.close(descriptor)
+
+    def add_token(self, token: str) -> None:
+        """Note the digest of the command's token. Not flushed either."""
+        with open(self.path / "token", "x", encoding="ascii") as file:
+            file.write(hashlib.sha256(token.encode()).hexdigest())
+
+    def token_digest(self) -> str | None:
+        """The digest of the command's token, in hexadecimal; None where none is on record."""
+        with suppress(OSError, ValueError):
+            found = (self.path / "token").read_text(encoding="ascii")
+            if re.fullmatch("[0-9a-f]{64}", found):
+                return found
+        return None
 
     def owner(self) -> Owner | Voided | None:
         """Who has the ticket; None if nobody has."""

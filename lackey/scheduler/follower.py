@@ -110,11 +110,28 @@ class Follower:
         """Its command never ran: again when the share is back, or taken up where it ran before, or failed."""
         if receipt.share_away:
             launching.give_back(self._database, ticket, receipt.reason or "its share is away", self._clock())
-        elif receipt.ran_as and not isinstance(self._executor.look(receipt.ran_as), base.Absent | base.Void):
-            launching.adopt(self._database, ticket, receipt.ran_as, self._clock())
-        else:
-            launching.ended(self._database, [_ending(run, receipt)], self._clock())
+            return True
+        if receipt.ran_as:
+            known = self._knows(run, receipt.ran_as)
+            if known is None:
+                return False
+            if known and launching.adopt(self._database, ticket, receipt.ran_as, self._clock()):
+                return True
+        launching.ended(self._database, [_ending(run, receipt)], self._clock())
         return True
+
+    def _knows(self, run: Run, earlier: str) -> bool | None:
+        """Whether somebody can say what came of a ticket that the share names as this run's; None: ask later.
+
+        The share is in reach of others, so it may name anything.
+        """
+        of_this_run = earlier.startswith(run.uid)
+        if launching.series_of(earlier) != launching.series_of(run.ticket or ""):
+            return of_this_run
+        look = self._executor.look(earlier)
+        if of_this_run and isinstance(look, base.Unreadable):
+            return None
+        return isinstance(look, base.Running | base.Ended | base.Gone)
 
 
 def _begun(run: Run, look: base.Running) -> list[launching.Begun]:
@@ -123,7 +140,7 @@ def _begun(run: Run, look: base.Running) -> list[launching.Begun]:
         return []
     if run.state is not RunState.LOST and (run.state.is_final or run.handle == look.handle):
         return []
-    return [launching.Begun(run.ticket or "", look.handle, look.run_directory, look.started_at)]
+    return [launching.Begun(run.ticket or "", look.handle, look.run_directory, look.started_at, look.token_digest)]
 
 
 def _ending(run: Run, receipt: base.Receipt) -> launching.Ending:

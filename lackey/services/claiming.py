@@ -1,6 +1,5 @@
 """Which queued runs start now, and under which ticket; of the others, why they wait. See `launching` for tickets."""
 
-import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -105,8 +104,10 @@ def _still_queued(connection: Connection, run_id: int) -> Run:
 
 
 def _claim_one(connection: Connection, run: Run, host: str, series: str, now: datetime) -> Claim:
-    ticket = secrets.token_hex(16) + series
+    attempts = run.attempts + 1
+    ticket = f"{run.uid}n{attempts}{series}"
     values = {"ticket": ticket, "ticket_open": True, "host": host, "claimed_at": now, "reason": _starting(host)}
+    values["attempts"] = attempts
     claimed = runs.change(connection, run, values)
     events.add(connection, Event(run.id, now, "claimed", scheduler_on(host), f"claimed; {_starting(host)}"))
     return Claim(claimed, ticket, new_token(connection, run.id))

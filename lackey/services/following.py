@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from lackey.domain.evidence import Silence
 from lackey.domain.run import Run, RunState
+from lackey.services.launching import series_of
 from lackey.services.settling import evidence_of, settle
 from lackey.store import logs, queue, runs, service, words
 from lackey.store.database import Database
@@ -27,7 +28,7 @@ def open_tickets(database: Database, host: str, series: str) -> list[Run]:
 
 def scheduler_of(run: Run) -> str:
     """The name of the scheduler that launched the run: its host's and, behind a hyphen, its series'."""
-    return (run.host or "") + "".join((run.ticket or "").partition("-")[1:])
+    return (run.host or "") + series_of(run.ticket or "")
 
 
 def note_silent_schedulers(database: Database, now: datetime) -> None:

@@ -1,8 +1,9 @@
 """What the scheduler notes of runs it has launched: start, end. The launch protocol is in `executors`; see `claiming`.
 
-A *ticket* is a random name for one attempt to launch one run. Run ids can come again (a new database over an old share,
-a restored backup), tickets can't. Claiming a run draws its ticket; everything after goes by the ticket. It ends in the
-*series* of the scheduler that draws it, for only who has the marks of a series can say what has come of its tickets.
+A *ticket* names one attempt to launch one run: by the run's uid, which is random and never comes again as run ids do,
+and by the number of the attempt. So when an older copy of the database is restored, a claim draws the very ticket that
+ran already: its mark is taken, nothing runs, and what is found of the ticket is what came of the run. It ends in the
+*series* of the scheduler that draws it: only the scheduler that owns this data directory knows what became of it.
 """
 
 from dataclasses import dataclass, replace
@@ -14,18 +15,22 @@ from sqlalchemy import Connection
 from lackey.domain.evidence import Kill, Observed, Silence
 from lackey.domain.run import Event, Run, RunState
 from lackey.services.settling import evidence_of, settle
-from lackey.store import events, runs
+from lackey.store import events, runs, service, tokens
 from lackey.store.database import Database
 
 
 @dataclass(frozen=True)
 class Begun:
-    """A ticket whose command runs, since `at` (unix seconds); `handle` is what to look for on its host."""
+    """A ticket whose command runs, since `at` (unix seconds); `handle` is what to look for on its host.
+
+    `token_digest`: the SHA-256 of its token, in hexadecimal, which a database that is older does not know yet.
+    """
 
     ticket: str
     handle: str
     run_directory: str
     at: float
+    token_digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -46,9 +51,13 @@ def started(database: Database, begun: list[Begun], now: datetime) -> None:
     """Their commands run."""
 
     def work(connection: Connection) -> None:
+        named = [bytes.fromhex(one.token_digest) for one in begun if one.token_digest]
+        known = tokens.known(connection, named) if named else set()
         for one in begun:
             run = runs.with_open_ticket(connection, one.ticket)
             if run is not None:
+                if one.token_digest and (digest := bytes.fromhex(one.token_digest)) not in known:
+                    tokens.add_all(connection, {digest: run.id})
                 evidence = replace(evidence_of(run), observed_start=one.at).with_sign_of_life(now.timestamp())
                 values = {"handle": one.handle, "run_directory": one.run_directory}
                 settle(connection, run, evidence, scheduler_on(run.host), now, values=values)
@@ -133,17 +142,33 @@ def give_back(database: Database, ticket: str, reason: str, now: datetime) -> No
     database.write(work)
 
 
-def adopt(database: Database, ticket: str, earlier: str, now: datetime) -> None:
-    """The run was launched before under the ticket `earlier`, which this database, being older, does not know."""
+def adopt(database: Database, ticket: str, earlier: str, now: datetime) -> bool:
+    """The run was launched before under the ticket `earlier`, which this database, being older, does not know.
 
-    def work(connection: Connection) -> None:
+    It is left to the scheduler that drew that ticket, perhaps on another host; False if none such was ever heard from.
+    """
+
+    def work(connection: Connection) -> bool:
         run = runs.with_open_ticket(connection, ticket)
-        if run is not None:
-            runs.change(connection, run, {"ticket": earlier})
-            text = "ran already; this database is older. Its earlier launch is taken up again"
-            events.add(connection, Event(run.id, now, "adopted", scheduler_on(run.host), text))
+        if run is None:
+            return True
+        host, series = run.host, series_of(earlier)
+        if series != series_of(ticket):
+            names = [one.name for one in service.heartbeats(connection) if series and one.name.endswith(series)]
+            if not names:
+                return False
+            host = names[0].removesuffix(series)
+        runs.change(connection, run, {"ticket": earlier, "host": host})
+        text = "ran already; this database is older. Its earlier launch is taken up again"
+        events.add(connection, Event(run.id, now, "adopted", scheduler_on(run.host), text))
+        return True
 
-    database.write(work)
+    return database.write(work)
+
+
+def series_of(ticket: str) -> str:
+    """The series of the scheduler that drew the ticket, with its hyphen; empty if it has none."""
+    return "".join(ticket.partition("-")[1:])
 
 
 def scheduler_on(host: str | None) -> str:

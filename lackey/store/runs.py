@@ -54,6 +54,7 @@ _UNBORN: dict[str, Any] = {
     "reason": None,
     "held": False,
     "ticket_open": False,
+    "attempts": 0,
     "evidence": {},
     "settled_at": None,
     "marks": [],

@@ -33,7 +33,7 @@ def test_a_run_directory_of_a_stranger_is_left_alone(bench: Workbench, identity:
     launch = bench.draft('echo "$LACKEY_RUN_DIR"')
     bench.hand_over(launch)
     receipt = bench.finish(launch)
-    assert receipt.run_directory == f"heat/lackey-runs/7-{launch.ticket[:8]}"
+    assert receipt.run_directory == f"heat/lackey-runs/7-{launch.run_uid[:8]}"
     assert bench.log(receipt) == f"{bench.share}/{receipt.run_directory}\n"
     assert (foreign / "log.txt").read_text() == "theirs"
     assert sorted(os.listdir(foreign)) == before

@@ -249,7 +249,7 @@ def test_what_a_void_or_unknown_ticket_brings_changes_nothing(lab: Lab) -> None:
     claim = lab.launched()
     lab.end(claim, 0)
     before = lab.run(claim.run.id)
-    deeds: list[Callable[[str], None]] = [
+    deeds: list[Callable[[str], object]] = [
         lambda ticket: launching.started(lab.database, [Begun(ticket, "1", "x", 1.0)], lab.clock()),
         lambda ticket: launching.gone(lab.database, ticket, None, lab.clock()),
         lambda ticket: launching.give_back(lab.database, ticket, "why", lab.clock()),
