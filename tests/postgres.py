@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import create_engine, text
@@ -22,9 +22,9 @@ _FILLED = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND table
 class Cluster:
     """A server that runs."""
 
-    def __init__(self, socket_directory: Path) -> None:
-        """`socket_directory` is where its socket is, and its files."""
-        self._socket_directory = socket_directory
+    def __init__(self, socket_directory: Path, options: str) -> None:
+        """`socket_directory` is where its socket is, and its files; `options`: what it was started with."""
+        self._socket_directory, self._options = socket_directory, options
         self._made = 0
         self._admin = create_engine(self._url("postgres"), isolation_level="AUTOCOMMIT", pool_pre_ping=True)
 
@@ -51,6 +51,31 @@ class Cluster:
         """Stop it as `pg_ctl -m` says (`fast`: connections end; `immediate`: as in a crash), and start it again."""
         _pg_ctl(self._socket_directory, "restart", "-m", mode, "-l", self._socket_directory / "log")
 
+    def stop(self, mode: str) -> None:
+        """Stop it as `pg_ctl -m` says; whoever has begun something gets an error."""
+        _pg_ctl(self._socket_directory, "stop", "-m", mode)
+
+    def start_if_down(self) -> None:
+        """Start it if it does not run; whether that succeeds, its log says."""
+        with suppress(RuntimeError):
+            _pg_ctl(self._socket_directory, "status")
+            return
+        with suppress(RuntimeError):
+            _pg_ctl(self._socket_directory, "start", "-l", self._socket_directory / "log", "-o", self._options)
+
+    def dump(self, url: str, file: Path) -> None:
+        """Copy a database into a file, as `pg_dump -Fc` does."""
+        dump = self._socket_directory / "dump"
+        _run("pg_dump", "-h", self._socket_directory, "-U", _SUPERUSER, "-Fc", "-f", dump, str(make_url(url).database))
+        shutil.move(dump, file)
+
+    def restore(self, url: str, file: Path) -> None:
+        """Put such a copy in the database's place."""
+        with self._admin.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {make_url(url).database} WITH (FORCE)"))
+            connection.execute(text(f"CREATE DATABASE {make_url(url).database}"))
+        _run("pg_restore", "-h", self._socket_directory, "-U", _SUPERUSER, "-d", str(make_url(url).database), file)
+
     def close(self) -> None:
         """Let go of the server."""
         self._admin.dispose()
@@ -61,14 +86,15 @@ class Cluster:
 
 
 @contextmanager
-def cluster(durable: bool = False, address: str = "") -> Iterator[Cluster]:
+def cluster(durable: bool = False, address: str = "", parent: Path | None = None) -> Iterator[Cluster]:
     """Make a cluster, start it, and stop it in the end, whatever happens meanwhile.
 
-    `durable`: what is committed is on disk, as where it matters. `address`: to listen on, beside the socket.
+    `durable`: what is committed is on disk, as where it matters. `address`: to listen on, beside the socket. `parent`:
+    where its directory is made, if not where temporary ones are.
     Uses the newest PostgreSQL of this host; as root it runs as the user `postgres`, since it refuses to run as root.
     """
     # Not pytest's own directory: the names of sockets end at 107 bytes, and `postgres` may not enter that of root.
-    directory = Path(tempfile.mkdtemp(prefix="lackey-pg-"))
+    directory = Path(tempfile.mkdtemp(prefix="lackey-pg-", dir=parent))
     files = directory / "files"
     directory.chmod(0o711)  # services that run as others reach its socket
     try:
@@ -78,11 +104,12 @@ def cluster(durable: bool = False, address: str = "") -> Iterator[Cluster]:
         options = f"{_OPTIONS} {'' if durable else _FORGETFUL} -c listen_addresses='{address}' -k {directory}"
         _pg_ctl(directory, "start", "-l", directory / "log", "-o", options)
         try:
-            server = Cluster(directory)
+            server = Cluster(directory, options)
             yield server
             server.close()
         finally:
-            _pg_ctl(directory, "stop", "-m", "immediate")
+            with suppress(RuntimeError):  # it may have been stopped already
+                _pg_ctl(directory, "stop", "-m", "immediate")
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
