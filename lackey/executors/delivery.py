@@ -2,18 +2,27 @@
 
 The receipt goes into the mark; where the disk won't take it, to the service; a copy of it to the run; and for all that
 is new, the scheduler gets a nudge.
+
+All that this needs is imported with it, before the launcher forks: when a command ends, the library may be gone, say
+because an upgrade rebuilds the environment. `encodings.idna` is what the name of a host is encoded with.
 """
 
+import encodings.idna  # noqa: F401
+import http.client
 import os
 from pathlib import Path
+from urllib.parse import urlencode, urlsplit
 
 from lackey.accounts import Account
-from lackey.executors.base import Launch, Receipt
+from lackey.domain.receipt import Receipt
+from lackey.executors.base import Launch
 from lackey.executors.directories import add_file
 from lackey.executors.tickets import Mark
 from lackey.wake import send_to
 
 _HTTP_SECONDS = 5.0
+# What a service says that does not know receipts, being of the version before.
+_UNKNOWN = {400, 404, 405}
 
 
 def hand_in(launch: Launch, mark: Mark, receipt: Receipt) -> bool:
@@ -27,21 +36,32 @@ def hand_in(launch: Launch, mark: Mark, receipt: Receipt) -> bool:
 
 
 def report(launch: Launch, receipt: Receipt) -> bool:
-    """Report the end as the simulation itself could have; True if the service has it now, or had a better word."""
-    from http.client import HTTPException
-    from urllib import error, parse, request
+    """Hand the receipt in at the service; True if the service has it now, or had a better word.
 
+    A service of the version before gets what the simulation itself could have reported.
+    """
+    status = _put(launch, "receipt", "application/json", receipt.to_json())
+    if status not in _UNKNOWN:
+        return status == 200
     code = receipt.exit_code if receipt.signal is None else 128 + receipt.signal
-    form = parse.urlencode({"token": launch.token, "ts": receipt.ended_at, "exit": code}).encode()
-    stop = request.Request(f"{launch.url.rstrip('/')}/api/run/stop/{launch.run_id}", form, method="PUT")
-    stop.add_header("Accept", "application/json")
+    form = urlencode({"ts": receipt.ended_at, "exit": code})
+    return _put(launch, "stop", "application/x-www-form-urlencoded", form) in (200, 409)
+
+
+def _put(launch: Launch, verb: str, content_type: str, body: str) -> int | None:
+    """The status of the service's answer; None: there was none."""
+    headers = {"Accept": "application/json", "Content-Type": content_type, "Authorization": f"Bearer {launch.token}"}
     try:
-        with request.urlopen(stop, timeout=_HTTP_SECONDS) as answer:
-            return bool(answer.status == 200)
-    except error.HTTPError as refused:
-        return refused.code == 409
-    except (OSError, ValueError, HTTPException):
-        return False
+        url = urlsplit(launch.url)
+        kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+        connection = kind(url.hostname or "", url.port, timeout=_HTTP_SECONDS)
+        try:
+            connection.request("PUT", f"{url.path.rstrip('/')}/api/run/{verb}/{launch.run_id}", body.encode(), headers)
+            return connection.getresponse().status
+        finally:
+            connection.close()
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
 
 
 def copy_receipt(receipt: Receipt, run: int, account: Account) -> None:

@@ -11,12 +11,14 @@ import os
 import resource
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from lackey.accounts import Account, NoSuchAccount
+from lackey.domain.receipt import KillCause, Receipt
 from lackey.executors import command as commands
-from lackey.executors.base import KillCause, Launch, NotStarted, Receipt
+from lackey.executors.base import Launch, NotStarted
 from lackey.executors.delivery import copy_receipt, hand_in
 from lackey.executors.directories import Places, RanAlready, make_places
 from lackey.executors.processes import descendants, send, start_ticks
@@ -139,9 +141,18 @@ def follow(launch: Launch, mark: Mark, followed: Followed) -> None:
             followed.killed = _cause(mark)
             if followed.killed:
                 followed.kill_at = time.monotonic() + launch.kill_grace
-                send(descendants(os.getpid()), signal.SIGTERM)
+                _tell_all(signal.SIGTERM, followed)
         if time.monotonic() >= followed.kill_at:
-            send(descendants(os.getpid()), signal.SIGKILL)
+            _tell_all(signal.SIGKILL, followed)
+
+
+def _tell_all(signum: signal.Signals, followed: Followed) -> None:
+    """Signal all that live here. Whatever goes wrong with that, the receipt is still to be written."""
+    try:
+        send(descendants(os.getpid()), signum)
+    except Exception:
+        with suppress(OSError):
+            os.killpg(followed.process.pid, signum)
 
 
 def _cause(mark: Mark) -> KillCause | None:
@@ -173,7 +184,7 @@ def outcome(launch: Launch, followed: Followed) -> Receipt:
         return not_started(launch, refused)
     assert followed.status is not None and followed.usage is not None
     code = os.waitstatus_to_exitcode(followed.status)
-    left = 0 if followed.killed or not _reap(None) else len(descendants(os.getpid()))
+    left = 0 if followed.killed or not _reap(None) else _count_left()
     return Receipt(
         **launch.identity(),
         result="ended",
@@ -188,6 +199,13 @@ def outcome(launch: Launch, followed: Followed) -> Receipt:
         left_behind=left,
         run_directory=followed.places.run_directory,
     )
+
+
+def _count_left() -> int:
+    """How many children there are, one at least: one look at one file, for the receipt waits for it."""
+    with suppress(OSError, ValueError):
+        return len(Path(f"/proc/self/task/{os.getpid()}/children").read_bytes().split()) or 1
+    return 1  # a kernel without CONFIG_PROC_CHILDREN
 
 
 def not_started(launch: Launch, refused: NotStarted) -> Receipt:
@@ -213,10 +231,13 @@ def finish(launch: Launch, mark: Mark, receipt: Receipt, kill_at: float = math.i
         if not handed_in and time.monotonic() - tried >= _RETRY_SECONDS:
             tried = time.monotonic()
             handed_in = hand_in(launch, mark, receipt)
-        left = descendants(os.getpid()) if _reap(None) else []
+        try:
+            left = descendants(os.getpid()) if _reap(None) else []
+            if not told or time.monotonic() >= kill_at:
+                send(left, signal.SIGKILL if told else signal.SIGTERM)
+                told = True
+        except Exception:
+            left = []  # nothing of this may keep the receipt from being handed in
         if handed_in and not left:
             return
-        if not told or time.monotonic() >= kill_at:
-            send(left, signal.SIGKILL if told else signal.SIGTERM)
-            told = True
         signal.sigtimedwait(_SIGNALS, _LOOK_SECONDS)

@@ -5,6 +5,7 @@ its socket; its guards live on. Over the socket, which is a stream, for paramete
 bytes of length and a `Launch` as JSON come in; `GUARDED` with the guard's pidfd, or else why there is none, goes out.
 """
 
+import codecs
 import gc
 import json
 import os
@@ -16,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
+from lackey.accounts import Account
 from lackey.executors.base import Launch
 from lackey.executors.guard import guard
 
@@ -31,6 +33,7 @@ def main() -> None:
         signal.signal(signum, signal.SIG_IGN)
     scheduler = socket.socket(fileno=int(sys.argv[1]))
     tickets = Path(sys.argv[2])
+    look_up_names()
     gc.freeze()  # so that the guards share its memory
     while message := _received(scheduler):
         launch = Launch(**json.loads(message))
@@ -39,6 +42,16 @@ def main() -> None:
         except OSError as error:
             with suppress(OSError):
                 scheduler.sendall((error.strerror or "no process").encode())
+
+
+def look_up_names() -> None:
+    """Have the C library load what it looks up users, groups and hosts with, and Python its codecs, once for all."""
+    Account.of(None)
+    os.getgrouplist("root", 0)
+    for codec in ("ascii", "latin-1", "idna"):
+        codecs.lookup(codec)
+    with suppress(OSError):
+        socket.getaddrinfo("localhost", 80)
 
 
 def _received(scheduler: socket.socket) -> bytes:

@@ -12,19 +12,8 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from lackey.executors.base import (
-    Absent,
-    Ended,
-    Gone,
-    KillCause,
-    Launch,
-    Look,
-    Running,
-    Started,
-    Unowned,
-    Unreadable,
-    Void,
-)
+from lackey.domain.receipt import KillCause
+from lackey.executors.base import Absent, Ended, Gone, Launch, Look, Running, Started, Unowned, Unreadable, Void
 from lackey.executors.launcher import GUARDED, LENGTH
 from lackey.executors.processes import family, send
 from lackey.executors.tickets import Mark, Owner, Voided, make_tickets

@@ -1,15 +1,15 @@
 """Which process is meant: pids are used again, and clocks are set, so it is known by boot, pid and start ticks.
 
 Ticks are field 22 of /proc/<pid>/stat (proc(5)): they count from the boot and never change.
+
+psutil is imported with this module, before guards are forked, though most need it never: when they do, it may be gone.
 """
 
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import psutil
+import psutil
 
 
 def boot_id() -> str:
@@ -40,11 +40,8 @@ def open_living(pid: int, ticks: int) -> int | None:
     return None
 
 
-def descendants(pid: int) -> "list[psutil.Process]":
+def descendants(pid: int) -> list[psutil.Process]:
     """All that live of what the process has started, and they in turn."""
-    # Imported here: it takes longer to load than all else together, and most runs leave nobody behind.
-    import psutil
-
     try:
         found = psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
@@ -52,10 +49,8 @@ def descendants(pid: int) -> "list[psutil.Process]":
     return [process for process in found if _lives(process)]
 
 
-def family(command: int, session: int) -> "list[psutil.Process]":
+def family(command: int, session: int) -> list[psutil.Process]:
     """What lives of a command whose guard is gone: itself, its descendants, and all of its session."""
-    import psutil
-
     found = {process.pid: process for process in descendants(command)}
     for process in psutil.process_iter():
         with suppress(ProcessLookupError):
@@ -64,18 +59,14 @@ def family(command: int, session: int) -> "list[psutil.Process]":
     return [process for process in found.values() if _lives(process)]
 
 
-def send(processes: "list[psutil.Process]", signum: int) -> None:
+def send(processes: list[psutil.Process], signum: int) -> None:
     """Signal them all; those that have ended meanwhile, or are not ours to signal, are passed over."""
-    import psutil
-
     for process in processes:
         with suppress(psutil.Error):
             process.send_signal(signum)
 
 
-def _lives(process: "psutil.Process") -> bool:
-    import psutil
-
+def _lives(process: psutil.Process) -> bool:
     try:
         return process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
     except psutil.NoSuchProcess:

@@ -22,7 +22,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from lackey.executors.base import KillCause, Launch, Receipt, parse_receipt
+from lackey.domain.receipt import KillCause, Receipt, parse_receipt
+from lackey.executors.base import Launch
 from lackey.executors.processes import boot_id, open_living, start_ticks
 
 _LONGEST = 1 << 20  # bytes of a file in a mark that are read: far more than any of them holds

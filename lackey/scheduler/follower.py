@@ -7,10 +7,11 @@ by guarded updates. See `executors.base` for what the looks mean.
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-from lackey.domain.evidence import Observed
+from lackey.domain.receipt import Receipt
 from lackey.domain.refusals import Refusal
 from lackey.domain.run import Run, RunState
 from lackey.executors import base
@@ -44,7 +45,7 @@ class Follower:
             ticket = run.ticket or ""
             look = self._executor.look(ticket)
             if isinstance(look, base.Ended) and look.receipt.result == "ended":
-                endings.append(_ending(run, look.receipt))
+                endings.append(_ending(look.receipt))
                 settled.append(ticket)
             elif isinstance(look, base.Running):
                 self._gone_since.pop(ticket, None)
@@ -106,7 +107,7 @@ class Follower:
         launching.gone(self._database, ticket, killed, self._clock())
         return True
 
-    def _not_started(self, run: Run, ticket: str, receipt: base.Receipt) -> bool:
+    def _not_started(self, run: Run, ticket: str, receipt: Receipt) -> bool:
         """Its command never ran: again when the share is back, or taken up where it ran before, or failed."""
         if receipt.share_away:
             launching.give_back(self._database, ticket, receipt.reason or "its share is away", self._clock())
@@ -117,7 +118,7 @@ class Follower:
                 return False
             if known and launching.adopt(self._database, ticket, receipt.ran_as, self._clock()):
                 return True
-        launching.ended(self._database, [_ending(run, receipt)], self._clock())
+        launching.ended(self._database, [_ending(receipt)], self._clock())
         return True
 
     def _knows(self, run: Run, earlier: str) -> bool | None:
@@ -143,17 +144,9 @@ def _begun(run: Run, look: base.Running) -> list[launching.Begun]:
     return [launching.Begun(run.ticket or "", look.handle, look.run_directory, look.started_at, look.token_digest)]
 
 
-def _ending(run: Run, receipt: base.Receipt) -> launching.Ending:
-    reason = receipt.reason
-    if receipt.ran_as:
-        reason = "ran already; this database is older, and what came of it is not known here"
-    return launching.Ending(
-        ticket=run.ticket or "",
-        run_uid=receipt.run_uid,
-        observed=Observed(receipt.started_at, receipt.ended_at, receipt.exit_code, receipt.signal, reason),
-        killed=receipt.killed,
-        max_rss_bytes=receipt.max_rss_bytes,
-        cpu_seconds=receipt.cpu_seconds,
-        run_directory=receipt.run_directory,
-        left_behind=receipt.left_behind,
-    )
+def _ending(receipt: Receipt) -> launching.Ending:
+    ending = launching.Ending.of(receipt)
+    if not receipt.ran_as:
+        return ending
+    reason = "ran already; this database is older, and what came of it is not known here"
+    return replace(ending, observed=replace(ending.observed, reason=reason))

@@ -8,11 +8,13 @@ ran already: its mark is taken, nothing runs, and what is found of the ticket is
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import Connection
 
 from lackey.domain.evidence import Kill, Observed, Silence
+from lackey.domain.receipt import Receipt
+from lackey.domain.refusals import Conflict
 from lackey.domain.run import Event, Run, RunState
 from lackey.services.settling import evidence_of, settle
 from lackey.store import events, runs, service, tokens
@@ -46,6 +48,20 @@ class Ending:
     run_directory: str | None = None
     left_behind: int = 0
 
+    @classmethod
+    def of(cls, receipt: Receipt) -> Self:
+        """As the receipt has it."""
+        return cls(
+            ticket=receipt.ticket,
+            run_uid=receipt.run_uid,
+            observed=Observed(receipt.started_at, receipt.ended_at, receipt.exit_code, receipt.signal, receipt.reason),
+            killed=receipt.killed,
+            max_rss_bytes=receipt.max_rss_bytes,
+            cpu_seconds=receipt.cpu_seconds,
+            run_directory=receipt.run_directory,
+            left_behind=receipt.left_behind,
+        )
+
 
 def started(database: Database, begun: list[Begun], now: datetime) -> None:
     """Their commands run."""
@@ -77,27 +93,60 @@ def ended(database: Database, endings: list[Ending], now: datetime) -> None:
     database.write(work)
 
 
-def _end(connection: Connection, run: Run, ending: Ending, now: datetime) -> None:
+def handed_in(database: Database, run_id: int, receipt: Receipt, now: datetime) -> Run:
+    """What came of the run's launch, as its guard tells the service when its own disk won't take the receipt.
+
+    The same again changes nothing. Whoever has the token can say so, the simulation too: a kill counts only if one was
+    ordered, no directory but the run's own is believed, and the slot is held until the scheduler sees the process gone.
+    Raises NotFound; Conflict for a receipt of another launch.
+    """
+
+    def work(connection: Connection) -> Run:
+        run = runs.get(connection, run_id)
+        if receipt.result != "ended" or (receipt.ticket, receipt.run_uid) != (run.ticket, run.uid):
+            raise Conflict(f"this is no receipt of the present launch of run {run_id}")
+        if not run.ticket_open or evidence_of(run).observed is not None:
+            return run
+        ordered = {"cancelled": run.cancel_requested_at is not None, "timed_out": run.time_limit is not None}
+        ending = replace(
+            Ending.of(receipt),
+            killed=receipt.killed if receipt.killed and ordered[receipt.killed] else None,
+            run_directory=receipt.run_directory if receipt.run_directory in _own_directories(run) else None,
+        )
+        return _end(connection, run, ending, now, ticket_open=True)
+
+    return database.write(work)
+
+
+def _own_directories(run: Run) -> list[str]:
+    """The run directories that the run may have, relative to its share."""
+    names = (f"{run.id}", f"{run.id}-{run.uid[:8]}", f"{run.id}-{run.ticket}")
+    return ["/".join(part for part in (run.directory, "lackey-runs", name) if part) for name in names]
+
+
+def _end(connection: Connection, run: Run, ending: Ending, now: datetime, ticket_open: bool = False) -> Run:
     evidence = replace(evidence_of(run), observed=ending.observed)
     if ending.killed and evidence.kill is None:
         cause: Any = ending.killed
         reason = "ended at its time limit" if cause == "timed_out" else None
         evidence = replace(evidence, kill=Kill(cause, ending.observed.ended, reason))
+    directory = ending.run_directory or run.run_directory
     values = {
-        "ticket_open": False,
+        "ticket_open": ticket_open,
         "max_rss_bytes": ending.max_rss_bytes,
         "cpu_seconds": ending.cpu_seconds,
-        "run_directory": ending.run_directory or run.run_directory,
-        "log_kept": ending.run_directory is None,
+        "run_directory": directory,
+        "log_kept": directory is None,
     }
     by = scheduler_on(run.host)
     seen = {"exit": ending.observed.exit, "signal": ending.observed.signal, "killed": ending.killed}
     details = {name: value for name, value in seen.items() if value is not None}
     event = Event(run.id, now, "ended", by, "its process has ended", details)
-    settle(connection, run, evidence, by, now, event, values)
+    settled = settle(connection, run, evidence, by, now, event, values)
     if ending.left_behind:
         text = f"{ending.left_behind} processes that its command left behind were ended"
         events.add(connection, Event(run.id, now, "left-behind", by, text))
+    return settled
 
 
 def gone(database: Database, ticket: str, killed: str | None, now: datetime) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lackey.executors.base import Absent, Ended, KillCause, Running, Void
+from lackey.domain.receipt import KillCause
+from lackey.executors.base import Absent, Ended, Running, Void
 from tests.executors.workbench import Workbench, alive, until
 
 HOSTILE = "$(touch pwned) `touch pwned`; touch pwned & \"'\\ \n*?"

@@ -16,6 +16,7 @@ import pytest
 
 from lackey.accounts import Account, NoSuchAccount
 from lackey.confined import open_root
+from lackey.domain.receipt import parse_receipt
 from lackey.executors.base import Gone, Launch, Running
 from lackey.executors.command import prepare
 from lackey.executors.directories import add_file, make_places, refusal
@@ -32,13 +33,13 @@ class Service:
 
     def __init__(self) -> None:
         self.answers = [503]
-        self.stops: list[tuple[str, dict[str, list[str]]]] = []
+        self.told: list[tuple[str, str, str]] = []
         service = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_PUT(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                service.stops.append((self.path, parse_qs(body)))
+                service.told.append((self.path, self.headers["Authorization"], body))
                 self.send_response(service.answers[0] if len(service.answers) == 1 else service.answers.pop(0))
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -89,36 +90,43 @@ def end_on_full_disk(disk: Disk, local: Workbench, service: Service, end: str) -
     local.start(launch)
     disk.fill()
     (local.application / "stop").write_text("")
-    until(lambda: len(service.stops) > 0)
+    until(lambda: len(service.told) > 0)
     return launch
 
 
-@pytest.mark.parametrize(("refusing", "accepting"), [(503, 200), (401, 200), (204, 409)])
-def test_an_outcome_that_the_disk_won_t_take_is_told_to_the_service(
-    disk: Disk, local: Workbench, service: Service, refusing: int, accepting: int
+@pytest.mark.parametrize("refusing", [503, 401, 204, 409])
+@pytest.mark.parametrize(("end", "code", "signal"), [("exit 3", 3, None), ("kill -KILL $$", None, 9)])
+def test_an_outcome_that_the_disk_won_t_take_is_handed_in_at_the_service(
+    disk: Disk, local: Workbench, service: Service, refusing: int, end: str, code: int | None, signal: int | None
 ) -> None:
-    service.answers = [refusing, accepting]
-    launch = end_on_full_disk(disk, local, service, "exit 3")
+    service.answers = [refusing, 200]
+    launch = end_on_full_disk(disk, local, service, end)
     until(lambda: local.look(launch) == Gone(None))
-    assert len(service.stops) == 2
-    path, form = service.stops[-1]
-    assert path == "/api/run/stop/7"
-    assert (form["token"], form["exit"]) == ([launch.token], ["3"])
-    assert float(form["ts"][0]) > 0
+    assert len(service.told) == 2
+    path, authorization, body = service.told[-1]
+    assert (path, authorization) == ("/api/run/receipt/7", f"Bearer {launch.token}")
+    receipt = parse_receipt(body)
+    assert (receipt.exit_code, receipt.signal, receipt.ticket) == (code, signal, launch.ticket)
+    assert receipt.run_directory == "heat/lackey-runs/7" and receipt.max_rss_bytes
 
 
-def test_a_signal_is_told_to_the_service_as_a_shell_would(disk: Disk, local: Workbench, service: Service) -> None:
-    service.answers = [200]
+@pytest.mark.parametrize("accepting", [200, 409])
+def test_a_service_of_the_version_before_is_told_as_by_the_simulation(
+    disk: Disk, local: Workbench, service: Service, accepting: int
+) -> None:
+    service.answers = [404, accepting]
     launch = end_on_full_disk(disk, local, service, "kill -KILL $$")
     until(lambda: local.look(launch) == Gone(None))
-    assert service.stops[-1][1]["exit"] == ["137"]
+    path, authorization, body = service.told[-1]
+    assert (path, authorization) == ("/api/run/stop/7", f"Bearer {launch.token}")
+    assert parse_qs(body)["exit"] == ["137"]
 
 
 def test_an_outcome_that_nobody_takes_is_kept_until_the_disk_has_room(
     disk: Disk, local: Workbench, service: Service
 ) -> None:
     launch = end_on_full_disk(disk, local, service, "exit 3")
-    until(lambda: len(service.stops) > 1)
+    until(lambda: len(service.told) > 1)
     assert isinstance(local.look(launch), Running)
     disk.free()
     assert local.finish(launch).exit_code == 3

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lackey.executors.base import Receipt, parse_receipt
+from lackey.domain.receipt import Receipt, parse_receipt
 
 ENDED = Receipt("here", 7, "uid", "ticket", "ended", 12.5, exit_code=0, started_at=2.0, duration=10.5)
 REFUSED = Receipt("here", 7, "uid", "ticket", "not_started", 12.5, reason="no directory")

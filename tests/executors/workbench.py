@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from lackey.executors.base import Ended, Executor, Launch, Look, Receipt, Running
+from lackey.domain.receipt import Receipt
+from lackey.executors.base import Ended, Executor, Launch, Look, Running
 
 DEADLINE_SECONDS = 20.0
 

@@ -1,9 +1,10 @@
 """Reports: what simulations say about themselves, each with the token of its run."""
 
 from lackey.domain.evidence import Stop
-from lackey.domain.refusals import OtherOutcome, invalid
+from lackey.domain.receipt import parse_receipt
+from lackey.domain.refusals import Conflict, OtherOutcome, invalid
 from lackey.domain.run import Run
-from lackey.services import reporting
+from lackey.services import launching, reporting
 from lackey.services.reading import Metric
 from lackey.services.reporting import LogText, Progress
 from lackey.web.bodies import Kept
@@ -15,6 +16,7 @@ from lackey.web.schemas.reports import (
     LogReportQuery,
     MetricReport,
     ProgressReport,
+    ReceiptReport,
     StartReport,
     StopReport,
 )
@@ -36,6 +38,20 @@ def stop(call: Call, run_id: int, body: StopReport, log: Kept | None) -> RunOut:
     stopped = Stop(body.exit, body.ts, call.now.timestamp())
     limit = call.service.log_limit
     return _answered(call, reporting.stop(call.database, run_id, stopped, body.host, _text(log), limit, call.now))
+
+
+@report("receipt", may=[Conflict])
+def receipt(call: Call, run_id: int, body: ReceiptReport, log: Kept | None) -> RunOut:
+    """Hand in what came of a launched run's process.
+
+    For the process that waits for a launched command, when the disk of its host is full. The same again changes
+    nothing; a receipt of another launch is refused. A kill counts only if lackey had ordered one.
+    """
+    try:
+        told = parse_receipt(body.model_dump_json())
+    except ValueError as error:
+        raise invalid("body", str(error)) from error
+    return _answered(call, launching.handed_in(call.database, run_id, told, call.now))
 
 
 @report("progress")

@@ -1,6 +1,6 @@
 """What simulations say about themselves. Fields that are not known are passed over: no outcome is lost to one."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -47,6 +47,33 @@ class StopReport(Report):
         | None
     ) = None
     host: Host = None
+
+
+_Seconds = Annotated[float, Field(allow_inf_nan=False, le=2**53, ge=-(2**53))]
+
+
+class ReceiptReport(Body):
+    """How a launched run's process has ended; exactly one of `exit_code` and `signal` is set."""
+
+    version: Literal[1]
+    installation: str
+    run_id: int
+    run_uid: str
+    ticket: str
+    result: Literal["ended"]
+    ended_at: _Seconds
+    exit_code: Annotated[int, Field(ge=0, le=255)] | None
+    signal: Annotated[int, Field(ge=1, le=64)] | None
+    started_at: _Seconds | None
+    duration: Annotated[_Seconds, Field(ge=0)]
+    max_rss_bytes: Annotated[int, Field(ge=0, le=2**53)] | None
+    cpu_seconds: _Seconds | None
+    killed: Literal["cancelled", "timed_out"] | None
+    left_behind: Annotated[int, Field(ge=0, le=2**22, description="how many processes the command left")]
+    reason: None
+    share_away: Literal[False]
+    ran_as: None
+    run_directory: Annotated[str | None, Field(description="relative to the share")]
 
 
 class ProgressReport(Report):
