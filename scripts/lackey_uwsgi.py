@@ -13,6 +13,8 @@ from typing import NoReturn
 
 from lackey.app import make_app
 from lackey.settings import SettingsError, load
+from lackey.web.wsgi import Application
+from scripts.lackey_worker import Worker
 
 # uWSGI's routers listen in processes of their own, whose sockets the workers do not see, and pass on what they are
 # told. `uwsgi --help` names them.
@@ -55,10 +57,20 @@ def _is_open_to_all(address: str | bytes) -> bool:
         _refuse(f"server.trust_remote_user is on, but uWSGI's socket {address!r} can't be looked at: {error.strerror}")
 
 
+def _watched(application: Application) -> Worker:
+    """The application in this worker, which says that it is well where somebody looks (a mule, with memory shared)."""
+    import uwsgi
+
+    worker = Worker(application, uwsgi.cores)
+    if "sharedarea" in uwsgi.opt:
+        worker.say_well(uwsgi.sharedarea_memoryview(0), uwsgi.worker_id())
+    return worker
+
+
 try:
     settings = load()
 except SettingsError as error:
     _refuse(str(error))
 if settings.server.trust_remote_user and (doors := list(_open_doors())):
     _refuse(f"server.trust_remote_user is on, so uWSGI does not start: {'; '.join(doors)}")
-application = make_app(settings, trusts_remote_user=settings.server.trust_remote_user)
+application = _watched(make_app(settings, trusts_remote_user=settings.server.trust_remote_user))

@@ -5,10 +5,18 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import uwsgi  # uWSGI's own, found nowhere else
 
-def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+from scripts.lackey_worker import Worker
+
+
+def _echo(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Answer with those parts of the environment that are text."""
     if environ["PATH_INFO"] == "/slow":
         threading.Event().wait()
     start_response("200 OK", [("Content-Type", "application/json")])
     return [json.dumps({name: value for name, value in environ.items() if isinstance(value, str)}).encode()]
+
+
+application = Worker(_echo, uwsgi.cores)
+application.say_well(uwsgi.sharedarea_memoryview(0), uwsgi.worker_id())

@@ -37,8 +37,8 @@ class Answer:
 class Client:
     """Somebody with one connection, from an address of this host's choosing; nothing is tried again."""
 
-    def __init__(self, port: int, address: str = "127.0.0.1", key: str | None = None) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60, source_address=(address, 0))
+    def __init__(self, port: int, address: str = "127.0.0.1", key: str | None = None, timeout: float = 60) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout, source_address=(address, 0))
         self._authorization = {} if key is None else {"Authorization": f"Bearer {key}"}
 
     def ask(
