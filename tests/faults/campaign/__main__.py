@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.faults.campaign.clock import Clock
 from tests.faults.campaign.conduct import Report, campaign
 from tests.faults.campaign.disks import mount
+from tests.faults.campaign.flat import flatness
 from tests.faults.campaign.setups import SETUPS
 from tests.real.deployed import for_others
 
@@ -30,10 +31,14 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=2.0, help="of faults, on each set-up (2)")
     parser.add_argument("--seed", type=int, help="the same one gives the same faults (by chance)")
     parser.add_argument("--setup", choices=list(SETUPS), action="append", help="this one alone (all)")
+    parser.add_argument("--flat", type=int, metavar="N", help="no faults: what N launched and N reported runs leave")
     given = parser.parse_args()
     as_root = os.geteuid() == 0
     if as_root and _INSIDE not in os.environ:
         _enter_namespaces()
+    if given.flat:
+        with tempfile.TemporaryDirectory(prefix="faults-flat-") as place:
+            return 0 if flatness(Path(place), given.flat) else 1
     seed = random.randrange(1_000_000) if given.seed is None else given.seed
     good = True
     for name in given.setup or list(SETUPS):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults.campaign.clock import Clock
-from tests.faults.campaign.faults import Planned, Scene, faults, plan
+from tests.faults.campaign.faults import End, Fault, Planned, Scene, faults, plan
 from tests.faults.campaign.ledger import Ledger
 from tests.faults.campaign.processes import commands, named
 from tests.faults.campaign.setups import Known, Setup, started
@@ -56,28 +56,32 @@ class Conductor:
 
     def __init__(self, scene: Scene, report: Report, say: Callable[[str], None]) -> None:
         self._scene, self._report, self._say = scene, report, say
-        self._open: list[tuple[float, Planned, Callable[[], None]]] = []
+        self._open: list[Ending] = []
 
     def conduct(self, planned: list[Planned], seconds: float) -> None:
-        """All of them; returns when none is open any more."""
+        """All of them; returns when none is open any more. Time that it takes to begin or end one does not count."""
         began, to_come = time.monotonic(), list(planned)
         while (elapsed := time.monotonic() - began) < seconds:
-            while to_come and to_come[0].at <= elapsed:
-                self._begin(to_come.pop(0), elapsed)
-            for one in sorted(self._open, key=lambda one: one[0]):
-                if one[0] <= elapsed and one in self._open:
-                    self._end(one)
-            self._scene.setup.tend()
-            time.sleep(_LOOK_SECONDS)
+            due = min([(end.at, 0) for end in self._open] + [(one.at, 1) for one in to_come[:1]], default=(seconds, 0))
+            if due[0] <= elapsed:
+                if due[1]:
+                    self._begin(to_come.pop(0))
+                else:
+                    self._end(min(self._open))
+                began += max(0.0, time.monotonic() - began - elapsed)
+            else:
+                self._scene.setup.tend()
+                time.sleep(_LOOK_SECONDS)
         self.lift()
 
     def lift(self) -> None:
         """End all that is open."""
-        for one in list(self._open):
-            if one in self._open:
-                self._end(one)
+        while self._open:
+            self._end(min(self._open))
 
-    def _begin(self, one: Planned, elapsed: float) -> None:
+    def _begin(self, one: Planned) -> None:
+        if one.fault.alone:
+            self.lift()
         end = one.fault.begin(self._scene)
         if end is None:
             self._say(f"{up():.2f} {one.fault.name}: nothing to do it to")
@@ -85,14 +89,26 @@ class Conductor:
         self._say(f"{up():.2f} {one.fault.name}{f', for {one.seconds:.0f} s' if one.seconds else ''}")
         self._report.faults[one.fault.name] += 1
         if one.seconds or one.fault.alone:
-            self._open.append((elapsed + one.seconds, one, end))
+            self._open.append(Ending(one.at + one.seconds, one.fault, end))
 
-    def _end(self, one: tuple[float, Planned, Callable[[], None]]) -> None:
+    def _end(self, one: "Ending") -> None:
         self._open.remove(one)
-        if one[1].fault.alone:
+        if one.fault.alone:
             self.lift()
-        one[2]()
-        self._say(f"{up():.2f} end of: {one[1].fault.name}")
+        try:
+            one.end()
+        except Exception:
+            self._report.troubles.append(f"the campaign itself failed:\n{traceback.format_exc()}")
+        self._say(f"{up():.2f} end of: {one.fault.name}")
+
+
+@dataclass(order=True, frozen=True)
+class Ending:
+    """A fault that has begun, and what ends it, `at` seconds after the campaign's beginning."""
+
+    at: float
+    fault: Fault = field(compare=False)
+    end: End = field(compare=False)
 
 
 def campaign(name: str, place: Path, seconds: float, seed: int, as_root: bool, clock: Clock | None) -> Report:
@@ -122,8 +138,7 @@ def campaign(name: str, place: Path, seconds: float, seed: int, as_root: bool, c
             report.troubles.append(f"the campaign itself failed:\n{traceback.format_exc()}")
         finally:
             traffic.stop()
-            with suppress(Exception):
-                conductor.lift()
+            conductor.lift()
         _settle_and_compare(setup, traffic, ledger, restored, report)
     report.troubles += _tracebacks(setup.logs())
     return report

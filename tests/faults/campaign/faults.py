@@ -36,7 +36,7 @@ class Fault:
     """A fault. `begin` returns what ends it, or None where there was nothing to do it to.
 
     `seconds`: how long it lasts, at least and at most; zero: there is nothing to end. `alone`: all others are ended
-    before this one is. `where`: no two faults of one place at a time.
+    before it begins, and before it ends. `where`: no two faults of one place at a time.
     """
 
     name: str
@@ -144,11 +144,11 @@ def faults(setup: Setup, has_clock: bool) -> list[Fault]:
 
 def _kills(setup: Setup) -> Iterator[Fault]:
     for part in setup.parts:
-        weight = _KILLED.get(part, 1.0)
+        weight, where = _KILLED.get(part, 1.0), "database" if part.startswith("PostgreSQL") else part
         for signum, word in ((signal.SIGKILL, "kill -9"), (signal.SIGTERM, "TERM")):
             if (part, word) not in _NO_FAULTS:
-                yield Fault(f"{word} {part}", f"{part}", partial(send, part, signum), weight=weight)
-        yield Fault(f"STOP {part}", f"{part}", partial(send, part, signal.SIGSTOP), _STOPPED, weight)
+                yield Fault(f"{word} {part}", where, partial(send, part, signum), weight=weight)
+        yield Fault(f"STOP {part}", where, partial(send, part, signal.SIGSTOP), _STOPPED, weight)
 
 
 # A guard takes TERM without an order for a host that goes down; a server of PostgreSQL's would wait for its clients.
@@ -157,7 +157,8 @@ _NO_FAULTS = {("PostgreSQL server", "TERM")}
 
 def _of_disks(setup: Setup) -> Iterator[Fault]:
     for disk in setup.disks:
-        yield Fault(f"full disk: {disk}", f"disk {disk}", partial(fill, disk), (3.0, 20.0))
+        where = "database" if disk == "database" else f"disk {disk}"
+        yield Fault(f"full disk: {disk}", where, partial(fill, disk), (3.0, 20.0))
 
 
 def _of_shares(setup: Setup) -> Iterator[Fault]:
