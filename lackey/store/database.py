@@ -4,10 +4,12 @@
 connection of its own.
 """
 
+import os
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -80,7 +82,8 @@ class Database:
         self.url = _parse(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
-            self.writer, self.reader = _sqlite_engine(url), _sqlite_engine(url, reading=True)
+            file = Path(self.url.database or "")
+            self.writer, self.reader = _sqlite_engine(url, file), _sqlite_engine(url, file, reading=True)
             event.listen(self.writer, "begin", _begin_immediate)
         else:
             self.writer, self.reader = _engine(self.url), _engine(self.url, reading=True)
@@ -168,13 +171,29 @@ def _engine(url: URL, reading: bool = False) -> Engine:
     return create_engine(url, pool_pre_ping=True, connect_args=unsaid, **level)
 
 
-def _sqlite_engine(url: str, reading: bool = False) -> Engine:
+def _sqlite_engine(url: str, file: Path, reading: bool = False) -> Engine:
     level: Any = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True} if reading else {}
     engine = create_engine(
         url, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False}, pool_size=16, **level
     )
+    event.listen(engine, "do_connect", lambda *_: _make_private(file))
     event.listen(engine, "connect", _prepare)
     return engine
+
+
+def _make_private(file: Path) -> None:
+    """Make the database's file, if it is not there, before SQLite does, who would let everybody read it.
+
+    A group that may write in its directory may use it, too. What SQLite makes beside it is of the same mode.
+    """
+    with suppress(OSError):  # SQLite says it better
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            place = file.parent.stat()
+            if place.st_mode & stat.S_IWGRP and place.st_gid == os.fstat(descriptor).st_gid:
+                os.fchmod(descriptor, 0o660)
+        finally:
+            os.close(descriptor)
 
 
 def _prepare(connection: sqlite3.Connection, _: object) -> None:

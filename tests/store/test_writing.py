@@ -1,6 +1,7 @@
 """Writing: no update is lost, whoever writes at once; what fails leaves nothing; what is away is called so."""
 
 import os
+import shutil
 import sqlite3
 import stat
 import threading
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, event, text
 
 from lackey.domain.refusals import NotFound, Unavailable
 from lackey.store import database as stored
-from lackey.store import events, runs
+from lackey.store import events, runs, schema
 from lackey.store.database import Changed, Database, Taken, unique
 from tests.clock import Clock
 from tests.processes import in_processes
@@ -65,6 +66,35 @@ def test_what_lies_beside_an_sqlite_file_is_open_to_whoever_the_file_is_open_to(
     database.close()
     names = ("lackey.sqlite3", "lackey.sqlite3-shm", "lackey.sqlite3-wal", "lackey.sqlite3-writer")
     assert modes == dict.fromkeys(names, 0o660)
+
+
+@pytest.mark.parametrize(("directory", "mode"), [(0o755, 0o600), (0o777, 0o660), (0o2770, 0o660), (0o700, 0o600)])
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_a_new_sqlite_file_is_for_its_user_and_for_a_group_that_may_write_beside_it_and_for_nobody_else(
+    tmp_path: Path, directory: int, mode: int, umask: int
+) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there").chmod(directory)
+    before = os.umask(umask)
+    database = Database(f"sqlite:///{tmp_path}/there/lackey.sqlite3")
+    try:
+        schema.upgrade(database)
+        database.write(lambda connection: connection.execute(text("SELECT 1")))
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "there").iterdir()}
+    finally:
+        os.umask(before)
+        database.close()
+    assert len(modes) == 4 and set(modes.values()) == {mode}
+
+
+def test_a_group_that_owns_a_directory_gets_no_file_of_another_groups_opened(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    shutil.chown(tmp_path / "there", group="daemon")
+    (tmp_path / "there").chmod(0o770)
+    database = Database(f"sqlite:///{tmp_path}/there/lackey.sqlite3")
+    schema.upgrade(database)
+    database.close()
+    assert stat.S_IMODE((tmp_path / "there/lackey.sqlite3").stat().st_mode) == 0o600
 
 
 def test_a_use_case_that_fails_leaves_nothing_behind(database: Database, run_id: int) -> None:
