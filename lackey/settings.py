@@ -133,6 +133,12 @@ class Settings(BaseSettings):
         return self.database.url or f"sqlite:///{self.data_dir / 'lackey.sqlite3'}"
 
     @property
+    def database_file(self) -> Path | None:
+        """The file of an SQLite database; None: it is another one."""
+        kind, _, path = self.database_url.partition("sqlite:///")
+        return Path(path.partition("?")[0]) if not kind else None
+
+    @property
     def shares(self) -> dict[str, Share]:
         """By name, in the order of the file; without any, one called `local` in `data_dir`."""
         if not self.share:

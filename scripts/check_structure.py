@@ -35,10 +35,21 @@ GENERATED = {"__pycache__", "build", "dist", "lackey.egg-info", "lackey.toml", "
 # Which parts of lackey a part may import, beside itself and the version in `lackey`.
 _SERVICES = {"domain", "store"}
 _WEB = _SERVICES | {"services", "files", "wake"}
-_SCHEDULER = _SERVICES | {"services", "executors", "shares", "notify", "files", "settings", "wake", "accounts"}
+_SCHEDULER = _SERVICES | {
+    "services",
+    "executors",
+    "shares",
+    "notify",
+    "files",
+    "settings",
+    "wake",
+    "accounts",
+    "privileges",
+}
 MAY_IMPORT: dict[str, set[str]] = {
     "domain": set(),
-    "accounts": set(),
+    "privileges": set(),
+    "accounts": {"privileges"},
     "confined": set(),
     "wake": set(),
     "examples": set(),
@@ -59,6 +70,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # What some parts may import from outside beside the standard library; the others are free.
 MAY_IMPORT_FROM_OUTSIDE: dict[str, set[str]] = {
     "domain": {"cronsim", "tzdata"},
+    "privileges": set(),
     "accounts": set(),
     "confined": set(),
     "wake": set(),

@@ -10,13 +10,15 @@ from lackey import wake
 from lackey.domain.refusals import Unavailable
 from lackey.executors.local import LocalExecutor
 from lackey.files import Files
+from lackey.privileges import LAUNCHING
 from lackey.scheduler.follower import Follower
 from lackey.scheduler.keeper import LogKeeper
 from lackey.scheduler.leading import FileLock, series
 from lackey.scheduler.loop import Loop
 from lackey.scheduler.notices import Notices
 from lackey.scheduler.place import Place
-from lackey.scheduler.reader import DIRECTORY, Reading, unknown_user
+from lackey.scheduler.reader import DIRECTORY, Reading
+from lackey.scheduler.rights import settle
 from lackey.scheduler.shares_watch import SharesWatch
 from lackey.scheduler.signals import stop_on_signals
 from lackey.services import Database, health
@@ -30,7 +32,7 @@ _STANDBY_POLL_SECONDS = 0.5
 
 def run(settings: Settings) -> int:
     """Schedule until SIGTERM or SIGINT; the exit code. What runs then lives on, and is found again later."""
-    if problem := unknown_user(settings.executor.local.user):
+    if problem := settle(settings, LAUNCHING):
         log.error("%s", problem)
         return 1
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

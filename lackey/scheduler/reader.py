@@ -4,10 +4,10 @@ Should there be both, one of them does, and the other one takes over when that o
 """
 
 import logging
-import os
 
-from lackey.accounts import Account, NoSuchAccount
+from lackey import privileges
 from lackey.scheduler.leading import FileLock
+from lackey.scheduler.rights import settle
 from lackey.scheduler.signals import stop_on_signals
 from lackey.settings import Settings
 from lackey.shares import Readers
@@ -25,7 +25,8 @@ class Reading:
         """Nothing is started before `tend`."""
         shares = {share.name: (share.path, share.must_be_mounted) for share in settings.shares.values()}
         self._data_dir = settings.data_dir
-        self._readers = Readers(shares, settings.data_dir / DIRECTORY, settings.executor.local.user)
+        user = settings.executor.local.user if privileges.held().issuperset(privileges.LOOKING) else None
+        self._readers = Readers(shares, settings.data_dir / DIRECTORY, user)
         self._lock = FileLock(settings.data_dir / "readers.lock")
         self._ours: bool | None = None
 
@@ -61,9 +62,9 @@ class Reading:
 def read(settings: Settings) -> int:
     """Keep the readers until SIGTERM or SIGINT; the exit code."""
     user = settings.executor.local.user
-    if user is not None and os.geteuid() != 0:
-        log.warning("executor.local.user is %s, and only root can read as that user; this reads as its own", user)
-    elif problem := unknown_user(user):
+    if user is not None and not privileges.held().issuperset(privileges.LOOKING):
+        log.warning("executor.local.user is %s; without CAP_SETUID and CAP_SETGID this reads as its own user", user)
+    elif problem := settle(settings, privileges.LOOKING):
         log.error("%s", problem)
         return 1
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -79,12 +80,3 @@ def read(settings: Settings) -> int:
         reading.stop()
     log.info("the reader has ended")
     return 0
-
-
-def unknown_user(user: str | None) -> str | None:
-    """Why nothing can be done here as the user of `[executor.local]`; None: it can."""
-    try:
-        Account.of(user)
-    except NoSuchAccount as error:
-        return f"executor.local.user: {error}"
-    return None

@@ -5,8 +5,9 @@ process of its own, and each request in it a thread of its own: a hang takes not
 share, and what waits goes on when the share is back. A monitor in the process notices the hang, so that what comes
 later is told at once and need not wait. `lackey.files` is the client.
 
-Started by root, readers become the user that simulations run as: what they find of a share is what simulations find,
-and nobody reads with root's rights what others have put there.
+Where simulations have a user of their own, readers open files as that user: what they find of a share is what
+simulations find. For all else they stay who they are, so that no simulation can signal, trace or slow them down. One
+that is stopped or that does not answer all the same is replaced.
 
 The protocol, on a Unix stream socket: the client sends one line of JSON, and gets a line of JSON and then as many bytes
 as its `length` says, if it has one; then the connection ends.

@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("path")
     parser.add_argument("socket", type=Path)
     parser.add_argument("--must-be-mounted", action="store_true")
-    parser.add_argument("--user", help="The one to look at the share as; this process has to be root then.")
+    parser.add_argument("--user", help="The one to look at the share as.")
     given = parser.parse_args()
     # Both are inherited, and a parent that waits for its signals has blocked them.
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
@@ -91,7 +91,7 @@ def main() -> None:
         account = Account.of(given.user)
     except NoSuchAccount as error:
         sys.exit(f"share {given.name}: {error}")
-    account.become()
+    account.look()
     share = Share(given.name, given.path, given.must_be_mounted)
     monitor = Monitor(share, account.name)
     monitor.start()

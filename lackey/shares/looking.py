@@ -34,7 +34,7 @@ class Examiner:
     """Looks at a share thoroughly: lists its top, makes a file there and removes it."""
 
     def __init__(self, share: Share, user: str) -> None:
-        """`user`: the name of the user that this process runs as."""
+        """`user`: the name of the user as whom this process looks."""
         self._share = share
         self._user = user
         # A file that could be made and not be removed. No other is made while it is there, or they would fill the top.

@@ -42,7 +42,7 @@ class Monitor:
     """What is known of one share. None of its methods waits for the share for longer than it takes to say: it hangs."""
 
     def __init__(self, share: Share, user: str) -> None:
-        """`user`: the name of the user that this process runs as. Nothing is looked at before `start`."""
+        """`user`: the name of the user as whom this process looks. Nothing is looked at before `start`."""
         self._share = share
         self._examiner = Examiner(share, user)
         self._known = _Known()

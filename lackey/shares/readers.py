@@ -1,7 +1,6 @@
 """Keeps one reader process per share alive."""
 
 import logging
-import os
 import subprocess
 import sys
 import time
@@ -9,14 +8,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from lackey.shares.sockets import somebody_listens
+from lackey.shares.sockets import Hearing
 
 log = logging.getLogger(__name__)
 
 _PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 _RESTART_SECONDS = 1.0
-# Python starts in a tenth of that, but a host may be busy.
-_START_SECONDS = 10.0
+# Python starts in a tenth of that, and a reader answers at once, but a host may be busy.
+_DEAF_SECONDS = 10.0
+# Whoever looks at what a process does (strace) stops it for moments.
+_STOPPED_SECONDS = 1.0
 _STOP_SECONDS = 1.0
 
 
@@ -27,9 +28,9 @@ class Readers:
     """
 
     def __init__(self, shares: Mapping[str, tuple[str, bool]], directory: Path, user: str | None = None) -> None:
-        """`user`: whom they run as, if this process is root; None, or if it is not: as this process does."""
+        """`user`: as whom they look at the shares, which takes `privileges.LOOKING`; None: as this process."""
         self._directory = directory.absolute()
-        options = ["--user", user] if user is not None and os.geteuid() == 0 else []
+        options = ["--user", user] if user is not None else []
         self._readers = [
             _Reader(name, _command(name, path, must_be_mounted, self._socket(name), options), self._socket(name))
             for name, (path, must_be_mounted) in shares.items()
@@ -44,7 +45,7 @@ class Readers:
         self.tend()
 
     def tend(self) -> None:
-        """Start those again that have ended or that nobody can reach; to be called again and again."""
+        """Replace those that have ended, are stopped, or answer nobody; to be called again and again."""
         for reader in self._readers:
             try:
                 reader.tend()
@@ -75,9 +76,14 @@ class _Reader:
         self._socket = socket
         self._started_at = 0.0
         self._process: subprocess.Popen[bytes] | None = None
+        self._hearing: Hearing | None = None
+        self._stopped_since: float | None = None
+        # One that was ended, and hangs in the kernel with its share.
+        self._left: subprocess.Popen[bytes] | None = None
 
     def _start(self) -> None:
         self._started_at = time.monotonic()
+        self._stopped_since = None
         self._process = subprocess.Popen(
             self._command,
             # Its end is how the reader learns of ours.
@@ -88,19 +94,37 @@ class _Reader:
             # Ctrl-C in a terminal is for its whole process group; a reader ends when its parent says so.
             start_new_session=True,
         )
+        self._hearing = Hearing(self._socket, b'{"op": "health"}\n')
 
     def tend(self) -> None:
-        age_seconds = time.monotonic() - self._started_at
+        if self._left is not None and self._left.poll() is not None:
+            self._left = None
         if self._process is None:
             self._start()
         elif self._process.poll() is not None:
-            if age_seconds > _RESTART_SECONDS:
+            if time.monotonic() - self._started_at > _RESTART_SECONDS:
                 log.warning("share %s: its reader has ended; starting another", self.name)
                 self._close()
                 self._start()
-        elif age_seconds > _START_SECONDS and not somebody_listens(self._socket):
-            log.warning("share %s: nobody listens at %s; ending its reader", self.name, self._socket)
+        elif self._left is None and (trouble := self._trouble(self._process)):
+            log.warning("share %s: its reader %s; starting another", self.name, trouble)
             self._process.kill()
+            self._left = self._process
+            self._close()
+            self._start()
+
+    def _trouble(self, process: "subprocess.Popen[bytes]") -> str | None:
+        """What keeps it from answering although it lives; how its share is, it would say even while that hangs."""
+        assert self._hearing is not None
+        if self._hearing.silent_seconds() > _DEAF_SECONDS:
+            return f"has answered nobody at {self._socket} for {_DEAF_SECONDS:g} s"
+        if not _is_stopped(process.pid):
+            self._stopped_since = None
+        elif self._stopped_since is None:
+            self._stopped_since = time.monotonic()
+        elif time.monotonic() - self._stopped_since > _STOPPED_SECONDS:
+            return "was stopped"
+        return None
 
     def kill(self) -> None:
         # At once: a reader holds nothing that it would have to put in order, and one that is stopped hears no SIGTERM.
@@ -116,3 +140,11 @@ class _Reader:
     def _close(self) -> None:
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
+        if self._hearing is not None:
+            self._hearing.close()
+
+
+def _is_stopped(pid: int) -> bool:
+    """By a signal or a tracer (proc(5)). The child is there until it is waited for."""
+    stat = Path(f"/proc/{pid}/stat").read_bytes()
+    return stat[stat.rindex(b")") + 2 :][:1] in (b"T", b"t")

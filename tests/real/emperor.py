@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -66,6 +67,12 @@ def _is_scheduler(process: psutil.Process, project: Path) -> bool:
     return False
 
 
+def listens(host: Host) -> bool:
+    """Whether the web service would take a request."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(host.run / f"{WEB}.sock")) == 0
+
+
 def touch(path: Path) -> None:
     """uWSGI looks at whole seconds only: each touch is one of another second."""
     if not path.exists():
@@ -77,14 +84,16 @@ def touch(path: Path) -> None:
 
 def ship(host: Host, *vassals: str) -> None:
     """Put the vassals' files into the project."""
-    users = {"<uid>lackey<": f"<uid>{SERVICE_USER}<", "<gid>lackey<": f"<gid>{SERVICE_GROUP}<"}
     web = {
-        f"-o lackey -g {WEB_GROUP} /run/lackey": f"-o {SERVICE_USER} -g {WEB_GROUP} {host.run}",
+        "<uid>lackey<": f"<uid>{SERVICE_USER}<",
+        "<gid>lackey<": f"<gid>{SERVICE_GROUP}<",
         f"<chown-socket>lackey:{WEB_GROUP}<": f"<chown-socket>{SERVICE_USER}:{WEB_GROUP}<",
-        ">/run/lackey/%n.": f">{host.run}/%n.",
+        " /run/lackey": f" {host.run}",
+        ">/run/lackey": f">{host.run}",
     }
+    scheduler = {"--reuid=lackey --regid=lackey": f"--reuid={SERVICE_USER} --regid={SERVICE_GROUP}"}
     for vassal in vassals:
-        host.ship(f"deploy/uwsgi/{vassal}.xml", users | (web if vassal == WEB else {}))
+        host.ship(f"deploy/uwsgi/{vassal}.xml", web if vassal == WEB else scheduler)
 
 
 @contextmanager
@@ -99,7 +108,7 @@ def emperor(host: Host) -> Iterator[Emperor]:
     started = Emperor(host, process)
     try:
         if (host.project / f"deploy/uwsgi/{WEB}.xml").exists():
-            wait_until(lambda: (host.run / f"{WEB}.sock").exists() or started._has_ended())
+            wait_until(lambda: listens(host) or started._has_ended())
         yield started
     finally:
         if process.poll() is None:

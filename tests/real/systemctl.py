@@ -49,7 +49,7 @@ class Unit:
         STATE.mkdir(exist_ok=True)
         with open(STATE / f"{self.name}.log", "ab") as log:
             started = subprocess.Popen(
-                shlex.split(self.says["ExecStart"]),
+                [*self._capably(), *shlex.split(self.says["ExecStart"])],
                 cwd=self.says.get("WorkingDirectory", "/"),
                 env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **self._environment()},
                 stdin=subprocess.DEVNULL,
@@ -68,9 +68,21 @@ class Unit:
         group = self.says.get("Group")
         return user.pw_uid, grp.getgrnam(group).gr_gid if group else user.pw_gid
 
+    def _capably(self) -> "list[str]":
+        """What hands on ambient capabilities to the command, as its user."""
+        names = self.says.get("AmbientCapabilities", "").split()
+        if not names:
+            return []
+        given = ",".join(f"+{name.removeprefix('CAP_').lower()}" for name in names)
+        uid, gid = self._owner()
+        become = [f"--reuid={uid}", f"--regid={gid}", "--init-groups"]
+        return ["setpriv", *become, f"--inh-caps={given}", f"--ambient-caps={given}"]
+
     def _become(self) -> None:
         uid, gid = self._owner()
         os.umask(int(self.says.get("UMask", "0022"), 8))
+        if self._capably():
+            return
         more = [grp.getgrnam(name).gr_gid for name in self.says.get("SupplementaryGroups", "").split()]
         user = pwd.getpwuid(uid).pw_name
         os.setgroups([*os.getgrouplist(user, gid), *more])

@@ -1,4 +1,4 @@
-"""The scheduler as root, simulations as one user, the service as another: as the units in deploy/systemd may have it.
+"""Simulations as one user, service and scheduler as another, who is not root: as the units in deploy/systemd have it.
 
 Here the service's user is `daemon` and the simulations' is `nobody`, whom every host has.
 """
@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from configparser import RawConfigParser
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,13 +23,21 @@ import requests
 
 from lackey import wake
 from tests.cli.desk import DEADLINE_SECONDS, environment, free_port
-from tests.real.other_user import as_user
+from tests.real.other_user import ROOT, as_user
 from tests.waiting import wait_until
 
 SERVICE, SIMULATIONS = "daemon", "nobody"
 GROUP = grp.getgrgid(pwd.getpwnam(SERVICE).pw_gid).gr_name
 # What the scheduler's unit says, and what everybody has who is not told otherwise.
 UNIT_UMASK, USUAL_UMASK = 0o007, 0o022
+# How a scheduler may be started: as its unit does; by root, who is then to give that up.
+UNIT = RawConfigParser(strict=False)
+UNIT.read(ROOT / "deploy/systemd/lackey-scheduler.service")
+AMBIENT = ",".join("+" + name.removeprefix("CAP_").lower() for name in UNIT["Service"]["AmbientCapabilities"].split())
+WAYS = {
+    "as its unit does": (SERVICE, [f"--inh-caps={AMBIENT}", f"--ambient-caps={AMBIENT}"]),
+    "by root": ("root", []),
+}
 
 CONFIGURATION = """
 [server]
@@ -69,11 +78,17 @@ class Host:
         made = self.start("root", USUAL_UMASK, "key", "create", "anna", "--scope", "manage", stdout=subprocess.PIPE)
         self.key = made.communicate(timeout=DEADLINE_SECONDS)[0].decode().strip()
 
-    def start(self, user: str, umask: int, *arguments: str, stdout: Any = None) -> "subprocess.Popen[bytes]":
+    def start_scheduler(self, way: str) -> "subprocess.Popen[bytes]":
+        user, rights = WAYS[way]
+        return self.start(user, UNIT_UMASK, "scheduler", rights=rights)
+
+    def start(
+        self, user: str, umask: int, *arguments: str, stdout: Any = None, rights: Sequence[str] = ()
+    ) -> "subprocess.Popen[bytes]":
         """lackey's command line, as `user`; what it says goes into `lackey.log`."""
         with (self.place / "lackey.log").open("ab") as log:
             process = subprocess.Popen(
-                [*as_user(user, GROUP), sys.executable, "-P", "-m", "lackey", *arguments],
+                [*as_user(user, GROUP), *rights, sys.executable, "-P", "-m", "lackey", *arguments],
                 cwd=self.place,
                 env=environment(),
                 stdin=subprocess.DEVNULL,
@@ -144,10 +159,20 @@ def host(place: Path) -> Iterator[Host]:
         host.end()
 
 
-def test_scheduler_service_and_simulations_are_three_users_and_a_restart_of_the_scheduler_harms_no_run(
-    host: Host,
-) -> None:
-    scheduler = host.start("root", UNIT_UMASK, "scheduler")
+def status(pid: int) -> dict[str, str]:
+    """What /proc says of a process."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def of_the_service(process: psutil.Process) -> bool:
+    """Whether it is the service's user's, and by all of its ids."""
+    return {process.uids().real, process.uids().effective, process.uids().saved} == {pwd.getpwnam(SERVICE).pw_uid}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_simulations_are_another_users_and_a_restart_of_the_scheduler_harms_no_run(host: Host, way: str) -> None:
+    scheduler = host.start_scheduler(way)
     host.start(SERVICE, USUAL_UMASK, "serve", "--no-scheduler", "--port", str(host.port))
     wait_until(lambda: "lackey serves" in host.said)
     host.api("POST", "/api/project", {"name": "heat", "share": "lab", "directory": ""})
@@ -167,7 +192,7 @@ def test_scheduler_service_and_simulations_are_three_users_and_a_restart_of_the_
     assert scheduler.wait(DEADLINE_SECONDS) == 0
     command = psutil.Process(int(host.run(waiting)["handle"]))
     assert command.is_running() and command.username() == SIMULATIONS
-    host.start("root", UNIT_UMASK, "scheduler")
+    host.start_scheduler(way)
     host.api("POST", f"/api/run/cancel/{endless}")
     assert host.until(endless, lambda run: run["ended_at"] is not None)["state"] == "cancelled"
     assert command.is_running() and host.run(waiting)["state"] == "running"
@@ -178,7 +203,106 @@ def test_scheduler_service_and_simulations_are_three_users_and_a_restart_of_the_
     assert "Traceback" not in host.said
 
 
-def test_a_wake_of_the_services_user_reaches_a_scheduler_that_is_root(place: Path) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_no_process_is_root_and_no_command_has_any_right_of_roots_or_a_way_to_who_serves_others(
+    host: Host, way: str
+) -> None:
+    scheduler = host.start_scheduler(way)
+    host.start(SERVICE, USUAL_UMASK, "serve", "--no-scheduler", "--port", str(host.port))
+    wait_until(lambda: "lackey serves" in host.said)
+    host.api("POST", "/api/project", {"name": "heat", "share": "lab", "directory": ""})
+    shown = host.schedule("cat /proc/self/status; sleep 600")
+    handle = int(host.until(shown, lambda run: run["handle"] is not None)["handle"])
+    wait_until(lambda: "voluntary" in host.api("GET", f"/api/run/{shown}/log"))
+    simulations = pwd.getpwnam(SIMULATIONS)
+    for said in (status(handle), fields(host.api("GET", f"/api/run/{shown}/log"))):
+        assert said["Uid"].split() == [str(simulations.pw_uid)] * 4
+        assert said["Gid"].split() == [str(simulations.pw_gid)] * 4
+        assert set(said["Groups"].split()) == {str(simulations.pw_gid)}
+        assert {int(said[f"Cap{kind}"], 16) for kind in ("Inh", "Prm", "Eff", "Amb")} == {0}
+    ours = [scheduler.pid, *(each.pid for each in psutil.Process(scheduler.pid).children(recursive=True))]
+    serving = [each for each in map(psutil.Process, {*ours, psutil.Process(handle).ppid()}) if each.pid != handle]
+    serving = [each for each in serving if each.username() != SIMULATIONS or of_the_service(each)]
+    assert len(serving) >= 4 and all(of_the_service(each) for each in serving), serving  # with launcher, guard, reader
+    launching = int("e0", 16)
+    assert all(int(status(each.pid)["CapPrm"], 16) in (0, launching) for each in serving)
+    attacks = " ".join(f"kill -STOP {each.pid}; kill {each.pid}; cat /proc/{each.pid}/environ;" for each in serving)
+    attacking = host.schedule(f"{attacks} cat {host.place}/var/lackey.sqlite3; exit 5")
+    ended = host.until(attacking, lambda run: run["ended_at"] is not None)
+    assert (ended["state"], ended["exit_code"]) == ("failed", 5)
+    said = host.api("GET", f"/api/run/{attacking}/log")
+    assert said.lower().count("not permitted") + said.count("denied") == 3 * len(serving) + 1, said
+    host.api("POST", f"/api/run/cancel/{shown}")
+    assert host.until(shown, lambda run: run["ended_at"] is not None)["state"] == "cancelled"
+    assert (host.place / f"lab/heat/lackey-runs/{shown}/receipt.json").owner() == SIMULATIONS
+
+
+def fields(log: str) -> dict[str, str]:
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in log.splitlines())}
+
+
+def snapshot(place: Path) -> dict[str, Any]:
+    """All that a change to what lies there would change."""
+    found = {}
+    for path in sorted([place, *place.rglob("*")]):
+        seen = path.lstat()
+        content = path.read_bytes() if path.is_file() else b""
+        found[str(path)] = (seen.st_mode, seen.st_uid, seen.st_gid, seen.st_mtime_ns, seen.st_ctime_ns, content)
+    return found
+
+
+FILES = ("series", "scheduler.lock", "wake.sock", "readers.lock", "lackey.sqlite3-scheduler", "lackey.sqlite3-writer")
+DIRECTORIES = ("tickets", "readers")
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("led_to", "planted"),
+    [("file", FILES), ("not-there", (*FILES, *DIRECTORIES)), ("directory", DIRECTORIES)],
+)
+def test_links_that_the_service_plants_in_its_data_directory_change_nothing_of_roots(
+    host: Host, way: str, led_to: str, planted: Sequence[str]
+) -> None:
+    precious = host.place / "precious"
+    (precious / "directory").mkdir(parents=True)
+    (precious / "file").write_text("root's")
+    before = snapshot(precious)
+    for name in planted:
+        remove(host.place / "var" / name)
+        (host.place / "var" / name).symlink_to(precious / led_to)
+        scheduler = host.start_scheduler(way)
+        at_work = ("claims runs", "trying again")
+        wait_until(lambda: scheduler.poll() is not None or any(word in host.said for word in at_work))  # noqa: B023
+        scheduler.terminate()
+        scheduler.wait(DEADLINE_SECONDS)
+        assert snapshot(precious) == before, name
+        remove(host.place / "var" / name)
+        (host.place / "lackey.log").write_text("")
+
+
+def remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def test_where_everybody_may_write_a_scheduler_of_roots_does_nothing_and_says_why(host: Host) -> None:
+    shutil.chown(host.place / "var", "root", "root")
+    (host.place / "var").chmod(0o1777)
+    assert host.start("root", UNIT_UMASK, "scheduler").wait(DEADLINE_SECONDS) == 1
+    assert f"others than root can write in {host.place}/var" in host.said
+
+
+def test_without_the_capabilities_a_scheduler_says_what_it_lacks(host: Host) -> None:
+    assert host.start(SERVICE, UNIT_UMASK, "scheduler").wait(DEADLINE_SECONDS) == 1
+    assert "without CAP_SETUID and CAP_SETGID nobody can act as 'nobody'" in host.said
+    given = "--inh-caps=+setuid,+setgid", "--ambient-caps=+setuid,+setgid"
+    assert host.start(SERVICE, UNIT_UMASK, "scheduler", rights=given).wait(DEADLINE_SECONDS) == 1
+    assert "without CAP_KILL" in host.said
+
+
+def test_a_wake_of_the_services_user_reaches_a_socket_that_root_made(place: Path) -> None:
     make_data_dir(place)
     with wake.listen(place / "var") as listener:
         sending = f"from pathlib import Path; from lackey import wake; wake.send(Path({str(place / 'var')!r}))"

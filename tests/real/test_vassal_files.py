@@ -34,4 +34,4 @@ def test_a_vassal_whose_application_does_not_load_does_not_answer_everything_wit
         refused = started(file)
         assert refused.returncode != 0
         assert "sever: is no setting of lackey" in refused.stderr
-        assert not (on.run / "lackey.sock").exists()
+        assert not emperors.listens(on)

@@ -265,7 +265,7 @@ def test_readers_started_by_root_look_at_a_share_as_the_user_of_simulations(open
     assert health.away is not None and health.away.kind == "closed" and "Permission denied" in wrong[0]
 
 
-def test_a_reader_that_has_become_another_user_has_no_way_back_and_reads_nothing_of_others(open_place: Path) -> None:
+def test_a_reader_that_looks_as_another_user_reads_nothing_of_others_and_can_do_nothing_else(open_place: Path) -> None:
     (open_place / "lab" / "secret").write_text("root's")
     (open_place / "lab" / "secret").chmod(0o600)
     with looking(open_place / "lab", open_place, user="nobody") as files:
@@ -273,11 +273,26 @@ def test_a_reader_that_has_become_another_user_has_no_way_back_and_reads_nothing
             files.read("lab", "secret", 0, 10)
         (process,) = processes_of(open_place)
         nobody = pwd.getpwnam("nobody")
-        assert set(process.uids()) == {nobody.pw_uid} and set(process.gids()) == {nobody.pw_gid}
-        groups = Path(f"/proc/{process.pid}/status").read_text().partition("Groups:")[2].splitlines()[0].split()
-        assert "0" not in groups
+        for thread in Path(f"/proc/{process.pid}/task").iterdir():
+            said = dict(line.split(":", 1) for line in (thread / "status").read_text().splitlines())
+            # Real, effective, saved; and the last one is for files alone.
+            assert said["Uid"].split() == ["0", "0", "0", str(nobody.pw_uid)]
+            assert said["Gid"].split() == ["0", "0", "0", str(nobody.pw_gid)]
+            assert "0" not in said["Groups"].split()
+            assert {int(said[f"Cap{kind}"], 16) for kind in ("Inh", "Prm", "Eff", "Amb")} == {0}
+            assert said["NoNewPrivs"].strip() == "1"
         status = (open_place / "readers" / "lab.sock").stat()
         assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (0, 0, 0o660)
+
+
+def test_a_simulation_can_not_stop_slow_down_or_trace_the_reader_of_its_share(open_place: Path) -> None:
+    with looking(open_place / "lab", open_place, user="nobody") as files:
+        (process,) = processes_of(open_place)
+        for attack in ("kill -STOP {}", "kill -KILL {}", "renice 19 {}", "cat /proc/{}/environ", "ls /proc/{}/fd"):
+            become = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+            tried = subprocess.run([*become, "sh", "-c", attack.format(process.pid)], capture_output=True, text=True)
+            assert tried.returncode != 0 and "ermi" in tried.stderr, tried
+        assert answers(files)
 
 
 def test_a_reader_whose_user_is_not_known_here_says_so(share: Path, tmp_path: Path, capfd: Any) -> None:

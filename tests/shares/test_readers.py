@@ -87,7 +87,7 @@ def test_a_reader_whose_socket_somebody_removed_is_replaced(
 ) -> None:
     (tmp_path / "readers" / "lab.sock").unlink()
     with monkeypatch.context() as patch:
-        patch.setattr("lackey.shares.readers._START_SECONDS", 0.0)
+        patch.setattr("lackey.shares.readers._DEAF_SECONDS", 0.0)
         readers.tend()
 
     def works_again() -> bool:
@@ -187,3 +187,43 @@ def test_a_directory_given_as_relative_is_found_by_the_readers_too(
     monkeypatch.chdir(tmp_path)
     with reading({"-lab": ("share", False)}, Path("readers")):
         eventually(lambda: answers(Files(Path("readers")), "-lab"))
+
+
+@pytest.mark.usefixtures("files")
+def test_a_reader_that_is_stopped_is_replaced_within_seconds(readers: Readers, tmp_path: Path) -> None:
+    (stopped,) = processes_of(tmp_path)
+    stopped.suspend()
+
+    def is_replaced() -> bool:
+        readers.tend()
+        return answers(Files(tmp_path / "readers", deadline_seconds=0.2))
+
+    eventually(is_replaced)
+    assert stopped not in processes_of(tmp_path)
+
+
+def test_a_reader_that_is_suspended_for_a_moment_is_left_alone(readers: Readers, files: Files, tmp_path: Path) -> None:
+    (suspended,) = processes_of(tmp_path)
+    suspended.suspend()
+    readers.tend()
+    suspended.resume()
+    eventually(lambda: answers(files))
+    readers.tend()
+    assert processes_of(tmp_path) == [suspended]
+
+
+@pytest.mark.usefixtures("files")
+def test_a_reader_that_lives_and_answers_nobody_is_replaced(tmp_path: Path, readers: Readers) -> None:
+    (deaf,) = processes_of(tmp_path)
+    # One that hangs somewhere else than with its share: its socket is there, and nobody takes what comes.
+    (tmp_path / "readers/lab.sock").unlink()
+    with socket.socket(socket.AF_UNIX) as nobody:
+        nobody.bind(str(tmp_path / "readers/lab.sock"))
+        nobody.listen(1)
+
+        def is_replaced() -> bool:
+            readers.tend()
+            return deaf not in processes_of(tmp_path)
+
+        eventually(is_replaced)
+        eventually(lambda: answers(Files(tmp_path / "readers", deadline_seconds=0.2)))

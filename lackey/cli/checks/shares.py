@@ -1,15 +1,16 @@
 """Shares, through their readers; where those don't run, through some of the doctor's own."""
 
-import os
 import tempfile
 import time
 from pathlib import Path
 
+from lackey import privileges
 from lackey.cli.checks.finding import Finding
 from lackey.domain.paths import Share
 from lackey.domain.share_health import Health, troubles
 from lackey.files import Files
-from lackey.scheduler.reader import DIRECTORY, unknown_user
+from lackey.scheduler.reader import DIRECTORY
+from lackey.scheduler.rights import unable
 from lackey.settings import Settings
 from lackey.shares import Readers
 
@@ -24,8 +25,8 @@ def shares(settings: Settings) -> list[Finding]:
     unread = [share for share in known.values() if _is_unread(healths[share.name])]
     findings = [finding for share in known.values() for finding in _judged(share, healths[share.name])]
     # Without root's rights they are looked at as whoever asks; with them, as the user of simulations, if there is one.
-    user = settings.executor.local.user if os.geteuid() == 0 else None
-    if unread and unknown_user(user) is None:
+    user = settings.executor.local.user if privileges.held().issuperset(privileges.LOOKING) else None
+    if unread and unable(user) is None:
         own = _looked_at_here(unread, user)
         findings += [finding for share in unread for finding in _judged(share, own[share.name])]
     return findings
