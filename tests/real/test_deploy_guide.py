@@ -41,9 +41,11 @@ class Server:
 
     def follow(self, commands: str) -> str:
         """Carry out what the guide says, with this admin's own words in place of its capitals; what it printed."""
-        own = {"REPOSITORY": f"file://{self.repository}", "SECRET": "correct-horse", "KEY": self.key}
+        own = {"REPOSITORY": f"file://{self.repository}", "KEY": self.key}
         for word, mine in own.items():
             commands = re.sub(rf"(?<![\w-]){word}(?![\w-])", mine, commands)
+        # It asks for the password, at a terminal.
+        commands = re.sub(r"^htpasswd (.*)", r"htpasswd -i \1 <<<correct-horse", commands, flags=re.MULTILINE)
         online = re.search(r"^(apt-get|\.venv/bin/pip) ", commands, re.MULTILINE) is not None
         done = self.host.run(f"cd /srv/lackey 2>/dev/null || cd /\n{commands}", online=online)
         assert done.returncode == 0, f"{commands}\n{done.stdout}{done.stderr}{self.logs()}"
