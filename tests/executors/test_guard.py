@@ -253,11 +253,13 @@ def test_a_user_that_does_not_exist_is_a_reason(nobody: Workbench) -> None:
     assert receipt.reason and "no user 'no-such-user'" in receipt.reason
 
 
-def test_another_user_than_one_s_own_needs_root() -> None:
+def test_another_user_than_one_s_own_needs_capabilities_and_is_never_root() -> None:
     uid = os.geteuid()
     os.seteuid(pwd.getpwnam("nobody").pw_uid)
     try:
-        with pytest.raises(NoSuchAccount, match="only a scheduler started as root"):
+        with pytest.raises(NoSuchAccount, match="without CAP_SETUID and CAP_SETGID"):
+            Account.of("daemon")
+        with pytest.raises(NoSuchAccount, match="becomes root"):
             Account.of("root")
         assert not Account.of("nobody").other
     finally:
