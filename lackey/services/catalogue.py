@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -14,7 +15,7 @@ from lackey.domain.refusals import Conflict, NotFound, invalid
 from lackey.domain.typed_paths import place_of
 from lackey.services.once import Once, answered, remember
 from lackey.store import applications
-from lackey.store.database import Database, Taken
+from lackey.store.database import Changed, Database, Taken
 
 EXECUTORS = ("local",)
 
@@ -30,10 +31,13 @@ def add_project(
     checked = {**values, **_place(values, shares, None)}
 
     def work(connection: Connection) -> Project:
+        def was_answered() -> bool:
+            return answered(connection, once, now) is not None
+
         known = answered(connection, once, now)
         if known is None:
-            _refuse_archived(applications.project, connection, values["name"])
-            with _unique(f"there is a project {values['name']} already"):
+            _refuse_known(partial(applications.project, connection), "a project", values["name"], was_answered)
+            with _unless_made_meanwhile():
                 known = applications.add_project(connection, {**checked, "created_at": now})
             remember(connection, once, known, now)
         return applications.project(connection, known)
@@ -70,6 +74,9 @@ def add_application(
     """
 
     def work(connection: Connection) -> Application:
+        def was_answered() -> bool:
+            return answered(connection, once, now) is not None
+
         known = answered(connection, once, now)
         if known is None:
             project = applications.project(connection, values["project"])
@@ -78,8 +85,9 @@ def add_application(
             columns = {name: value for name, value in values.items() if name != "project"}
             _check(columns)
             columns |= {"directory": _directory(columns["directory"], project, shares), "project_id": project.id}
-            _refuse_archived(applications.application, connection, f"{project.name}/{values['name']}")
-            with _unique(f"there is an application {project.name}/{values['name']} already"):
+            name = f"{project.name}/{values['name']}"
+            _refuse_known(partial(applications.application, connection), "an application", name, was_answered)
+            with _unless_made_meanwhile():
                 known = applications.add_application(connection, {**columns, "created_at": now})
             remember(connection, once, known, now)
         return applications.application(connection, known)
@@ -143,14 +151,31 @@ def _check(columns: dict[str, Any]) -> None:
         raise invalid("executor", f"there is no executor {columns['executor']!r}; there are: {', '.join(EXECUTORS)}")
 
 
-def _refuse_archived(find: Callable[[Connection, str], Project | Application], on: Connection, name: str) -> None:
-    """An archived thing keeps its name, though no list shows it."""
+def _refuse_known(
+    find: Callable[[str], Project | Application], what: str, name: str, was_answered: Callable[[], bool]
+) -> None:
+    """Raises Conflict if there is one of this name; Changed if it is what the same request has made meanwhile.
+
+    An archived thing keeps its name, though no list shows it.
+    """
     try:
-        known = find(on, name)
+        known = find(name)
     except NotFound:
         return
+    if was_answered():
+        raise Changed
     if known.archived_at is not None:
         raise Conflict(f"{name} is there already, archived; bring it back, or take another name")
+    raise Conflict(f"there is {what} {name} already")
+
+
+@contextmanager
+def _unless_made_meanwhile() -> Iterator[None]:
+    """Let the use case begin anew, and see what another one has made since it looked: it may be what was asked for."""
+    try:
+        yield
+    except Taken as error:
+        raise Changed from error
 
 
 @contextmanager

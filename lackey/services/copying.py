@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from lackey.domain.refusals import Conflict
 from lackey.store import copying, schema, service
 from lackey.store.copying import Both, NotTheSame
-from lackey.store.database import Database, unavailable
+from lackey.store.database import Database, take_your_time, unavailable
 from lackey.store.service import Heartbeat
 
 _SILENT = timedelta(seconds=30)
@@ -37,6 +37,8 @@ def copy(source: Database, target: Database, told: Callable[[str], None]) -> Cop
     _check_places(source, target)
     _wait_for_silence(source, told)
     with unavailable(), source.writer.begin() as reading, target.writer.begin() as writing:
+        take_your_time(reading)
+        take_your_time(writing)
         _check_source(reading, source)
         _prepare(writing)
         try:

@@ -10,6 +10,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +27,11 @@ T = TypeVar("T")
 Work = Callable[[Connection], T]
 
 _TRIES = 20
-_BUSY_SECONDS = 20
+_TRIES_AT_LEAST = 3
+# All in all less than the 30 s for which the recommended curl waits: for a turn among lackey's writers, and then for
+# SQLite's lock, which a stranger may hold.
+_TURN_SECONDS = 10.0
+_BUSY_SECONDS = 15
 _LOOK_AGAIN_SECONDS = 0.01
 # https://www.sqlite.org/rescode.html: what a full disk, a lock or a missing file says, and a mistake of ours does not.
 _AWAY_CODES = {
@@ -37,10 +42,12 @@ _AWAY_CODES = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_CANTOPEN,
 }
-# PostgreSQL, appendix A: serialization_failure and deadlock_detected; the same transaction may pass next time.
-_TRY_AGAIN_STATES = {"40001", "40P01"}
-# read_only_sql_transaction: a standby, or a server that is being looked after; psycopg does not call it operational.
-_READ_ONLY_STATE = "25006"
+# PostgreSQL, appendix A: serialization_failure, deadlock_detected; unique_violation and foreign_key_violation, where
+# another one has written or removed the same at the same time. The same transaction may pass next time.
+_TRY_AGAIN_STATES = {"40001", "40P01", "23505", "23503"}
+# What psycopg does not call operational: read_only_sql_transaction (a standby, or a server that is being looked after)
+# and idle_in_transaction_session_timeout.
+_AWAY_STATES = {"25006": "it can only be read for now", "25P03": "a transaction stood still for too long"}
 # A database host that vanishes without a word must hold nobody for minutes: seconds, but for the last, which counts in
 # milliseconds (libpq's connection parameters). What the URL says of them comes first.
 _IMPATIENCE = {
@@ -50,6 +57,14 @@ _IMPATIENCE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }
+# Whoever stands still within a transaction (its process is stopped, its host has vanished) keeps what it locked from
+# all others, until the server itself ends its session; and nobody waits for a lock or a statement for ever.
+_LIMITS = {
+    "idle_in_transaction_session_timeout": timedelta(seconds=10),
+    "lock_timeout": timedelta(seconds=15),
+    "statement_timeout": timedelta(seconds=25),
+}
+_POOL_SECONDS = 10.0
 # PostgreSQL: any number will do, as long as nothing else in the same database uses it.
 _TRYING_AGAIN = 0x7472796167
 
@@ -109,12 +124,17 @@ class Database:
         """Carry out `work` as one transaction and return what it returns; when this returns it is on disk.
 
         `work` may be called again, so it must have no effect but on the connection. Raises what `work` raises, with
-        nothing written; Unavailable while the database can't be reached.
+        nothing written; Unavailable while the database can't be reached, or others don't let it be written.
         """
+        deadline = time.monotonic() + _TURN_SECONDS
         for number in range(_TRIES):
+            if number >= _TRIES_AT_LEAST and time.monotonic() >= deadline:
+                break
             try:
                 with unavailable():
-                    return self._gathering.write(work) if self.is_sqlite else self._transact(work, again=number > 0)
+                    if self.is_sqlite:
+                        return self._gathering.write(work, deadline)
+                    return self._transact(work, again=number > 0)
             except Changed:
                 continue
         raise Unavailable("many changed the same thing at once; try again")
@@ -136,8 +156,8 @@ class Database:
             state = getattr(error.orig, "sqlstate", None)
             if state in _TRY_AGAIN_STATES:
                 raise Changed from error
-            if state == _READ_ONLY_STATE:
-                raise Unavailable("the database can only be read for now") from error
+            if state in _AWAY_STATES:
+                raise Unavailable(f"the database is not available: {_AWAY_STATES[state]}") from error
             raise
 
 
@@ -163,18 +183,39 @@ def _parse(url: str) -> URL:
 
 
 def _engine(url: URL, reading: bool = False) -> Engine:
-    level: Any = {"pool_size": 16}
+    level: Any = {"pool_size": 16, "pool_timeout": _POOL_SECONDS}
     if reading:
         # All are kept: a connection takes longer to make than most pages need to read, and as many threads ask at once.
-        level = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True, "pool_size": 15, "max_overflow": 0}
+        level |= {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True, "pool_size": 15, "max_overflow": 0}
     unsaid = {name: value for name, value in _IMPATIENCE.items() if name not in url.query}
-    return create_engine(url, pool_pre_ping=True, connect_args=unsaid, **level)
+    engine = create_engine(url, pool_pre_ping=True, connect_args=unsaid, **level)
+    if not reading:
+        event.listen(engine, "connect", _limit)
+    return engine
+
+
+def _limit(connection: Any, _: object) -> None:
+    # No startup options: PgBouncer refuses those.
+    for name, limit in _LIMITS.items():
+        connection.execute(f"SET {name} = '{limit // timedelta(milliseconds=1)}ms'")
+    connection.commit()
+
+
+def take_your_time(connection: Connection) -> None:
+    """Lift the limits on this transaction: it is a long one, as a migration is, and whoever waits for it shall."""
+    if connection.dialect.name == "postgresql":
+        for name in _LIMITS:
+            connection.execute(text(f"SET LOCAL {name} = 0"))
 
 
 def _sqlite_engine(url: str, file: Path, reading: bool = False) -> Engine:
     level: Any = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True} if reading else {}
     engine = create_engine(
-        url, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False}, pool_size=16, **level
+        url,
+        connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
+        pool_size=16,
+        pool_timeout=_POOL_SECONDS,
+        **level,
     )
     event.listen(engine, "do_connect", lambda *_: _make_private(file))
     event.listen(engine, "connect", _prepare)

@@ -2,22 +2,25 @@
 
 What costs is the sync at each commit, so the threads of a process gather: whoever holds the writer's place carries out
 what the others have handed in meanwhile, each use case in a savepoint of its own, and one commit serves them all. Each
-is answered after that commit. Between processes a lock on a file beside the database hands over at once, where SQLite's
-own busy handler would sleep.
+is answered after that commit. Between processes a lock on a file beside the database (`turns`) hands over at once,
+where SQLite's own busy handler would sleep.
+
+Whoever holds the place may be stopped, or its disk may hang. So each waits for it until a deadline of its own, and then
+takes its use case back. What has been begun is not taken back: its writer waits until it is known what became of it.
 """
 
-import fcntl
-import os
-import stat
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
+
+from lackey.domain.refusals import Unavailable
+from lackey.store.turns import Turns
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -25,7 +28,7 @@ Work = Callable[[Connection], T]
 _GATHERED_AT_MOST = 64
 
 
-@dataclass
+@dataclass(eq=False)
 class _Handed:
     """A use case that waits for the writer's place, and what came of it."""
 
@@ -41,19 +44,27 @@ class Gathering:
     def __init__(self, engine: Engine, file: Path) -> None:
         """`engine` begins its transactions as a writer; `file` is the database."""
         self._engine = engine
-        self._file = file
         self.waiting: deque[_Handed] = deque()
         self._place = threading.Lock()
-        self._lock_file: int | None = None
+        self._turns = Turns(file.with_name(f"{file.name}-writer"), file)
 
-    def write(self, work: Work[T]) -> T:
-        """Carry out `work` in a transaction and return what it returns, when that is on disk. Raises what it raises."""
+    def write(self, work: Work[T], deadline: float) -> T:
+        """Carry out `work` in a transaction and return what it returns, when that is on disk. Raises what it raises.
+
+        Raises Unavailable, with nothing done, if the place is not to be had before `deadline` (monotonic seconds).
+        """
         mine = _Handed(work)
         self.waiting.append(mine)
-        while not mine.done:
-            with self._place:
-                if not mine.done:
-                    self._carry_out([self.waiting.popleft() for _ in range(min(len(self.waiting), _GATHERED_AT_MOST))])
+        try:
+            in_turn = self._in_turn(mine, deadline)
+        except BaseException:
+            self._take_back(mine)
+            raise
+        if not in_turn:
+            if self._take_back(mine):
+                raise Unavailable("the database is not available: another writer does not come to an end")
+            with self._place:  # whoever has begun it holds it until the end
+                pass
         if mine.error is not None:
             raise mine.error
         result: T = mine.result
@@ -61,53 +72,57 @@ class Gathering:
 
     def close(self) -> None:
         """Let go of the lock's file."""
-        if self._lock_file is not None:
-            os.close(self._lock_file)
-            self._lock_file = None
+        self._turns.close()
 
-    def _carry_out(self, works: list[_Handed]) -> None:
+    def _take_back(self, mine: _Handed) -> bool:
+        """Whether nobody has begun it; nobody will then."""
         try:
-            with self._between_processes(), self._engine.begin() as connection:
-                for handed in works:
-                    if len(works) == 1:
-                        handed.result = handed.work(connection)
-                    else:
-                        _attempt(connection, handed)
+            self.waiting.remove(mine)
+        except ValueError:
+            return False
+        return True
+
+    def _in_turn(self, mine: _Handed, deadline: float) -> bool:
+        """Have the place, and carry out what waits, unless somebody else has done so; False if the time is up."""
+        while not mine.done:
+            if not self._place.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                return False
+            try:
+                if not mine.done and not self._carry_out(deadline):
+                    return False
+            finally:
+                self._place.release()
+        return True
+
+    def _carry_out(self, deadline: float) -> bool:
+        """Carry out what waits, in one transaction; False if another process has the place until `deadline`."""
+        works: list[_Handed] = []
+        try:
+            if not self._turns.take(deadline):
+                return False
+            try:
+                # Only now, so that whoever waits in vain can take back what is his.
+                works += [self.waiting.popleft() for _ in range(min(len(self.waiting), _GATHERED_AT_MOST))]
+                self._commit(works)
+            finally:
+                self._turns.give_back()
         except BaseException as error:
+            if not works:
+                raise
             for handed in works:
                 handed.error = handed.error or error
         finally:
             for handed in works:
                 handed.done = True
+        return True
 
-    @contextmanager
-    def _between_processes(self) -> Iterator[None]:
-        if self._lock_file is None:
-            self._lock_file = _open_lock_file(self._file)
-        fcntl.flock(self._lock_file, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._lock_file, fcntl.LOCK_UN)
-
-
-def _open_lock_file(database: Path) -> int:
-    """The file `<database>-writer`, for whoever may use the database: its owner and mode are those of the database.
-
-    SQLite does so with its own files beside it (findCreateFileMode in os_unix.c). Else a scheduler that is root would
-    lock the web service out.
-    """
-    path, flags = database.with_name(f"{database.name}-writer"), os.O_RDWR | os.O_CLOEXEC
-    try:
-        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o660)
-    except FileExistsError:
-        return os.open(path, flags)
-    with suppress(OSError):  # there is no database yet
-        known = database.stat()
-        os.fchmod(descriptor, stat.S_IMODE(known.st_mode))
-        if os.geteuid() == 0:
-            os.fchown(descriptor, known.st_uid, known.st_gid)
-    return descriptor
+    def _commit(self, works: list[_Handed]) -> None:
+        with self._engine.begin() as connection:
+            for handed in works:
+                if len(works) == 1:
+                    handed.result = handed.work(connection)
+                else:
+                    _attempt(connection, handed)
 
 
 def _attempt(connection: Connection, handed: _Handed) -> None:

@@ -8,7 +8,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from lackey.store.database import Database
+from lackey.store.database import Database, take_your_time
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # PostgreSQL: any number will do, as long as nothing else in the same database uses it.
@@ -30,6 +30,7 @@ def upgrade(database: Database) -> None:
 
 def upgrade_within(connection: Connection) -> None:
     """The same, within a transaction that does more."""
+    take_your_time(connection)
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:it)"), {"it": _UPGRADING})
     command.upgrade(_config(connection), "head")

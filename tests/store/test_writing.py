@@ -1,5 +1,6 @@
 """Writing: no update is lost, whoever writes at once; what fails leaves nothing; what is away is called so."""
 
+import fcntl
 import os
 import shutil
 import sqlite3
@@ -7,8 +8,9 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event, text
@@ -318,3 +320,149 @@ def test_a_mistake_in_a_statement_is_no_absence_of_the_database(database: Databa
     with pytest.raises(Exception, match="no_such_table") as raised:
         database.write(lambda connection: void(connection.execute(text("SELECT * FROM no_such_table"))))
     assert not isinstance(raised.value, Unavailable)
+
+
+@pytest.fixture
+def hasty(sqlite: Database, run_id_on_sqlite: int, monkeypatch: pytest.MonkeyPatch) -> Database:
+    monkeypatch.setattr(stored, "_TURN_SECONDS", 0.3)
+    return sqlite
+
+
+@pytest.fixture
+def run_id_on_sqlite(sqlite: Database, clock: Clock) -> int:
+    return sqlite.write(lambda connection: add_run(connection, clock()).id)
+
+
+def test_a_process_that_keeps_the_writers_turn_makes_all_others_unavailable_until_it_gives_it_back(
+    hasty: Database, run_id_on_sqlite: int
+) -> None:
+    with open(f"{hasty.url.database}-writer", "r+") as file, ThreadPoolExecutor(THREADS) as pool:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        for _ in range(2):
+            refused = [pool.submit(hasty.write, raise_priority(run_id_on_sqlite)) for _ in range(THREADS)]
+            for future in refused:
+                with pytest.raises(Unavailable, match="another writer does not come to an end"):
+                    future.result(30)
+        assert len(hasty._gathering.waiting) == 0, "what was refused is never carried out"
+        fcntl.flock(file, fcntl.LOCK_UN)
+        wait_until(lambda: writes(hasty, run_id_on_sqlite))
+        assert list(pool.map(hasty.write, [raise_priority(run_id_on_sqlite)] * THREADS)) == list(range(2, THREADS + 2))
+    assert priority(hasty, run_id_on_sqlite) == THREADS + 1
+    assert sum(thread.name == "turns" for thread in threading.enumerate()) == 0
+
+
+def writes(database: Database, run_id: int) -> bool:
+    try:
+        return database.write(raise_priority(run_id)) > 0
+    except Unavailable:
+        return False
+
+
+def test_whoever_waits_in_vain_for_another_thread_is_told_so_and_what_was_begun_tells_its_true_result(
+    hasty: Database, run_id_on_sqlite: int
+) -> None:
+    busy, go_on = threading.Event(), threading.Event()
+
+    def stuck(connection: Connection) -> int:
+        busy.set()
+        assert go_on.wait(30)
+        return raise_priority(run_id_on_sqlite)(connection)
+
+    with ThreadPoolExecutor(3) as pool:
+        begun = pool.submit(hasty.write, stuck)
+        assert busy.wait(30)
+        with pytest.raises(Unavailable, match="another writer does not come to an end"):
+            pool.submit(hasty.write, raise_priority(run_id_on_sqlite)).result(30)
+        assert not begun.done()
+        go_on.set()
+        assert begun.result(30) == 1
+    assert priority(hasty, run_id_on_sqlite) == 1
+
+
+def test_a_use_case_that_shares_the_commit_of_one_that_is_stuck_is_answered_with_what_became_of_it(
+    hasty: Database, run_id_on_sqlite: int
+) -> None:
+    first_runs, second_waits, go_on = threading.Event(), threading.Event(), threading.Event()
+
+    def first(_: Connection) -> None:
+        first_runs.set()
+        assert second_waits.wait(30)
+
+    def stuck(_: Connection) -> None:
+        assert go_on.wait(30)
+
+    with ThreadPoolExecutor(3) as pool:
+        before = pool.submit(hasty.write, first)
+        assert first_runs.wait(30)
+        begun: list[Any] = [pool.submit(hasty.write, w) for w in (stuck, raise_priority(run_id_on_sqlite))]
+        wait_until(lambda: len(hasty._gathering.waiting) == 2)
+        second_waits.set()
+        before.result(30)
+        wait_until(lambda: len(hasty._gathering.waiting) == 0)
+        # Their time is long up now, and they have been begun.
+        with pytest.raises(Unavailable):
+            hasty.write(raise_priority(run_id_on_sqlite))
+        go_on.set()
+        assert [future.result(30) for future in begun] == [None, 1]
+
+
+@pytest.fixture
+def limited(postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """PostgreSQL, whose limits are short."""
+    monkeypatch.setattr(stored, "_LIMITS", dict.fromkeys(stored._LIMITS, timedelta(seconds=0.5)))
+    database = Database(postgresql_url)
+    yield database
+    database.close()
+
+
+def test_one_that_stands_still_within_its_transaction_holds_up_others_for_a_bounded_time(
+    limited: Database, clock: Clock
+) -> None:
+    run_id = limited.write(lambda connection: add_run(connection, clock()).id)
+    holds, go_on = threading.Event(), threading.Event()
+
+    def stopped(connection: Connection) -> None:
+        raise_priority(run_id)(connection)
+        holds.set()
+        assert go_on.wait(30)
+
+    with ThreadPoolExecutor(1) as pool:
+        frozen = pool.submit(limited.write, stopped)
+        assert holds.wait(30)
+        wait_until(lambda: writes(limited, run_id))
+        go_on.set()
+        with pytest.raises(Unavailable):
+            frozen.result(30)
+    assert writes(limited, run_id) and priority(limited, run_id) == 2, "what stood still has written nothing"
+
+
+def test_what_takes_too_long_on_postgresql_is_unavailable_and_a_long_transaction_may_take_its_time(
+    limited: Database,
+) -> None:
+    with pytest.raises(Unavailable):
+        limited.write(lambda connection: void(connection.execute(text("SELECT pg_sleep(5)"))))
+
+    def long(connection: Connection) -> None:
+        stored.take_your_time(connection)
+        connection.execute(text("SELECT pg_sleep(0.7)"))
+
+    limited.write(long)
+
+
+def test_what_two_insert_at_once_is_tried_again_on_postgresql(postgresql_url: str, clock: Clock) -> None:
+    database = Database(postgresql_url)
+    both = threading.Barrier(2)
+    tries = []
+
+    def work(connection: Connection) -> None:
+        tries.append(1)
+        there = connection.execute(text("SELECT count(*) FROM installation")).scalar_one()
+        if len(tries) <= 2:
+            both.wait(30)
+        if not there:
+            connection.execute(text("INSERT INTO installation (id, created_at) VALUES ('a', 0)"))
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(database.write, [work, work]))
+    assert len(tries) == 3
+    database.close()

@@ -33,7 +33,7 @@ from lackey.domain.refusals import NotImportable
 from lackey.services.importing import catalogue, history
 from lackey.services.importing.takeover import Found, Options, Summary, Takeover
 from lackey.store import lackey_1, sequences
-from lackey.store.database import Changed, Database, Taken
+from lackey.store.database import Changed, Database, Taken, take_your_time
 
 __all__ = ["Found", "Options", "Summary", "import_v1"]
 
@@ -46,6 +46,7 @@ def import_v1(database: Database, file: Path, options: Options, shares: Mapping[
     with lackey_1.opened(file) as old:
 
         def work(connection: Connection) -> Summary:
+            take_your_time(connection)
             return _take_over(Takeover(connection, old, options, shares, now))
 
         return database.write(work)
