@@ -6,7 +6,7 @@ from lackey.cli.checks.finding import Finding, Level
 from lackey.settings import Settings
 
 _OWN_USER = (
-    "Set [executor.local] user, and start the scheduler as root: then simulations can't read the database, or end "
+    "Set [executor.local] user, and start the scheduler by its unit: then simulations can't read the database, or end "
     "the service's processes."
 )
 
