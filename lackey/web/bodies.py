@@ -3,25 +3,22 @@
 Bottle would hold a JSON body whole and refuse a form over 100 KiB; no simulation's last report may be lost to either.
 """
 
-import json
 from collections.abc import Iterable
 from typing import Any, Protocol
 
 from python_multipart.multipart import parse_options_header
 
+from lackey.domain import limits
 from lackey.web.form_bodies import MultipartForm, UrlencodedForm
-from lackey.web.json_bodies import LogCutter
+from lackey.web.json_bodies import LogCutter, json_object
 from lackey.web.report_body import BodyError, Kept, LogSink, ReportBody
 
-__all__ = ["BODY_LIMIT", "FIELDS_LIMIT", "BodyError", "Kept", "LogSink", "ReportBody", "read_report"]
-
-FIELDS_LIMIT = 1 << 20
-BODY_LIMIT = 1 << 30
+__all__ = ["RAW_FIELD", "BodyError", "Kept", "LogSink", "ReportBody", "read_report"]
 
 _TYPES = ("application/x-www-form-urlencoded", "multipart/form-data", "application/json")
 
 # The verb `log` is the one whose body may be the log itself.
-_RAW_FIELD = "text"
+RAW_FIELD = "text"
 
 
 class _Reader(Protocol):
@@ -39,7 +36,7 @@ class _Reader(Protocol):
 
 
 def read_report(
-    chunks: Iterable[bytes], content_type: str, log_field: str, log_limit: int, limit_bytes: int = BODY_LIMIT
+    chunks: Iterable[bytes], content_type: str, log_field: str, log_limit: int, limit_bytes: int = limits.REPORT_BYTES
 ) -> ReportBody:
     """Read a whole body; `chunks` must raise if the sender stops early, for a form does not show where it ends.
 
@@ -56,7 +53,7 @@ def read_report(
         if received > limit_bytes:
             raise BodyError(None, f"the body is larger than {limit_bytes} bytes", too_large=True)
         reader.write(chunk)
-        if reader.held > FIELDS_LIMIT:
+        if reader.held > limits.FIELDS_BYTES:
             raise BodyError(None, f"there is more than 1 MiB beside the field {log_field!r}", too_large=True)
     fields = reader.finish()
     return ReportBody(fields, reader.log.kept() if reader.log else None)
@@ -80,7 +77,7 @@ class _Raw:
 
     def __init__(self, log_field: str, log_limit: int) -> None:
         self.held = 0
-        self.log = LogSink(log_limit) if log_field == _RAW_FIELD else None
+        self.log = LogSink(log_limit) if log_field == RAW_FIELD else None
 
     def write(self, chunk: bytes) -> None:
         if self.log is not None:
@@ -112,40 +109,7 @@ class _Json:
         self._cutter.write(chunk)
 
     def finish(self) -> dict[str, Any]:
-        fields = _json_object(self._cutter.document)
+        fields = json_object(self._cutter.document)
         if fields.pop(self._log_field, None) not in (None, ""):
             raise BodyError(self._log_field, "must be a string")
         return fields
-
-
-def _json_object(document: bytes | bytearray) -> dict[str, Any]:
-    # Errors from None: the original ones carry the document, and so the token.
-    try:
-        # Text first: json.loads would take UTF-16 from bytes. A byte order mark is what PowerShell begins with.
-        fields = json.loads(document.decode("utf-8-sig"), object_pairs_hook=_unique, parse_int=_number)
-        json.dumps(fields, ensure_ascii=False).encode()
-    except UnicodeDecodeError:
-        raise BodyError(None, "the JSON is not UTF-8") from None
-    except UnicodeEncodeError:
-        raise BodyError(None, "the JSON holds half of a surrogate pair, which is no text") from None
-    except json.JSONDecodeError as error:
-        raise BodyError(None, f"this is not JSON: {error.msg}") from None
-    except RecursionError:
-        raise BodyError(None, "the JSON is nested too deeply") from None
-    if not isinstance(fields, dict):
-        raise BodyError(None, "the JSON must be an object")
-    return fields
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in fields:
-            raise BodyError(name, "is given more than once")
-        fields[name] = value
-    return fields
-
-
-def _number(digits: str) -> int | float:
-    # An integer beyond every float would break those who reckon with it; as a float it is infinite, and said to be so.
-    return int(digits) if len(digits) < 300 else float(digits)

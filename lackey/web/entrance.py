@@ -1,32 +1,57 @@
 """Lets requests in: who asks comes first, then how much, then what.
 
-For a report the token may be among the fields, so there the body has to be read first; nothing in it is looked at
-before the token was found good, and what is said to a wrong one does not depend on the run.
+For a report the token may be among the fields, so there the body has to be read as far as the token; nothing else in it
+is looked at before the token was found good, and what is said to a wrong one does not depend on the run.
 """
 
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
 from lackey.domain.application import Asker
-from lackey.domain.refusals import Invalid, TooLarge, invalid
+from lackey.domain.limits import BODY_BYTES, REPORT_BYTES
+from lackey.domain.refusals import Invalid, NotAuthenticated, TooLarge, invalid
 from lackey.services import reporting
 from lackey.services.once import Once
-from lackey.web import asking, incoming
-from lackey.web.bodies import BODY_LIMIT, BodyError, ReportBody, read_report
+from lackey.web import asking, early_token, incoming
+from lackey.web.bodies import RAW_FIELD, BodyError, ReportBody, read_report
 from lackey.web.call import Call, Service
 from lackey.web.routes import PATH_ID, Route
 from lackey.web.schemas.base import Body
 from lackey.web.validation import check, check_query
 
-_BODY_LIMIT = 1 << 20
 _ONCE_CHARACTERS = 255
 _NO_RUN = -1
 _JSON = "application/json"
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A body of which no more than its `first` piece has been read; `pieces` are all of it."""
+
+    content_type: str
+    first: bytes
+    pieces: Iterable[bytes]
+
+    @property
+    def kind(self) -> str:
+        """The content type as it is compared."""
+        return self.content_type.lower()
+
+    def find_token(self) -> early_token.Finder | None:
+        """What finds a token in it; None: none can be in it."""
+        return early_token.finder(self.content_type) if self.first else None
+
+    def read(self, log_field: str, log_limit: int, limit: int) -> ReportBody:
+        """All of it. Raises BodyError."""
+        if not self.first and self.kind.startswith(_JSON):
+            return ReportBody({}, None)
+        return read_report(self.pieces, self.content_type, log_field, log_limit, limit)
 
 
 @dataclass(frozen=True)
@@ -55,29 +80,26 @@ def admit(service: Service, route: Route, environ: dict[str, Any], path: dict[st
 def _read_body(route: Route, model: type[Body], environ: dict[str, Any]) -> tuple[dict[str, Any], Body]:
     content_type = environ.get("CONTENT_TYPE", "")
     may_be_form = route.takes_forms and content_type.lower().startswith(_FORMS)
-    read, is_form = _read(environ, content_type if may_be_form else _JSON, "", 0, _BODY_LIMIT)
+    incoming.check_length(environ, BODY_BYTES)
+    sent = _sent(environ, content_type if may_be_form else _JSON)
+    try:
+        read = sent.read("", 0, BODY_BYTES)
+    except BodyError as error:
+        raise _refusal(error) from None
+    is_form = not sent.kind.startswith(_JSON)
     if read.log is not None:  # what the reader takes for a log here is a field without a name
         raise invalid("body", "has a field without a name")
     fields = model.from_form(read.fields) if is_form else read.fields
     return fields, check(model, fields, strict=not is_form)
 
 
-def _read(
-    environ: dict[str, Any], content_type: str, log_field: str, log_limit: int, limit: int
-) -> tuple[ReportBody, bool]:
-    """The body, and whether it was a form. JSON shows by its first character too: `curl -d '{…}'` calls it a form."""
-    incoming.check_length(environ, limit)
+def _sent(environ: dict[str, Any], content_type: str) -> Sent:
+    """The body. JSON shows by its first character too: `curl -d '{…}'` calls it a form."""
     pieces = incoming.pieces(environ)
     first = next(pieces, b"")
-    kind = content_type.lower()
-    if first.lstrip().startswith(b"{") and kind.startswith(_FORMS):
-        content_type = kind = _JSON
-    if not first and kind.startswith(_JSON):
-        return ReportBody({}, None), False
-    try:
-        return read_report(chain([first], pieces), content_type, log_field, log_limit, limit), kind.startswith(_FORMS)
-    except BodyError as error:
-        raise _refusal(error) from None
+    if first.lstrip().startswith(b"{") and content_type.lower().startswith(_FORMS):
+        content_type = _JSON
+    return Sent(content_type, first, chain([first], pieces))
 
 
 def _refusal(error: BodyError) -> Invalid | TooLarge:
@@ -96,14 +118,21 @@ def _once(asker: Asker | None, environ: dict[str, Any], fields: dict[str, Any]) 
 
 def _admit_report(service: Service, route: Route, environ: dict[str, Any], path_id: str) -> Admitted:
     run_id = int(path_id) if re.fullmatch(PATH_ID, path_id) else _NO_RUN
-    token = asking.bearer(environ) or None
-    if token is not None:
-        reporting.authenticate(service.database, run_id, token)
-    content_type = environ.get("CONTENT_TYPE", "")
-    read, _ = _read(environ, content_type, route.log_field or "", service.log_limit, BODY_LIMIT)
+    bearer = asking.bearer(environ) or None
+    if bearer is not None:
+        reporting.authenticate(service.database, run_id, bearer)
+    incoming.check_length(environ, REPORT_BYTES)
+    sent = _sent(environ, environ.get("CONTENT_TYPE", ""))
+    token = bearer
+    try:
+        if token is None:
+            token, sent = _authenticated(service, run_id, sent, route.log_field == RAW_FIELD)
+        read = sent.read(route.log_field or "", service.log_limit, REPORT_BYTES)
+    except BodyError as error:
+        raise _refusal(error) from None
     fields = dict(read.fields)
     named = fields.pop("token", None)
-    if token is None:
+    if bearer is None and named != token:
         reporting.authenticate(service.database, run_id, named if isinstance(named, str) else None)
     arguments: dict[str, Any] = {"run_id": run_id, "log": read.log}
     if route.query is not None:
@@ -111,3 +140,18 @@ def _admit_report(service: Service, route: Route, environ: dict[str, Any], path_
     if route.body is not None:
         arguments["body"] = check(route.body, fields)
     return Admitted(Call(service, service.clock()), arguments)
+
+
+def _authenticated(service: Service, run_id: int, sent: Sent, may_be_raw: bool) -> tuple[str | None, Sent]:
+    """The token among the fields, which is good, and the body. No more is read than it takes to find it."""
+    find = sent.find_token()
+    if find is None:
+        if may_be_raw or not sent.first:
+            reporting.authenticate(service.database, run_id, None)
+        return None, sent  # reading it says what should have been sent
+    try:
+        token, pieces = early_token.begin(iter(sent.pieces), find)
+    except early_token.NoToken as error:
+        raise NotAuthenticated(str(error)) from None
+    reporting.authenticate(service.database, run_id, token)
+    return token, replace(sent, pieces=pieces)

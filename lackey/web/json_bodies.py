@@ -8,16 +8,22 @@ place. It judges nothing: what is left goes to `json.loads`, which says what is 
 import json
 import re
 from collections.abc import Callable
+from typing import Any
+
+from lackey.web.report_body import BodyError
 
 _STRUCTURE = re.compile(rb'["{}\[\],:]')
 _STRING = re.compile(rb'"|\\.', re.DOTALL)
-# What follows a backslash: part of an escape, or of a pair of surrogates, whose rest is still to come; or an escape
-# that JSON knows, and with it, to be fast, many more that follow closely; or any other character.
+_LOG_TEXT = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _HEX = b"[0-9a-fA-F]"
-_CUT = rb"(?:u(?:H{0,3}|[dD][89abAB]HH(?:\\(?:uH{0,3})?)?)?)?\Z".replace(b"H", _HEX)
-_ONE = rb'(?:u[dD][89abAB]HH\\u[dD][c-fC-F]HH|uHHHH|["\\/bfnrt])'.replace(b"H", _HEX)
-_KNOWN = rb"%b(?:[ !#-\[\]-~]{0,1000}\\(?!%b)%b){0,1000}" % (_ONE, _CUT, _ONE)
-_LOG = re.compile(rb'"|\\(?:(?P<cut>%b)|(?P<known>%b)|.)' % (_CUT, _KNOWN), re.DOTALL)
+# At the end of what has come: an escape, or a pair of surrogates, whose rest is still to come.
+_CUT = re.compile(rb"\\(?:u(?:H{0,3}|[dD][89abAB]HH(?:\\(?:uH{0,3})?)?)?)?\Z".replace(b"H", _HEX))
+_CUT_BYTES = 11
+_UNKNOWN = re.compile(rb'\\(?!["/bfnrt]|uHHHH)'.replace(b"H", _HEX))
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_RUNS = re.compile(rb"[\x00-\x7f]++|[\x80-\xff]++")
+_BACKSLASH = rb"\u005c"
+_DECODER = json.JSONDecoder(strict=False)
 
 
 class LogCutter:
@@ -62,6 +68,8 @@ class LogCutter:
 
     def _enter_string(self) -> None:
         if self._depth == 1 and self._mark == b":" and self._last_string() == self._field:
+            if self.found:
+                raise BodyError(self._field, "is given more than once")
             self.found = True
             self._step = self._log_text
         else:
@@ -89,27 +97,83 @@ class LogCutter:
         return found.end()
 
     def _log_text(self, data: bytes, position: int) -> int:
-        pieces = []
-        while found := _LOG.search(data, position):
-            pieces.append(data[position : found.start()])
-            position = found.end()
-            if found[0] == b'"':
-                self.document += b'"'
-                self._step = self._structure
-                break
-            if found["cut"] is not None:
-                self._rest = found[0]
-                break
-            pieces.append(_decoded(found))
-        else:
-            pieces.append(data[position:])
-            position = len(data)
-        self._log(b"".join(pieces))
-        return position
+        found = _LOG_TEXT.match(data, position)
+        end = found.end() if found else position
+        if data[end : end + 1] == b'"':
+            self._log(_decoded(data[position:end]))
+            self.document += b'"'
+            self._step = self._structure
+            return end + 1
+        end = _cut(data, position)
+        self._log(_decoded(data[position:end]))
+        self._rest = data[end:]
+        return len(data)
 
 
-def _decoded(escape: re.Match[bytes]) -> bytes:
-    if escape["known"] is None:
-        return escape[0]
-    text: str = json.loads(b'"%b"' % escape[0])
-    return text.encode("utf-8", "surrogatepass")
+def _cut(text: bytes, position: int) -> int:
+    """Where the escape begins that is not whole yet; the length of the text if there is none."""
+    found = _CUT.search(text, max(position, len(text) - _CUT_BYTES))
+    while found:
+        before = text[position : found.start()]
+        if (len(before) - len(before.rstrip(b"\\"))) % 2 == 0:  # else this backslash is itself an escaped one
+            return found.start()
+        found = _CUT.search(text, found.start() + 1)
+    return len(text)
+
+
+def _decoded(text: bytes) -> bytes:
+    """The bytes of a JSON string's text, whole blocks at a time by `json` itself: Python for each escape is slow."""
+    if b"\\" not in text:
+        return text
+    if _SURROGATE.search(text) is None:
+        return _unescaped(text, "surrogateescape", "surrogateescape")
+    try:
+        return _unescaped(text, "strict", "surrogatepass")
+    except UnicodeDecodeError:  # halves of pairs, and bytes that are no UTF-8: the latter do not go through `json`
+        return b"".join(
+            run if run[0] > 0x7F else _unescaped(run, "strict", "surrogatepass") for run in _RUNS.findall(text)
+        )
+
+
+def _unescaped(text: bytes, decoding: str, encoding: str) -> bytes:
+    try:
+        found: str = _DECODER.decode(f'"{text.decode("utf-8", decoding)}"')
+    except json.JSONDecodeError:
+        # No pair of backslashes is left after the first step, so each that is left begins an escape.
+        known = _UNKNOWN.sub(rb"\\u005c", text.replace(rb"\\", _BACKSLASH))
+        found = _DECODER.decode(f'"{known.decode("utf-8", decoding)}"')
+    return found.encode("utf-8", encoding)
+
+
+def json_object(document: bytes | bytearray) -> dict[str, Any]:
+    """The object that a document is. Raises BodyError if it is none, and for fields that are given more than once."""
+    # Errors from None: the original ones carry the document, and so the token.
+    try:
+        # Text first: json.loads would take UTF-16 from bytes. A byte order mark is what PowerShell begins with.
+        fields = json.loads(document.decode("utf-8-sig"), object_pairs_hook=_unique, parse_int=_number)
+        json.dumps(fields, ensure_ascii=False).encode()
+    except UnicodeDecodeError:
+        raise BodyError(None, "the JSON is not UTF-8") from None
+    except UnicodeEncodeError:
+        raise BodyError(None, "the JSON holds half of a surrogate pair, which is no text") from None
+    except json.JSONDecodeError as error:
+        raise BodyError(None, f"this is not JSON: {error.msg}") from None
+    except RecursionError:
+        raise BodyError(None, "the JSON is nested too deeply") from None
+    if not isinstance(fields, dict):
+        raise BodyError(None, "the JSON must be an object")
+    return fields
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in fields:
+            raise BodyError(name, "is given more than once")
+        fields[name] = value
+    return fields
+
+
+def _number(digits: str) -> int | float:
+    # An integer beyond every float would break those who reckon with it; as a float it is infinite, and said to be so.
+    return int(digits) if len(digits) < 300 else float(digits)
