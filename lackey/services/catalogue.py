@@ -32,9 +32,9 @@ def add_project(
 
     def work(connection: Connection) -> Project:
         def was_answered() -> bool:
-            return answered(connection, once, now) is not None
+            return answered(connection, once, now, applications.project) is not None
 
-        known = answered(connection, once, now)
+        known = answered(connection, once, now, applications.project)
         if known is None:
             _refuse_known(partial(applications.project, connection), "a project", values["name"], was_answered)
             with _unless_made_meanwhile():
@@ -75,9 +75,9 @@ def add_application(
 
     def work(connection: Connection) -> Application:
         def was_answered() -> bool:
-            return answered(connection, once, now) is not None
+            return answered(connection, once, now, applications.application) is not None
 
-        known = answered(connection, once, now)
+        known = answered(connection, once, now, applications.application)
         if known is None:
             project = applications.project(connection, values["project"])
             if project.archived_at is not None:

@@ -48,7 +48,7 @@ def rerun(database: Database, run_id: int, by: str, now: datetime, once: Once | 
     """A new run with the same inputs, to start now, and its token. Raises NotFound, Conflict."""
 
     def work(connection: Connection) -> tuple[Run, str]:
-        known = answered(connection, once, now)
+        known = answered(connection, once, now, runs.get)
         if known is not None:
             return runs.get(connection, known), newcomers.new_token(connection, known)
         again, token = newcomers.again(connection, runs.get(connection, run_id), "rerun", by, now)

@@ -23,7 +23,7 @@ def create(database: Database, name: str, scope: str, now: datetime, once: Once 
     secret = _new_secret()
 
     def work(connection: Connection) -> Key:
-        known = answered(connection, once, now)
+        known = answered(connection, once, now, keys.in_force)
         if known is not None:
             return keys.renew(connection, known, secret)
         return _add(connection, name, scope, secret, now, once)
@@ -36,7 +36,7 @@ def create_once(database: Database, name: str, scope: str, now: datetime, once: 
     secret = _new_secret()
 
     def work(connection: Connection) -> str | None:
-        if answered(connection, once, now) is not None:
+        if answered(connection, once, now, keys.in_force) is not None:
             return None
         _add(connection, name, scope, secret, now, once)
         return secret

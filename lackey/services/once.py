@@ -1,11 +1,12 @@
 """Requests that a client may send again without harm (`Idempotency-Key`): the same again answers the same resource."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from lackey.domain.refusals import Conflict
+from lackey.domain.refusals import Conflict, NotFound
 from lackey.store import keys
 from lackey.store.database import Changed, Taken
 
@@ -24,10 +25,12 @@ class Once:
     request: bytes
 
 
-def answered(connection: Connection, once: Once | None, now: datetime) -> int | None:
-    """The id of what this request made before; None if it is new.
+def answered(
+    connection: Connection, once: Once | None, now: datetime, find: Callable[[Connection, int], object]
+) -> int | None:
+    """The id of what this request made before; None if it is new. `find` raises NotFound for what is there no more.
 
-    Raises Conflict when the same name asked for something else.
+    Raises Conflict when what it made was removed since, and when the same name asked for something else.
     """
     if once is None:
         return None
@@ -37,6 +40,10 @@ def answered(connection: Connection, once: Once | None, now: datetime) -> int | 
     request, resource_id = known
     if request != once.request:
         raise Conflict("this Idempotency-Key came with another request before; use a new one for each request")
+    try:
+        find(connection, resource_id)
+    except NotFound:
+        raise Conflict("what this Idempotency-Key made was removed since; use a new one to make it again") from None
     return resource_id
 
 

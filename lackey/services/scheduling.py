@@ -55,7 +55,7 @@ def schedule(database: Database, wanted: Wanted, by: str, now: datetime, once: O
     """Make a run; the run and its token, given out this once. Raises Invalid, NotFound, Conflict."""
 
     def work(connection: Connection) -> tuple[Run, str]:
-        known = answered(connection, once, now)
+        known = answered(connection, once, now, runs.get)
         if known is not None:
             return runs.get(connection, known), newcomers.new_token(connection, known)
         run, token = newcomers.create(connection, _values(connection, wanted), by, now, wanted.at)

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from lackey.domain.application import Key
+from lackey.domain.refusals import NotFound
 from lackey.store.database import unique
 from lackey.store.models import IdempotencyRow, KeyRow, UserIdempotencyRow
 from lackey.store.tokens import digest
@@ -31,6 +32,14 @@ def by_secret(connection: Connection, secret: str) -> Key | None:
     statement = select(*KEY).where(KeyRow.digest == digest(secret), KeyRow.revoked_at.is_(None))
     row = connection.execute(statement).one_or_none()
     return None if row is None else Key(*row)
+
+
+def in_force(connection: Connection, key_id: int) -> Key:
+    """The key. Raises NotFound if there is none such, or it is revoked."""
+    row = connection.execute(select(*KEY).where(KeyRow.id == key_id, KeyRow.revoked_at.is_(None))).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no key {key_id} in force")
+    return Key(*row)
 
 
 def listing(connection: Connection, before_id: int | None, limit: int) -> list[Key]:

@@ -20,6 +20,7 @@ from lackey.services.once import Once
 from lackey.web import asking, early_token, incoming
 from lackey.web.bodies import RAW_FIELD, BodyError, ReportBody, read_report
 from lackey.web.call import Call, Service
+from lackey.web.queries import query_of
 from lackey.web.routes import PATH_ID, Route
 from lackey.web.schemas.base import Body
 from lackey.web.validation import check, check_query
@@ -69,7 +70,7 @@ def admit(service: Service, route: Route, environ: dict[str, Any], path: dict[st
     asker = None if route.scope is None else asking.asker(service, environ, route.scope)
     arguments = dict(path)
     if route.query is not None:
-        arguments["query"] = check_query(route.query, environ.get("QUERY_STRING", ""))
+        arguments["query"] = check_query(route.query, query_of(environ))
     fields: dict[str, Any] = {}
     if route.body is not None:
         fields, arguments["body"] = _read_body(route, route.body, environ)
@@ -136,7 +137,7 @@ def _admit_report(service: Service, route: Route, environ: dict[str, Any], path_
         reporting.authenticate(service.database, run_id, named if isinstance(named, str) else None)
     arguments: dict[str, Any] = {"run_id": run_id, "log": read.log}
     if route.query is not None:
-        arguments["query"] = check_query(route.query, environ.get("QUERY_STRING", ""))
+        arguments["query"] = check_query(route.query, query_of(environ))
     if route.body is not None:
         arguments["body"] = check(route.body, fields)
     return Admitted(Call(service, service.clock()), arguments)

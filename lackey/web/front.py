@@ -13,9 +13,11 @@ from lackey.domain.refusals import Invalid, Refusal
 from lackey.files import FileError
 from lackey.web import problems
 from lackey.web.call import Service
+from lackey.web.pages.entry import NEXT_CHARACTERS
 from lackey.web.pages.routes import Cookie, Html, PageRoute, Raw, SeeOther, Unchanged
 from lackey.web.rendering import POLICY, render
-from lackey.web.visits import SEED, Visit, visit_of
+from lackey.web.streaming import begun
+from lackey.web.visits import SEED, Visit, cookie_name, visit_of
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +63,8 @@ def _answer(route: PageRoute, visit: Visit, path: dict[str, Any]) -> bottle.HTTP
         return _see_other(visit, SeeOther(f"/sign-in?next={quote(_wanted(visit))}"))
     if route.scope is not None and not visit.may(route.scope):
         return _html(visit, Html("error.html", {"status": 403, "refusal": None}, 403))
+    if route.scope is not None and visit.form and not visit.is_of_asker:
+        return _html(visit, Html("form_again.html", {"fields": _fields(visit)}, 409, is_secret=True))
     answer = route.handler(visit, **path)
     if isinstance(answer, SeeOther):
         return _see_other(visit, answer)
@@ -68,15 +72,20 @@ def _answer(route: PageRoute, visit: Visit, path: dict[str, Any]) -> bottle.HTTP
         return bottle.HTTPResponse(status=304, headers={"ETag": answer.tag, **_HEADERS})
     if isinstance(answer, Raw):
         headers = {"Content-Type": answer.content_type, "Content-Length": str(answer.length), **answer.headers}
-        return bottle.HTTPResponse(answer.body, answer.status, headers)
+        return bottle.HTTPResponse(begun(answer.body), answer.status, headers)
     return _html(visit, answer)
+
+
+def _fields(visit: Visit) -> list[tuple[str, str]]:
+    return [(name, value) for name, values in visit.form.items() for value in values if name != "word"]
 
 
 def _wanted(visit: Visit) -> str:
     """What to go on with after signing in. A form is not sent anew: who has signed in may be somebody else."""
     if visit.form:
         return "/"
-    return f"{visit.path}?{urlencode(visit.query, doseq=True)}" if visit.query else visit.path
+    whole = f"{visit.path}?{urlencode(visit.query, doseq=True)}" if visit.query else visit.path
+    return next((place for place in (whole, visit.path) if len(quote(place)) <= NEXT_CHARACTERS), "/")
 
 
 def _html(visit: Visit | None, page: Html) -> bottle.HTTPResponse:
@@ -112,8 +121,11 @@ def _with_cookies(answer: bottle.HTTPResponse, visit: Visit | None, cookies: dic
         return answer
     options = {"httponly": True, "samesite": "lax", "secure": visit.is_secure}
     for name, cookie in {SEED: Cookie(visit.seed), **cookies}.items():
+        sent = cookie_name(name, cookie.path, visit.is_secure)
         if cookie.value:
-            answer.set_cookie(name, cookie.value, path=cookie.path, max_age=cookie.seconds, **options)
+            answer.set_cookie(sent, cookie.value, path=cookie.path, max_age=cookie.seconds, **options)
         else:
-            answer.delete_cookie(name, path=cookie.path)
+            # The other name as well: the same browser may have been here by http before, or by https.
+            for each in {sent, name}:
+                answer.delete_cookie(each, path=cookie.path, **options)
     return answer

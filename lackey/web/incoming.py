@@ -8,6 +8,8 @@ from lackey.domain.refusals import Invalid, TooLarge, invalid
 PIECE = 64 * 1024
 
 _FIELD = "body"
+# Python reads no number of more than 4,300 digits (sys.int_info.default_max_str_digits).
+_LENGTH_DIGITS = 1000
 
 
 def declared_length(environ: dict[str, Any]) -> int | None:
@@ -15,7 +17,7 @@ def declared_length(environ: dict[str, Any]) -> int | None:
     text = environ.get("CONTENT_LENGTH") or ""
     if not text or _is_chunked(environ):
         return None
-    if not (text.isascii() and text.isdecimal()):
+    if not (text.isascii() and text.isdecimal()) or len(text) > _LENGTH_DIGITS:
         raise invalid("Content-Length", "is no length")
     return int(text)
 
@@ -48,7 +50,11 @@ def pieces(environ: dict[str, Any]) -> Iterator[bytes]:
 
 
 def _is_chunked(environ: dict[str, Any]) -> bool:
-    return "chunked" in str(environ.get("HTTP_TRANSFER_ENCODING", "")).lower()
+    """Whether the body comes in chunks. Raises Invalid for another encoding, which nobody here could take apart."""
+    encoding = str(environ.get("HTTP_TRANSFER_ENCODING", "")).strip().lower()
+    if encoding not in ("", "chunked"):
+        raise invalid("Transfer-Encoding", "can only be chunked")
+    return encoding == "chunked"
 
 
 def _exactly(source: Any, length: int) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from lackey.domain.limits import QUERY_FIELDS
 from lackey.domain.refusals import FieldError, Invalid, invalid
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -32,9 +33,9 @@ def check(model: type[Model], fields: dict[str, Any], *, strict: bool = False) -
 def check_query(model: type[Model], query: str) -> Model:
     """What stands behind the `?`. Raises Invalid."""
     try:
-        pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=1000)
+        pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=QUERY_FIELDS)
     except ValueError:
-        raise invalid("query", "is not UTF-8, or has too many fields") from None
+        raise invalid("query", "is not UTF-8") from None
     fields: dict[str, Any] = {}
     for name, value in pairs:
         fields.setdefault(name, []).append(value)

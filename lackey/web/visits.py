@@ -1,8 +1,12 @@
 """Visits to pages: who looks, what they sent, and whether their own browser meant it.
 
-Somebody has signed in with a key, which a cookie stands for, or the web server vouches for them. A form carries a word
-that only a page of ours can know, made from a cookie: another site can make a browser send the cookie, and not the word
-(OWASP, Cross-Site Request Forgery Prevention). `/api` never looks at the cookies.
+Somebody has signed in with a key, which a cookie stands for, or the web server vouches for them. A form carries a CSRF
+token, an HMAC of a cookie: another site can make a browser send the cookie, and does not know the token (OWASP,
+Cross-Site Request Forgery Prevention). Its second half is of who was signed in when the form was shown: somebody else,
+who has signed in since, is asked first. `/api` never looks at the cookies.
+
+Over https the names of the cookies begin with `__Host-` or `__Secure-` (RFC 6265bis, section 4.1.3), so that no
+neighbouring host and nobody on plain http can set them.
 """
 
 import hashlib
@@ -17,11 +21,14 @@ from typing import Any, Literal
 from urllib.parse import parse_qs
 
 from lackey.domain.application import Asker
+from lackey.domain.limits import BODY_BYTES, FORM_FIELDS
 from lackey.domain.refusals import NotAllowed, invalid
 from lackey.services import Database, keys, sessions
-from lackey.web import asking, incoming
+from lackey.web import asking, incoming, queries
 from lackey.web.call import Service
 
+# Half a CSRF token, in hexadecimal digits.
+_HALF = 64
 SESSION = "lackey_session"
 SEED = "lackey_seed"
 TOKEN = "lackey_token"
@@ -29,8 +36,6 @@ TOKEN = "lackey_token"
 System = Literal["windows", "mac", "linux"]
 
 _HOST = re.compile(r"[A-Za-z0-9._\[\]:-]+")
-_FORM_LIMIT = 1 << 20
-_FIELDS_AT_MOST = 2000
 _ASKS = ("GET", "HEAD")
 
 
@@ -69,8 +74,21 @@ class Visit:
 
     @property
     def word(self) -> str:
-        """What each form on the page has to carry."""
-        return hmac.new(self.seed.encode(), b"form", hashlib.sha256).hexdigest()
+        """The CSRF token that each form on the page has to carry."""
+        return self._digest("form") + self._digest(f"form of {self.asker and self.asker.identity!r}")
+
+    @property
+    def is_of_asker(self) -> bool:
+        """Whether the form that was sent was shown to who is signed in now."""
+        return hmac.compare_digest(self.sent("word").encode(), self.word.encode())
+
+    @property
+    def is_of_this_browser(self) -> bool:
+        """Whether the form that was sent was shown in this browser, by a page of ours."""
+        return hmac.compare_digest(self.sent("word")[:_HALF].encode(), self.word[:_HALF].encode())
+
+    def _digest(self, of: str) -> str:
+        return hmac.new(self.seed.encode(), of.encode(), hashlib.sha256).hexdigest()
 
     @property
     def url(self) -> str:
@@ -93,29 +111,41 @@ class Visit:
 def visit_of(service: Service, environ: dict[str, Any]) -> Visit:
     """The visit that a request is. Raises Invalid, NotAllowed, NotAuthenticated, TooLarge, Unavailable."""
     cookies, now = _cookies(environ), service.clock()
-    session = cookies.get(SESSION)
+    is_secure = environ.get("wsgi.url_scheme") == "https"
+
+    def cookie(name: str, path: str = "/") -> str | None:
+        return cookies.get(cookie_name(name, path, is_secure))
+
+    session = cookie(SESSION)
     asker = sessions.asker_of(service.database, session, now) if session else None
     visit = Visit(
         service=service,
         now=now,
         path=environ.get("PATH_INFO", "/"),
-        query=parse_qs(environ.get("QUERY_STRING", ""), max_num_fields=_FIELDS_AT_MOST),
+        query=queries.fields_of(environ),
         asker=asker or asking.vouched_for(service, environ),
         session=session if asker else None,
-        seed=cookies.get(SEED) or secrets.token_urlsafe(16),
-        is_secure=environ.get("wsgi.url_scheme") == "https",
+        seed=cookie(SEED) or secrets.token_urlsafe(16),
+        is_secure=is_secure,
         known=environ.get("HTTP_IF_NONE_MATCH"),
         range=environ.get("HTTP_RANGE"),
-        token=_token(cookies.get(TOKEN)),
+        token=_token(cookie(TOKEN, environ.get("PATH_INFO", "/"))),
         system=_system(environ),
         origin=_origin(environ),
         form={} if environ["REQUEST_METHOD"] in _ASKS else _form(environ),
     )
     if environ["REQUEST_METHOD"] not in _ASKS:
         asking.refuse_other_sites(environ)
-        if not hmac.compare_digest(visit.sent("word").encode(), visit.word.encode()):
+        if not visit.is_of_this_browser:
             raise NotAllowed("this form is from another time or place; go back, load the page again and repeat it")
     return visit
+
+
+def cookie_name(name: str, path: str, is_secure: bool) -> str:
+    """What a cookie for what lies below `path` is called on its way."""
+    if not is_secure:
+        return name
+    return f"__Host-{name}" if path == "/" else f"__Secure-{name}"
 
 
 def _cookies(environ: dict[str, Any]) -> dict[str, str]:
@@ -148,12 +178,12 @@ def _origin(environ: dict[str, Any]) -> str:
 
 
 def _form(environ: dict[str, Any]) -> dict[str, list[str]]:
-    incoming.check_length(environ, _FORM_LIMIT)
+    incoming.check_length(environ, BODY_BYTES)
     body = bytearray()
     for piece in incoming.pieces(environ):
         body += piece
-        incoming.check_size(len(body), _FORM_LIMIT)
+        incoming.check_size(len(body), BODY_BYTES)
     try:
-        return parse_qs(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_FIELDS_AT_MOST)
+        return parse_qs(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=FORM_FIELDS)
     except (UnicodeDecodeError, ValueError):
-        raise invalid("form", "is not UTF-8, or has too many fields") from None
+        raise invalid("form", f"is not UTF-8, or has more than {FORM_FIELDS} fields") from None

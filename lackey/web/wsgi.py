@@ -17,6 +17,7 @@ from lackey.web.present import run_out
 from lackey.web.routes import PATH_ID, TABLE, Raw, Route
 from lackey.web.schemas.base import Answer, Page
 from lackey.web.schemas.problem import Problem
+from lackey.web.streaming import begun
 
 __all__ = ["Application", "api"]
 
@@ -42,6 +43,9 @@ class Application(bottle.Bottle):  # type: ignore[misc]
 
     def wsgi(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         """As Bottle does it, with the headers that every answer has."""
+        path = environ.get("PATH_INFO", "")
+        if not _is_whole(path):
+            environ["PATH_INFO"] = "/api/nowhere" if path.startswith("/api") else "/nowhere"
         extra = [*_FOR_ALL, *(_FOR_API if environ.get("PATH_INFO", "").startswith("/api") else [])]
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
@@ -60,6 +64,14 @@ class Application(bottle.Bottle):  # type: ignore[misc]
             bottle.response.set_header("Allow", ", ".join(sorted(names)))
         bottle.response.content_type = problems.CONTENT_TYPE
         return problems.written(problems.plain_problem(error.status_code, _IN_WORDS.get(error.status_code, error.body)))
+
+
+def _is_whole(path: str) -> bool:
+    """Whether a route is found for all of a path: Bottle drops what is no UTF-8, and passes over a last newline."""
+    try:
+        return not path.encode("latin-1").decode().endswith("\n")
+    except UnicodeError:
+        return False
 
 
 _IN_WORDS = {
@@ -110,7 +122,7 @@ def _written(route: Route, answer: Answer | Raw | None, environ: dict[str, Any])
 
 def _as_it_is(answer: Raw) -> bottle.HTTPResponse:
     headers = {"Content-Type": answer.content_type, "Content-Length": str(answer.length), **answer.headers}
-    return bottle.HTTPResponse(answer.body, answer.status, headers)
+    return bottle.HTTPResponse(begun(answer.body), answer.status, headers)
 
 
 def _static_file(path: str) -> bottle.HTTPResponse:

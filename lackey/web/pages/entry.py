@@ -1,9 +1,14 @@
 """Signing in and out."""
 
+from urllib.parse import quote
+
 from lackey.domain.refusals import NotAuthenticated
 from lackey.services import sessions
 from lackey.web.pages.routes import Cookie, Html, SeeOther, page
 from lackey.web.visits import SESSION, Visit
+
+# Of where to go on after signing in: what is longer makes headers that web servers in front refuse.
+NEXT_CHARACTERS = 2000
 
 
 @page("GET", "/sign-in", scope=None)
@@ -49,5 +54,10 @@ def sign_out(visit: Visit) -> SeeOther:
 
 def _place(asked: str) -> str:
     """Where to go on: a page here, whatever the address says."""
-    inside = asked.startswith("/") and not asked.startswith(("//", "/\\")) and asked.isprintable()
+    inside = (
+        len(quote(asked)) <= NEXT_CHARACTERS
+        and asked.startswith("/")
+        and not asked.startswith(("//", "/\\"))
+        and asked.isprintable()
+    )
     return asked if inside else "/"

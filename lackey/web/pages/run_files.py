@@ -3,15 +3,15 @@
 In addresses a path is percent-encoded twice, for WSGI servers decode it once, and Bottle drops what is no UTF-8 then.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote, unquote_to_bytes
 
 from lackey.domain.paths import join
-from lackey.domain.refusals import NotFound
+from lackey.domain.refusals import NotFound, Unavailable
 from lackey.domain.run import Run
-from lackey.files import Entry, FileError
+from lackey.files import Entry, FileError, Files
 from lackey.services import reading
 from lackey.web.api import run_log
 from lackey.web.call import Call
@@ -73,9 +73,19 @@ def file(visit: Visit, run_id: int, place: str) -> Raw:
     share, path = _where(reading.run(visit.database, run_id), names)
     files = visit.service.files
     size = files.read(share, path, 0, 0).size
-    pieces = (files.read(share, path, start, min(_PIECE, size - start)).content for start in range(0, size, _PIECE))
     shown_name = f"attachment; filename*=UTF-8''{quote(names[-1].encode(errors='replace'))}"
-    return Raw("application/octet-stream", pieces, size, headers={"Content-Disposition": shown_name})
+    return Raw(
+        "application/octet-stream", _pieces(files, share, path, size), size, headers={"Content-Disposition": shown_name}
+    )
+
+
+def _pieces(files: Files, share: str, path: str, size: int) -> Iterator[bytes]:
+    for start in range(0, size, _PIECE):
+        length = min(_PIECE, size - start)
+        piece = files.read(share, path, start, length)
+        if piece.size < size or len(piece.content) < length:
+            raise Unavailable("the file became shorter while it was read; read it again")
+        yield piece.content
 
 
 def call_of(visit: Visit) -> Call:
