@@ -85,10 +85,13 @@ class Files:
         """Return if the share is there, and raise ShareAway if it is not."""
         self._ask(share, {"op": "probe"})
 
-    def health(self, share: str) -> Health:
-        """How the share is; raises nothing. A share that hangs or has no reader is away."""
+    def health(self, share: str, anew: bool = False) -> Health:
+        """How the share is; raises nothing. A share that hangs or has no reader is away.
+
+        `anew`: it is looked at again, thoroughly, at once; the answer is what the last look found all the same.
+        """
         try:
-            header, _ = self._ask(share, {"op": "health"})
+            header, _ = self._ask(share, {"op": "health", "anew": anew})
             return Health.from_json(header["health"])
         except Unread as error:
             return Health(Away("unread", str(error)), None)

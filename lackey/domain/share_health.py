@@ -20,7 +20,14 @@ SPARE_BYTES = 1 << 30
 SPARE_PART = 0.05
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+# What stands at the top of an empty file system.
+_NOTHING = {"lost+found", "System Volume Information", "$RECYCLE.BIN"}
 _CLOSED = {errno.EACCES, errno.EPERM}
+
+
+def stands_for_content(name: str) -> bool:
+    """Whether something of this name at the top of a share shows that the share was not emptied."""
+    return not name.startswith(".") and name not in _NOTHING
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,8 @@ class Look:
     `mounted`: whether something is mounted at its path. `read_error` and `write_error` are what kept its top from being
     listed, or a file from being made and removed there (errno(3)). `clock_difference_seconds`: how far the clock that
     stamps its files is ahead of this host's, as far as the time that making the file took does not explain it.
-    `latency_seconds`: how long the look took.
+    `latency_seconds`: how long the look took. `emptied`: nothing is there any more, where an earlier look found
+    something.
     """
 
     at: float
@@ -50,6 +58,12 @@ class Look:
     total_bytes: int
     clock_difference_seconds: float | None
     latency_seconds: float
+    emptied: bool = False
+
+    @property
+    def takes_nothing(self) -> bool:
+        """Whether no run could be started: it is full, read-only or was emptied."""
+        return self.emptied or self.write_error in _FULL | {errno.EROFS}
 
 
 @dataclass(frozen=True)
@@ -92,7 +106,7 @@ def troubles(share: Share, health: Health) -> list[Trouble]:
     if health.away is not None:
         return [Trouble(health.away.why, _mend_away(share, health.away.kind), grave=True)]
     look = health.look
-    judged = [] if look is None else [_reading(share, look), _writing(share, look), _space(share, look), _clock(look)]
+    judged = [] if look is None else [judge(share, look) for judge in (_emptiness, _reading, _writing, _space, _clock)]
     return [trouble for trouble in (_slowness(share, health), *judged) if trouble is not None]
 
 
@@ -145,7 +159,14 @@ def _space(share: Share, look: Look) -> Trouble | None:
     return Trouble(what, "Remove what is no longer needed, or have its space made larger.", grave=False)
 
 
-def _clock(look: Look) -> Trouble | None:
+def _emptiness(share: Share, look: Look) -> Trouble | None:
+    if not look.emptied:
+        return None
+    what = f"The share {share.name} is empty, and was not before."
+    return Trouble(what, f"See whether the right disk is mounted at {share.path}; runs start once it is back.", True)
+
+
+def _clock(_: Share, look: Look) -> Trouble | None:
     difference = look.clock_difference_seconds
     if difference is None or abs(difference) <= CLOCK_SECONDS:
         return None

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lackey.confined import open_beneath, open_root
+from lackey.domain.share_health import stands_for_content
 from lackey.executors.base import Launch, NotStarted
 
 RUNS = "lackey-runs"
@@ -39,6 +40,8 @@ _TRANSPORT = {
     errno.EIO,
     errno.ETIMEDOUT,
 }
+# What a share says that can take nothing more for now: all is well again once somebody has made room.
+_FULL = {errno.ENOSPC: "full", errno.EDQUOT: "full", errno.EROFS: "read-only"}
 _WORDS = {
     errno.ENOENT: "does not exist",
     errno.ENOTDIR: "is not a directory",
@@ -81,6 +84,8 @@ def refusal(what: str, error: OSError) -> NotStarted:
     said = os.strerror(error.errno) if error.errno else str(error)
     if error.errno in _TRANSPORT:
         return NotStarted(f"the share is away: {what}: {said}", share_away=True)
+    if error.errno in _FULL:
+        return NotStarted(f"the share is {_FULL[error.errno]}: {what}: {said}", share_away=True)
     return NotStarted(f"{what} {_WORDS.get(error.errno or 0, f'can not be used: {said}')}")
 
 
@@ -95,7 +100,7 @@ def make_places(launch: Launch, never_ran: Callable[[str], bool]) -> Places:
     """
     root = _open_share(launch)
     with _explained(f"the directory {launch.directory or '.'!r}"):
-        application = open_beneath(root, launch.directory or ".", _DIRECTORY, links=True)
+        application = _open_application(launch, root)
     os.close(root)
     runs = _open_runs(launch, application)
     plain, unique = str(launch.run_id), f"{launch.run_id}-{launch.run_uid[:8]}"
@@ -125,6 +130,27 @@ def _open_share(launch: Launch) -> int:
     if launch.must_be_mounted and not os.path.ismount(os.path.realpath(launch.share_path)):
         raise NotStarted(f"{away}: nothing is mounted there", share_away=True)
     return root
+
+
+def _open_application(launch: Launch, root: int) -> int:
+    """The application's directory. Where all others are gone with it, that is not the application's fault."""
+    try:
+        return open_beneath(root, launch.directory or ".", _DIRECTORY, links=True)
+    except FileNotFoundError as error:
+        if _is_empty(root):
+            reason = f"the share is empty: the directory {launch.directory!r} is gone, and so are all others"
+            raise NotStarted(reason, share_away=True) from error
+        raise
+
+
+def _is_empty(root: int) -> bool:
+    """Whether there is nothing at the top of the share that people would have put there."""
+    top = open_beneath(root, ".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with os.scandir(top) as entries:
+            return not any(stands_for_content(entry.name) for entry in entries)
+    finally:
+        os.close(top)
 
 
 def _open_runs(launch: Launch, application: int) -> int:
@@ -164,6 +190,12 @@ def _make_run(launch: Launch, runs: int, name: str) -> tuple[int, int] | None:
             remove_run(runs, run, name)
             raise
     return run, log
+
+
+def forget_run(run: int) -> None:
+    """Let the run directory stand for no launch: nothing has run there, and the run is to be launched again."""
+    with suppress(OSError):
+        os.unlink(IDENTITY, dir_fd=run)
 
 
 def remove_run(runs: int, run: int, name: str) -> None:

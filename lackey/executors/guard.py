@@ -20,7 +20,7 @@ from lackey.domain.receipt import KillCause, Receipt
 from lackey.executors import command as commands
 from lackey.executors.base import Launch, NotStarted
 from lackey.executors.delivery import copy_receipt, hand_in
-from lackey.executors.directories import Places, RanAlready, make_places
+from lackey.executors.directories import Places, RanAlready, forget_run, make_places
 from lackey.executors.processes import descendants, send, start_ticks
 from lackey.executors.tickets import Command, Mark, Owner
 from lackey.wake import send_to
@@ -104,6 +104,12 @@ def start(launch: Launch, mark: Mark) -> Followed:
         now = time.time()
         mark.add_token(launch.token)
         mark.add_command(Command(process.pid, ticks, places.run_directory, now))
+    except OSError as error:
+        process.abandon()
+        with account.acting():
+            forget_run(places.run)
+        # Not the run's fault: it is tried again.
+        raise NotStarted(f"its process could not be put on record: {error.strerror}", share_away=True) from error
     except BaseException:
         process.abandon()
         raise

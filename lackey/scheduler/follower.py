@@ -26,9 +26,18 @@ class Follower:
     """Knows, beside what the database says, which tickets were found gone and when (monotonic seconds)."""
 
     def __init__(
-        self, database: Database, executor: base.Executor, clock: Callable[[], datetime], second_look_seconds: float
+        self,
+        database: Database,
+        executor: base.Executor,
+        clock: Callable[[], datetime],
+        second_look_seconds: float,
+        hold: Callable[[str, str], None],
     ) -> None:
-        """`second_look_seconds`: how long a process must be gone without a receipt before its run counts as lost."""
+        """`second_look_seconds`: how long a process must be gone without a receipt before its run counts as lost.
+
+        `hold` is told of shares on which a launch came to nothing, and why.
+        """
+        self._hold = hold
         self._database, self._executor, self._clock = database, executor, clock
         self._second_look_seconds = second_look_seconds
         self._gone_since: dict[str, float] = {}
@@ -110,6 +119,7 @@ class Follower:
     def _not_started(self, run: Run, ticket: str, receipt: Receipt) -> bool:
         """Its command never ran: again when the share is back, or taken up where it ran before, or failed."""
         if receipt.share_away:
+            self._hold(run.share or "", receipt.reason or "its share is away")
             launching.give_back(self._database, ticket, receipt.reason or "its share is away", self._clock())
             return True
         if receipt.ran_as:

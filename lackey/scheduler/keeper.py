@@ -5,7 +5,7 @@ import threading
 
 from lackey.domain.refusals import Refusal
 from lackey.domain.run import Run
-from lackey.files import FileError, FileMissing, FileRefused, Files
+from lackey.files import FileError, FileMissing, FileRefused, Files, ShareAway
 from lackey.services import Database, following
 
 log = logging.getLogger(__name__)
@@ -67,6 +67,9 @@ class LogKeeper:
             if head.size > half:
                 pieces.append((rest, self._files.read(share, path, rest, _PIECE).content))
         except (FileMissing, FileRefused) as error:
+            look = self._files.health(share).look
+            if look is not None and look.emptied:
+                raise ShareAway(f"the share {share} is empty") from error
             log.warning("run %d: no log to take in: %s", run.id, error)
             head, pieces = None, []
         size = sum(len(content) for _, content in pieces) if head is None else head.size

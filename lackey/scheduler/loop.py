@@ -38,7 +38,7 @@ class _Memory:
     under_way: set[str] = field(default_factory=set)
     news: set[str] = field(default_factory=set)
     deadlines: dict[str, float] = field(default_factory=dict)
-    pauses: Pauses = field(default_factory=Pauses)
+    pauses: Pauses[int] = field(default_factory=Pauses)
     reconcile_at: float = 0.0
     beat_at: float = 0.0
     silence_at: float = 0.0
@@ -186,7 +186,15 @@ class Loop:
         memory, place, away = self._memory, self._place, self._shares.away()
         passed_over = memory.pauses.still()
         claims = claiming.claim(
-            self._database, place.host, place.slots, away, passed_over, self._clock(), place.series, self._lead.is_ours
+            self._database,
+            place.host,
+            place.slots,
+            away,
+            passed_over,
+            self._clock(),
+            place.series,
+            self._lead.is_ours,
+            self._shares.held(),
         )
         for claim in claims:
             try:

@@ -1,7 +1,14 @@
-"""Runs that could not be launched are passed over for a while: for longer each time, as long as the trouble lasts."""
+"""What could not be launched is passed over for a while: for longer each time, as long as the trouble lasts.
+
+A run by itself, or a share with all its runs.
+"""
 
 import time
+from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T", bound=Hashable)
 
 _FIRST_SECONDS = 2.0
 _LONGEST_SECONDS = 30.0
@@ -15,21 +22,21 @@ class _Pause:
     until: float
 
 
-class Pauses:
-    """The runs that are passed over, by their ids."""
+class Pauses(Generic[T]):
+    """The runs that are passed over, by their ids, or the shares, by their names."""
 
     def __init__(self) -> None:
         """None yet."""
-        self._pauses: dict[int, _Pause] = {}
+        self._pauses: dict[T, _Pause] = {}
 
-    def begin(self, run_id: int) -> None:
-        """Pass the run over: after a pause that is hardly over, for twice as long."""
-        known = self._pauses.get(run_id)
+    def begin(self, one: T) -> None:
+        """Pass it over: after a pause that is hardly over, for twice as long."""
+        known = self._pauses.get(one)
         seconds = _FIRST_SECONDS if known is None else min(2 * known.seconds, _LONGEST_SECONDS)
-        self._pauses[run_id] = _Pause(seconds, time.monotonic() + seconds)
+        self._pauses[one] = _Pause(seconds, time.monotonic() + seconds)
 
-    def still(self) -> set[int]:
-        """The runs to pass over now. A pause that has been over for long is forgotten."""
+    def still(self) -> set[T]:
+        """What to pass over now. A pause that has been over for long is forgotten."""
         now = time.monotonic()
-        self._pauses = {run_id: each for run_id, each in self._pauses.items() if each.until + _LONGEST_SECONDS > now}
-        return {run_id for run_id, each in self._pauses.items() if each.until > now}
+        self._pauses = {one: each for one, each in self._pauses.items() if each.until + _LONGEST_SECONDS > now}
+        return {one for one, each in self._pauses.items() if each.until > now}

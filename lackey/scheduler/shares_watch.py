@@ -2,13 +2,26 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from lackey.files import FileError, Files
+from lackey.scheduler.pauses import Pauses
 
 log = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 1.0
+_TRIED_AGAIN_SECONDS = 300.0
+
+
+@dataclass
+class _Hold:
+    """Why nothing is started on a share, since when (monotonic seconds), and whether it looks mended."""
+
+    why: str
+    since: float
+    mended: bool = False
 
 
 class SharesWatch:
@@ -20,6 +33,8 @@ class SharesWatch:
         self._changed = changed
         self._away = {name: f"share {name} has not answered yet" for name in names}
         self._stop = threading.Event()
+        self._holds: dict[str, _Hold] = {}
+        self._pauses: Pauses[str] = Pauses()
 
     def start(self) -> None:
         """Begin to ask."""
@@ -34,6 +49,24 @@ class SharesWatch:
         """The shares that can't be reached now, each with a sentence that says why runs on it wait."""
         return {name: why for name, why in self._away.items() if why}
 
+    def hold(self, name: str, why: str) -> None:
+        """A launch on this share came to nothing for `why`, a sentence: no other is tried until it is seen mended.
+
+        Where it never looks broken from here, or never looks mended, it is tried again after longer and longer pauses.
+        """
+        if name in self._away and name not in self._holds:
+            self._pauses.begin(name)
+            self._holds[name] = _Hold(f"waits for share {name}: {why}", time.monotonic())
+            log.warning("share %s: nothing is started there for now: %s", name, why)
+
+    def held(self) -> dict[str, str]:
+        """The shares that are there, but on which nothing can be started now, each with a sentence that says why."""
+        still, now = self._pauses.still(), time.monotonic()
+        for name, hold in list(self._holds.items()):
+            if name not in still and (hold.mended or now - hold.since > _TRIED_AGAIN_SECONDS):
+                del self._holds[name]
+        return {name: hold.why for name, hold in self._holds.items()}
+
     def _watch(self, name: str) -> None:
         while not self._stop.is_set():
             why = self._ask(name)
@@ -45,6 +78,10 @@ class SharesWatch:
             self._stop.wait(_EVERY_SECONDS)
 
     def _ask(self, name: str) -> str:
+        hold = self._holds.get(name)
+        if hold is not None:
+            look = self._files.health(name, anew=True).look
+            hold.mended = look is not None and not look.takes_nothing
         try:
             self._files.probe(name)
         except FileError as error:

@@ -36,10 +36,12 @@ def claim(
     now: datetime,
     series: str = "",
     leads: Callable[[Connection], bool] = lambda _: True,
+    held: Mapping[str, str] | None = None,
 ) -> list[Claim]:
     """Claim for this host what may start now, under tickets of this series, and note of the others why they wait.
 
     `away`: shares that can't be reached → the reason; a process on such a share holds no slot meanwhile.
+    `held`: shares on which nothing is to be started, and which are none the less at work → the reason.
     `not_yet`: runs to pass over for now. `leads`: asked within the claim whether this host still is to claim.
     """
     with database.read() as connection:
@@ -53,7 +55,7 @@ def claim(
         if paused := executors.paused(writing).get("local"):
             queue.let_all_wait(writing, "local", paused.why)
             return []
-        return _claim(writing, host, slots, away, not_yet, now, series)
+        return _claim(writing, host, slots, away, held or {}, not_yet, now, series)
 
     return database.write(work)
 
@@ -63,6 +65,7 @@ def _claim(
     host: str,
     slots: int,
     away: Mapping[str, str],
+    held: Mapping[str, str],
     not_yet: Collection[int],
     now: datetime,
     series: str,
@@ -70,11 +73,12 @@ def _claim(
     places = queue.places_taken(connection, "local")
     running = Counter(application_id for application_id, _, _ in places)
     taken = sum(1 for _, share, on in places if on == host and share not in away)
+    waiting = {**held, **away}
     claims: list[Claim] = []
     passed = 0
     while page := queue.candidates(connection, "local", passed, _BATCH):
         choice = choose(
-            [one for one, _ in page if one.run_id not in not_yet], slots, taken + len(claims), running, away
+            [one for one, _ in page if one.run_id not in not_yet], slots, taken + len(claims), running, waiting
         )
         for candidate, reason in page:
             _note_reason(connection, candidate.run_id, reason, choice.waiting.get(candidate.run_id, reason))

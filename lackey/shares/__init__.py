@@ -13,7 +13,7 @@ The protocol, on a Unix stream socket: the client sends one line of JSON, and ge
 as its `length` says, if it has one; then the connection ends.
 
     {"op": "probe"}                                         {"ok": true}
-    {"op": "health"}                                        {"ok": true, "health": {…}}
+    {"op": "health", "anew": true}                          {"ok": true, "health": {…}}; a full look follows at once
     {"op": "read", "path": "…", "offset": 0, "length": 9}   {"ok": true, "size": 99, "mtime": 1.5, "length": 9}
     {"op": "list", "path": "…"}                             {"ok": true, "entries": […], "complete": true}
     anything that can't be done                             {"ok": false, "error": "missing", "why": "…"}

@@ -44,6 +44,8 @@ class Answers:
             _refuse(self._monitor.probe())
             return {"ok": True}, b""
         if op == "health":
+            if request.get("anew") is True:
+                self._monitor.look_soon()
             return {"ok": True, "health": self._monitor.health().to_json()}, b""
         if not isinstance(op, str) or op not in _TOUCHING:
             raise Failure("refused", "There is no such request.")

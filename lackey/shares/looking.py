@@ -8,7 +8,7 @@ from contextlib import suppress
 from itertools import islice
 
 from lackey.confined import open_beneath
-from lackey.domain.share_health import Away, Look
+from lackey.domain.share_health import Away, Look, stands_for_content
 from lackey.shares.reading import PROBE, PROBE_PREFIX, Failure, Share, failed
 
 _CONTENT = b"lackey looks whether it can write here, and removes this file at once.\n"
@@ -39,6 +39,7 @@ class Examiner:
         self._user = user
         # A file that could be made and not be removed. No other is made while it is there, or they would fill the top.
         self._left: str | None = None
+        self._had_content = False
 
     def examine(self) -> Look | None:
         """What was found; None where the share is not there any more."""
@@ -46,7 +47,9 @@ class Examiner:
         try:
             with self._share.root() as root:
                 space = os.fstatvfs(root)
-                read_error, found = self._list(root)
+                read_error, names = self._list(root)
+                emptied = read_error is None and self._was_emptied(names)
+                found = [name for name in names if PROBE.fullmatch(name)]
                 write_error, difference = self._write(root)
                 _remove_left(root, found, difference or 0.0)
                 mounted = self._share.is_mounted()
@@ -62,10 +65,11 @@ class Examiner:
             total_bytes=space.f_blocks * space.f_frsize,
             clock_difference_seconds=difference,
             latency_seconds=time.monotonic() - began,
+            emptied=emptied,
         )
 
     def _list(self, root: int) -> tuple[int | None, list[str]]:
-        """What kept the top from being listed, and the files there that are named as those made here are."""
+        """What kept the top from being listed, and the names there."""
         try:
             top = open_beneath(root, ".", os.O_RDONLY | os.O_DIRECTORY)
             try:
@@ -75,7 +79,12 @@ class Examiner:
                 os.close(top)
         except OSError as error:
             return error.errno, []
-        return None, [name for name in names if PROBE.fullmatch(name)]
+        return None, names
+
+    def _was_emptied(self, names: list[str]) -> bool:
+        has_content = any(stands_for_content(name) for name in names)
+        self._had_content = self._had_content or has_content
+        return self._had_content and not has_content
 
     def _write(self, root: int) -> tuple[int | None, float | None]:
         """What kept a file from being made, written and removed; and how far the clock that stamped it is ahead."""

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from lackey.domain.share_health import Away, Health, Look
 from lackey.shares.looking import Examiner, away
@@ -36,6 +37,7 @@ class _Known:
     turn: int = 0
     look: Look | None = None
     looking_since: float | None = None
+    look_wanted: bool = False
 
 
 class Monitor:
@@ -72,6 +74,12 @@ class Monitor:
             gone, known = self._after(1), self._known
             looking = 0.0 if known.looking_since is None else time.monotonic() - known.looking_since
             return Health(gone, known.look, looking)
+
+    def look_soon(self) -> None:
+        """Have the next full look now. Never waits."""
+        with self._news:
+            self._known.look_wanted = True
+            self._news.notify_all()
 
     def _after(self, number: int) -> Away | None:
         """Whether the share is there, once the light look of this number has ended, or one hangs."""
@@ -113,6 +121,7 @@ class Monitor:
             self._news.wait_for(lambda: known.ended > 0)
         while True:
             with self._news:
+                known.look_wanted = False
                 turn, there = known.turn, known.away is None
                 known.looking_since = time.monotonic() if there else None
             look = self._examiner.examine() if there else None
@@ -120,7 +129,11 @@ class Monitor:
                 known.looking_since = None
                 if turn == known.turn:
                     known.look = look
-                    self._news.wait_for(lambda seen=turn: known.turn != seen, _FULL_SECONDS)  # type: ignore[misc]
+                    news = partial(self._wants_look, turn)
+                    self._news.wait_for(news, _FULL_SECONDS)
+
+    def _wants_look(self, turn: int) -> bool:
+        return self._known.look_wanted or self._known.turn != turn
 
 
 def _for_ever(watch: Callable[[], None]) -> None:

@@ -178,17 +178,15 @@ def test_nothing_is_written_over_what_was_planted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "code",
-    [errno.EHOSTDOWN, errno.ESTALE, errno.ENOTCONN, errno.EIO, errno.ETIMEDOUT, errno.ENODEV, errno.EAGAIN],
+    [errno.EHOSTDOWN, errno.ESTALE, errno.ENOTCONN, errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EAGAIN],
 )
-def test_an_error_of_the_network_means_that_the_share_is_away(code: int) -> None:
+def test_an_error_of_the_network_or_of_a_full_disk_means_that_the_share_is_away(code: int) -> None:
     refused = refusal("the directory 'heat'", OSError(code, "…"))
     assert refused.share_away
     assert "'heat'" in refused.reason and os.strerror(code) in refused.reason
 
 
-@pytest.mark.parametrize(
-    "code", [errno.ENOENT, errno.EACCES, errno.ENOSPC, errno.EROFS, errno.EXDEV, errno.ENAMETOOLONG]
-)
+@pytest.mark.parametrize("code", [errno.ENOENT, errno.EACCES, errno.EXDEV, errno.ENAMETOOLONG])
 def test_any_other_error_means_that_waiting_won_t_help(code: int) -> None:
     refused = refusal("the directory 'heat'", OSError(code, "…"))
     assert not refused.share_away
