@@ -137,6 +137,13 @@ class Executor(Protocol):
         Where nothing lives, it does nothing, and leaves no trace. Raises OSError if it can't be done now.
         """
 
+    def clear(self, ticket: str, grace_seconds: float) -> int | None:
+        """Have what a ticket that is gone has left behind end: TERM, after `grace_seconds` KILL. Waits for nothing.
+
+        How many processes that were, once none of them lives; None: not yet, ask again. Raises OSError, with the
+        reason, if something can't be ended.
+        """
+
     def watch(self, ticket: str) -> int | None:
         """A pidfd, readable when what lives of the ticket has ended; None if nothing does. The caller closes it."""
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from lackey.domain.receipt import KillCause
 from lackey.executors.base import Absent, Ended, Gone, Launch, Look, Running, Started, Unowned, Unreadable, Void
 from lackey.executors.launcher import GUARDED, LENGTH
+from lackey.executors.leftovers import Leftovers
 from lackey.executors.processes import family, send
 from lackey.executors.tickets import Mark, Owner, Voided, make_tickets
 
@@ -26,8 +27,9 @@ _LIBRARY = Path(__file__).resolve().parents[2]
 class LocalExecutor:
     """The executor for this host (`base.Executor`). Its methods may be called from several threads."""
 
-    def __init__(self, data_dir: Path) -> None:
-        """Tickets are kept in `data_dir`, which must be on a local disk. Raises OSError."""
+    def __init__(self, data_dir: Path, user: str | None = None) -> None:
+        """Tickets are kept in `data_dir`, which must be on a local disk; `user`: as Launch has it. Raises OSError."""
+        self._leftovers = Leftovers(user)
         self._tickets = make_tickets(data_dir.absolute())
         self._lock = threading.Lock()
         self._launcher: subprocess.Popen[bytes] | None = None
@@ -121,6 +123,12 @@ class LocalExecutor:
         late = told is not None and now - told >= grace_seconds
         send(family(owner.command.command_pid, owner.pid), signal.SIGKILL if late else signal.SIGTERM)
 
+    def clear(self, ticket: str, grace_seconds: float) -> int | None:
+        """End what lives in the guard's session, or has the command's token, though guard and command are gone."""
+        mark = Mark(self._tickets, ticket)
+        owner = mark.owner()
+        return self._leftovers.end(owner, mark.token_digest(), grace_seconds) if isinstance(owner, Owner) else 0
+
     def watch(self, ticket: str) -> int | None:
         """A pidfd of the guard, or of the command whose guard is gone."""
         owner = Mark(self._tickets, ticket).owner()
@@ -131,6 +139,7 @@ class LocalExecutor:
 
     def close(self) -> None:
         """End the launcher."""
+        self._leftovers.close()
         with self._lock:
             self._disconnect()
 

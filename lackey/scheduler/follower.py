@@ -32,11 +32,13 @@ class Follower:
         clock: Callable[[], datetime],
         second_look_seconds: float,
         hold: Callable[[str, str], None],
+        kill_grace: float,
     ) -> None:
         """`second_look_seconds`: how long a process must be gone without a receipt before its run counts as lost.
 
-        `hold` is told of shares on which a launch came to nothing, and why.
+        `hold` is told of shares on which a launch came to nothing, and why. `kill_grace`: seconds from TERM to KILL.
         """
+        self._kill_grace = kill_grace
         self._hold = hold
         self._database, self._executor, self._clock = database, executor, clock
         self._second_look_seconds = second_look_seconds
@@ -93,7 +95,7 @@ class Follower:
                 )
                 return True
             case base.Gone(killed):
-                return self._gone(ticket, killed)
+                return self._gone(run, ticket, killed)
             case base.Unreadable(why):
                 log.warning("run %d: its ticket can't be read, so nothing is concluded: %s", run.id, why)
         return False
@@ -109,11 +111,19 @@ class Follower:
             launching.give_back(self._database, ticket, reason, self._clock())
         return void
 
-    def _gone(self, ticket: str, killed: str | None) -> bool:
+    def _gone(self, run: Run, ticket: str, killed: str | None) -> bool:
         since = self._gone_since.setdefault(ticket, time.monotonic())
         if killed is None and time.monotonic() - since < self._second_look_seconds:
             return False
-        launching.gone(self._database, ticket, killed, self._clock())
+        try:
+            left = self._executor.clear(ticket, self._kill_grace)
+        except OSError as error:
+            log.warning("run %d: its process is gone, but nothing is concluded: %s", run.id, error)
+            launching.note(self._database, ticket, f"its process is gone, but {error}")
+            return False
+        if left is None:
+            return False
+        launching.gone(self._database, ticket, killed, self._clock(), left)
         return True
 
     def _not_started(self, run: Run, ticket: str, receipt: Receipt) -> bool:

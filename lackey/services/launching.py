@@ -143,14 +143,32 @@ def _end(connection: Connection, run: Run, ending: Ending, now: datetime, ticket
     details = {name: value for name, value in seen.items() if value is not None}
     event = Event(run.id, now, "ended", by, "its process has ended", details)
     settled = settle(connection, run, evidence, by, now, event, values)
-    if ending.left_behind:
-        text = f"{ending.left_behind} processes that its command left behind were ended"
-        events.add(connection, Event(run.id, now, "left-behind", by, text))
+    _note_left_behind(connection, run, ending.left_behind, now)
     return settled
 
 
-def gone(database: Database, ticket: str, killed: str | None, now: datetime) -> None:
-    """Its processes are gone and left no receipt. `killed`: lackey had ended them itself, for this cause."""
+def _note_left_behind(connection: Connection, run: Run, count: int, now: datetime) -> None:
+    if count:
+        text = f"{count} processes that its command left behind were ended"
+        events.add(connection, Event(run.id, now, "left-behind", scheduler_on(run.host), text))
+
+
+def note(database: Database, ticket: str, reason: str) -> None:
+    """Say of the run why nothing is concluded yet."""
+
+    def work(connection: Connection) -> None:
+        run = runs.with_open_ticket(connection, ticket)
+        if run is not None and not run.state.is_final and run.reason != reason:
+            runs.change(connection, run, {"reason": reason})
+
+    database.write(work)
+
+
+def gone(database: Database, ticket: str, killed: str | None, now: datetime, left_behind: int = 0) -> None:
+    """Its processes are gone and left no receipt. `killed`: lackey had ended them itself, for this cause.
+
+    `left_behind`: how many other processes of its command lived on and were ended.
+    """
 
     def work(connection: Connection) -> None:
         run = runs.with_open_ticket(connection, ticket)
@@ -166,6 +184,7 @@ def gone(database: Database, ticket: str, killed: str | None, now: datetime) -> 
             )
         values = {"ticket_open": False, "log_kept": run.run_directory is None}
         settle(connection, run, evidence, scheduler_on(run.host), now, values=values)
+        _note_left_behind(connection, run, left_behind, now)
 
     database.write(work)
 

@@ -102,3 +102,69 @@ def test_a_killed_launcher_harms_no_run_and_is_replaced_for_the_next(stage: Stag
         assert (stage.place / f"lab/other{n}/ran").read_text() == "\n"
     (stage.place / "lab/heat/go").touch()
     assert stage.until_ended(run_id).state is RunState.SUCCEEDED
+
+
+LEAVING = """
+left() { setsid sh -c 'echo $$ >> ../left; while :; do sleep 0.1; done'; }
+stubborn() { setsid sh -c 'trap "" TERM; echo $$ >> ../left; while :; do sleep 0.1; done'; }
+sh -c 'echo $$ >> ../left; while :; do sleep 0.1; done' & left & stubborn & env -i sleep 61 & echo $! >> ../left
+echo > ready; while :; do sleep 0.1; done
+"""
+
+
+def with_leftovers(stage: Stage) -> tuple[int, list[int]]:
+    """A run whose guard and command were killed, and what has outlived them."""
+    application = stage.add("heat", LEAVING, retries=1)
+    run_id = stage.schedule(application)
+    stage.told(application, "ready")
+    left = stage.place / "lab/left"
+    until(lambda: left.exists() and len(left.read_text().split()) == 4, "its processes")
+    owner = stage.owner(stage.until_running(run_id))
+    assert owner.command is not None
+    for pid in (owner.pid, owner.command.command_pid):
+        os.kill(pid, signal.SIGKILL)
+    return run_id, [int(pid) for pid in left.read_text().split()]
+
+
+def test_what_outlives_a_guard_and_its_command_is_ended_before_the_run_is_lost(stage: Stage) -> None:
+    stage.start_scheduler()
+    bystander = stage.schedule(stage.add("other", COMMAND))
+    stage.told("lab/other", "ready")
+    run_id, left = with_leftovers(stage)
+    stage.until_state(run_id, RunState.LOST)
+    assert not any(alive(pid) for pid in left)
+    assert any("processes that its command left behind were ended" in text for text in stage.history(run_id))
+    assert stage.get(bystander).state is RunState.RUNNING
+    (stage.place / "lab/other/go").touch()
+    assert stage.until_ended(bystander).state is RunState.SUCCEEDED
+
+
+def keep_some_alive() -> int:
+    """Be a scheduler that finds something that nobody can end, as long as there is a file `keep`."""
+    from pathlib import Path
+    from unittest.mock import patch
+
+    from lackey.executors.leftovers import Leftovers
+    from tests import nursery as born
+
+    end = Leftovers.end
+
+    def refuse(self: Leftovers, *given: object) -> int | None:
+        if Path(os.environ["KEEP"]).exists():
+            raise OSError("it has left processes that can't be ended: 1")
+        return end(self, *given)  # type: ignore[arg-type]
+
+    with patch.object(Leftovers, "end", refuse):
+        return born.schedule()
+
+
+def test_while_something_can_t_be_ended_nothing_is_concluded_and_the_run_says_so(stage: Stage) -> None:
+    keep = stage.place / "keep"
+    keep.touch()
+    stage.start_scheduler("tests.faults.test_killed_processes:keep_some_alive", KEEP=str(keep))
+    run_id, left = with_leftovers(stage)
+    until(lambda: "can't be ended" in (stage.get(run_id).reason or ""), "the reason")
+    assert stage.get(run_id).state is RunState.RUNNING and all(alive(pid) for pid in left)
+    keep.unlink()
+    stage.until_state(run_id, RunState.LOST)
+    assert not any(alive(pid) for pid in left)
