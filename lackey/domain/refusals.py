@@ -81,6 +81,12 @@ class TooLarge(Refusal):
     code = "too-large"
 
 
+class TooMany(Refusal):
+    """There are as many of these as there may be; the same request may work once there are fewer."""
+
+    code = "too-many"
+
+
 class Unavailable(Refusal):
     """Something lackey needs is away for now; the same request may work later."""
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from lackey.domain.application import Application, Parameter, Project
 from lackey.domain.command import check_command, check_parameters
+from lackey.domain.limits import ENVIRONMENT_BYTES
 from lackey.domain.paths import Place, Share
 from lackey.domain.refusals import Conflict, NotFound, invalid
 from lackey.domain.typed_paths import place_of
@@ -147,6 +148,11 @@ def _check(columns: dict[str, Any]) -> None:
     declared = [Parameter(**{**each, "choices": tuple(each.get("choices") or ())}) for each in columns["parameters"]]
     check_parameters(declared)
     check_command(columns["command"], [parameter.name for parameter in declared])
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in columns["environment"].items())
+    if size > ENVIRONMENT_BYTES:
+        raise invalid(
+            "environment", f"has {size} bytes, and at most {ENVIRONMENT_BYTES} are taken; read a file instead"
+        )
     if columns["executor"] not in EXECUTORS:
         raise invalid("executor", f"there is no executor {columns['executor']!r}; there are: {', '.join(EXECUTORS)}")
 

@@ -45,12 +45,13 @@ def _request(connection: Connection, run: Run, by: str, now: datetime) -> Run:
 
 
 def rerun(database: Database, run_id: int, by: str, now: datetime, once: Once | None = None) -> tuple[Run, str]:
-    """A new run with the same inputs, to start now, and its token. Raises NotFound, Conflict."""
+    """A new run with the same inputs, to start now, and its token. Raises NotFound, Conflict, TooMany."""
 
     def work(connection: Connection) -> tuple[Run, str]:
         known = answered(connection, once, now, runs.get)
         if known is not None:
             return runs.get(connection, known), newcomers.new_token(connection, known)
+        newcomers.refuse_too_many(connection, by)
         again, token = newcomers.again(connection, runs.get(connection, run_id), "rerun", by, now)
         remember(connection, once, again.id, now)
         if again.launched:

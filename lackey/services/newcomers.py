@@ -1,5 +1,6 @@
 """Runs come into being here: scheduled, run again, retried."""
 
+import random
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -7,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from lackey.domain.limits import WAITING_RUNS
+from lackey.domain.refusals import TooMany
 from lackey.domain.run import Event, Run, RunState
 from lackey.store import events, runs, tokens, words
 
@@ -18,6 +21,7 @@ _INPUTS = (
     *("workdir", "parameters", "environment", "priority", "executor", "time_limit", "start_grace", "silence"),
     *("retries", "cpus", "memory"),
 )
+_COUNTED_ONE_IN = 64
 _RETRY_DELAY_SECONDS = 10.0
 
 
@@ -48,6 +52,15 @@ def create(
     events.add(connection, Event(run.id, now, run.state.value, by, f"made; {run.state}", _origin(run)))
     words.index(connection, run.id, words.description(run.name, run.command))
     return run, token
+
+
+def refuse_too_many(connection: Connection, by: str) -> None:
+    """Raise TooMany for one who asks for a run and has too many that wait. No retry is refused for it."""
+    # To count takes as long as there are many, so it is done for a few of them, by chance.
+    if random.randrange(_COUNTED_ONE_IN) == 0 and runs.count_waiting(connection, by, WAITING_RUNS) >= WAITING_RUNS:
+        raise TooMany(
+            f"{WAITING_RUNS} runs of {by} wait already, and no more may (WAITING_RUNS): let some end, or cancel some"
+        )
 
 
 def new_token(connection: Connection, run_id: int) -> str:

@@ -4,6 +4,7 @@ Reports commute: each is merged into the evidence in a way that does not depend 
 is worked out anew (`settling.settle`). `now` is the time of receipt.
 """
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +13,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from lackey.domain.evidence import Stop
-from lackey.domain.refusals import NotAuthenticated, OtherOutcome
+from lackey.domain.limits import LOG_PIECES, METRIC_NAMES, METRIC_POINTS
+from lackey.domain.refusals import NotAuthenticated, OtherOutcome, invalid
 from lackey.domain.run import Event, Run
 from lackey.services.settling import evidence_of, settle
 from lackey.store import events, logs, metrics, runs, tokens, words
@@ -20,6 +22,7 @@ from lackey.store.database import Database
 from lackey.store.metrics import Metric
 
 _CONTRADICTIONS_KEPT = 20
+_COUNTED_ONE_IN = 256
 
 
 @dataclass(frozen=True)
@@ -123,10 +126,25 @@ def keep_metrics(database: Database, run_id: int, told: list[Metric], now: datet
     """Figures to keep."""
 
     def merge(_: Run, connection: Connection) -> dict[str, Any]:
+        _refuse_too_many(connection, run_id, told)
         metrics.put(connection, run_id, told)
         return {}
 
     return _sign_of_life(database, run_id, merge, now)
+
+
+def _refuse_too_many(connection: Connection, run_id: int, told: list[Metric]) -> None:
+    names = {one.name for one in told}
+    new = [name for name in names if not metrics.has_points(connection, run_id, name, 1)]
+    if new and metrics.count_names(connection, run_id) + len(new) > METRIC_NAMES:
+        raise invalid("name", f"at most {METRIC_NAMES} names of metrics are kept of a run (METRIC_NAMES); report fewer")
+    # To count takes as long as there are many points, so it is done now and then, by chance.
+    if random.randrange(_COUNTED_ONE_IN) < len(told):
+        full = [name for name in names if metrics.has_points(connection, run_id, name, METRIC_POINTS)]
+        if full:
+            raise invalid(
+                "metrics", f"{full[0]!r} has {METRIC_POINTS} points, the most that are kept; report less often"
+            )
 
 
 def keep_log(database: Database, run_id: int, log: LogText, offset: int | None, log_limit: int, now: datetime) -> Run:
@@ -134,6 +152,8 @@ def keep_log(database: Database, run_id: int, log: LogText, offset: int | None, 
 
     def merge(run: Run, connection: Connection) -> dict[str, Any]:
         start = run.log_size if offset is None else offset
+        if start > run.log_size and logs.count(connection, run_id, "reported") >= LOG_PIECES:
+            raise invalid("offset", f"the log has {LOG_PIECES} pieces with gaps between (LOG_PIECES); send it in order")
         end = max(run.log_size, keep_text(connection, run_id, "reported", start, log, log_limit))
         logs.let_go(connection, run_id, "reported", end, log_limit)
         return {"log_size": end}

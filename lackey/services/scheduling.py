@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from lackey.domain.application import Application
 from lackey.domain.command import fill_parameters, shell_text
+from lackey.domain.limits import PARAMETERS_BYTES
 from lackey.domain.paths import join
 from lackey.domain.refusals import AlreadyFinal, Conflict, invalid
 from lackey.domain.run import FINAL, Event, Run, RunState
@@ -52,12 +53,13 @@ class Wanted:
 
 
 def schedule(database: Database, wanted: Wanted, by: str, now: datetime, once: Once | None = None) -> tuple[Run, str]:
-    """Make a run; the run and its token, given out this once. Raises Invalid, NotFound, Conflict."""
+    """Make a run; the run and its token, given out this once. Raises Invalid, NotFound, Conflict, TooMany."""
 
     def work(connection: Connection) -> tuple[Run, str]:
         known = answered(connection, once, now, runs.get)
         if known is not None:
             return runs.get(connection, known), newcomers.new_token(connection, known)
+        newcomers.refuse_too_many(connection, by)
         run, token = newcomers.create(connection, _values(connection, wanted), by, now, wanted.at)
         remember(connection, once, run.id, now)
         if run.launched:
@@ -78,6 +80,10 @@ def _values(connection: Connection, wanted: Wanted) -> dict[str, Any]:
     missing = sorted(set(wanted.after) - runs.states_of(connection, wanted.after).keys())
     if missing:
         raise invalid("after", f"there is no run {', '.join(map(str, missing))}")
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in basis["parameters"].items())
+    if size > PARAMETERS_BYTES:
+        where = "put what is large into a file, and its name into a parameter"
+        raise invalid("parameters", f"have {size} bytes, and at most {PARAMETERS_BYTES} are taken; {where}")
     own: dict[str, Any] = {"launched": wanted.launch, "priority": wanted.priority, "after": list(wanted.after)}
     parent = None if wanted.like is None else runs.get(connection, wanted.like).id
     own |= {"parent_id": parent, "cause": None if parent is None else "rerun"}

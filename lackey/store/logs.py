@@ -9,7 +9,7 @@ stored whole, and cut when it is read.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 
 from lackey.store.models import LogPieceRow
 
@@ -28,6 +28,30 @@ _OVERLAPPING = (
 )
 
 
+# Pieces are joined up to this size: so that a log of many lines is few pieces, and each line rewrites little.
+_JOINED_BYTES = 16 << 10
+_LAST_BEFORE = (
+    select(LogPieceRow.start, LogPieceRow.content)
+    .where(
+        LogPieceRow.run_id == bindparam("its_run"),
+        LogPieceRow.part == bindparam("its_part"),
+        LogPieceRow.start < bindparam("its_start"),
+        _LENGTH < _JOINED_BYTES,
+    )
+    .order_by(LogPieceRow.start.desc())
+    .limit(1)
+)
+_GROW = (
+    update(_PIECE)
+    .where(
+        _PIECE.c.run_id == bindparam("its_run"),
+        _PIECE.c.part == bindparam("its_part"),
+        _PIECE.c.start == bindparam("its_start"),
+    )
+    .values(content=bindparam("whole"))
+)
+
+
 @dataclass(frozen=True)
 class Span:
     """Bytes from `start` up to `end` of what was sent; `piece` is the stored piece they are in, None if none is."""
@@ -41,8 +65,25 @@ def put(connection: Connection, run_id: int, part: str, start: int, content: byt
     """Keep those of the bytes that are not held yet; the end of what is known now, in bytes."""
     for first, last in _missing(connection, run_id, part, start, start + len(content)):
         piece = content[first - start : last - start]
+        if _joined(connection, run_id, part, first, piece):
+            continue
         connection.execute(_ADD, {"run_id": run_id, "part": part, "start": first, "content": piece})
     return start + len(content)
+
+
+def _joined(connection: Connection, run_id: int, part: str, start: int, content: bytes) -> bool:
+    """Whether the bytes were put behind the small piece that ends where they begin: a log comes line by line."""
+    before = connection.execute(_LAST_BEFORE, {"its_run": run_id, "its_part": part, "its_start": start}).one_or_none()
+    if before is None or before[0] + len(before[1]) != start or len(before[1]) + len(content) > _JOINED_BYTES:
+        return False
+    joined = {"its_run": run_id, "its_part": part, "its_start": before[0], "whole": bytes(before[1]) + content}
+    connection.execute(_GROW, joined)
+    return True
+
+
+def count(connection: Connection, run_id: int, part: str) -> int:
+    """How many pieces are held of a part."""
+    return connection.execute(select(func.count()).where(*_of(run_id, part))).scalar_one()
 
 
 def add_all(connection: Connection, pieces: Iterable[tuple[int, str, int, bytes]]) -> None:

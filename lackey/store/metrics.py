@@ -73,6 +73,20 @@ def of_run(connection: Connection, run_id: int, name: str | None, after: int, li
     return [Metric(*row) for row in connection.execute(statement.order_by(*order).offset(after).limit(limit))]
 
 
+def has_points(connection: Connection, run_id: int, name: str, least: int) -> bool:
+    """Whether the figure has at least so many values."""
+    statement = select(MetricRow.place).where(MetricRow.run_id == run_id, MetricRow.name == name)
+    return connection.execute(statement.limit(1).offset(least - 1)).first() is not None
+
+
+def count_names(connection: Connection, run_id: int) -> int:
+    """How many figures the run has. Goes from name to name, past all values between."""
+    first = select(func.min(MetricRow.name).label("name")).where(MetricRow.run_id == run_id).cte(recursive=True)
+    following = select(func.min(MetricRow.name)).where(MetricRow.run_id == run_id, MetricRow.name > first.c.name)
+    found = first.union_all(select(following.scalar_subquery()).where(first.c.name.is_not(None)))
+    return connection.execute(select(func.count(found.c.name))).scalar_one()
+
+
 def names(connection: Connection, run_id: int) -> list[str]:
     """The names of the run's figures, sorted."""
     statement = select(MetricRow.name).where(MetricRow.run_id == run_id).distinct()

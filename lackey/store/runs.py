@@ -73,6 +73,14 @@ def get(connection: Connection, run_id: int) -> Run:
     return run
 
 
+def count_waiting(connection: Connection, by: str, most: int) -> int:
+    """How many runs of this user wait for their start, counted up to `most`."""
+    waiting = select(RunRow.id).where(
+        RunRow.ended_at.is_(None), RunRow.by == by, RunRow.state.in_([RunState.SCHEDULED, RunState.QUEUED])
+    )
+    return connection.execute(select(func.count()).select_from(waiting.limit(most).subquery())).scalar_one()
+
+
 def find(connection: Connection, run_id: int) -> Run | None:
     """The run, or None."""
     row = connection.execute(_ONE, {"wanted_id": run_id}).mappings().one_or_none()

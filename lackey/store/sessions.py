@@ -5,14 +5,17 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, func, insert, select
 
 from lackey.domain.application import Key
+from lackey.domain.limits import SESSIONS
 from lackey.store.keys import KEY
 from lackey.store.models import KeyRow, SessionRow
 from lackey.store.tokens import digest
 
 
 def add(connection: Connection, secret: str, key_id: int, now: datetime, since: datetime) -> None:
-    """Let this cookie stand for the key, and forget those from before `since`."""
+    """Let this cookie stand for the key, and forget those from before `since`, and the oldest of too many."""
     connection.execute(delete(SessionRow).where(SessionRow.created_at <= since))
+    oldest = select(SessionRow.digest).where(SessionRow.key_id == key_id).order_by(SessionRow.created_at.desc())
+    connection.execute(delete(SessionRow).where(SessionRow.digest.in_(oldest.offset(SESSIONS - 1).limit(SESSIONS))))
     connection.execute(insert(SessionRow).values(digest=digest(secret), key_id=key_id, created_at=now))
 
 

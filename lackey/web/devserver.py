@@ -4,6 +4,7 @@ It speaks HTTP/1.0: each answer ends its connection. For more than a desk's wort
 """
 
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -19,11 +20,16 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import bottle
 
+from lackey.web.connections import Connections, most_connections
+
 log = logging.getLogger(__name__)
 
 _DRAINED_AT_MOST = 16 << 20
 _DRAIN_SECONDS = 2.0
 _IDLE_SECONDS = 60.0
+_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_NO_ROOM_SECONDS = 0.1
+_BUSY = b"HTTP/1.0 503 Service Unavailable\r\nRetry-After: 5\r\n\r\n"
 # Bottle's word for: a file of the program has changed, start me again.
 _RELOAD = 3
 
@@ -40,10 +46,22 @@ class _Handler(WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """One line a request, without its query. Who only reads, and may, is passed over: pages and tables poll."""
         quiet = not self.path or (self.command in ("GET", "HEAD") and str(code).startswith(("2", "3")))
-        target = self.path.partition("?")[0].encode("unicode_escape").decode()
-        log.log(
-            logging.DEBUG if quiet else logging.INFO, "%s %s %s %s", self.address_string(), self.command, target, code
+        method, target = (
+            text.encode("unicode_escape").decode() for text in (str(self.command), self.path.partition("?")[0])
         )
+        log.log(logging.DEBUG if quiet else logging.INFO, "%s %s %s %s", self.address_string(), method, target, code)
+
+    def parse_request(self) -> bool:
+        """Read the head of a request; whether it is one. How long its body is has to be said once, and in one way."""
+        if not super().parse_request():
+            return False
+        if isinstance(self.server, _Server):
+            self.server.connections.asked(self.connection)
+        lengths = self.headers.get_all("Content-Length", [])
+        if len(lengths) + len(self.headers.get_all("Transfer-Encoding", [])) > 1:
+            self.send_error(400, "Content-Length or Transfer-Encoding, and once")
+            return False
+        return True
 
     def log_error(self, format: str, *args: Any) -> None:
         """What is no HTTP is not repeated: it could hold anything."""
@@ -53,6 +71,36 @@ class _Handler(WSGIRequestHandler):
 class _Server(socketserver.ThreadingMixIn, WSGIServer):
     daemon_threads = True
     request_queue_size = 128
+
+    def __init__(self, *given: Any) -> None:
+        self.connections = Connections(most_connections())
+        super().__init__(*given)
+
+    def get_request(self) -> tuple[Any, Any]:
+        """Accept a connection. Without a descriptor to spare, an idle one is let go, and it is tried again later."""
+        try:
+            return super().get_request()
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                log.warning("no connection can be accepted now: %s", error.strerror)
+                self.connections.make_room()
+                time.sleep(_NO_ROOM_SECONDS)
+            raise
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread of its own, if there is room; else say at once that there is none."""
+        if self.connections.let_in(request):
+            super().process_request(request, client_address)
+            return
+        with contextlib.suppress(OSError):
+            request.settimeout(0)
+            request.send(_BUSY)
+        self.close_request(request)
+
+    def close_request(self, request: Any) -> None:
+        """Close the connection."""
+        self.connections.closed(request)
+        super().close_request(request)
 
     def server_bind(self) -> None:
         """Bind, without asking a name server who we are, as the standard library would."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from lackey.domain.limits import LIST_BYTES
 from lackey.web.schemas.base import Page, PageQuery
 from lackey.web.schemas.types import cursor
 
@@ -19,8 +20,17 @@ def page(
 ) -> Shown:
     """The first `query.limit` of `items`, of which one more was asked for, to see whether there is a next page.
 
+    Fewer, where they would be larger than `LIST_BYTES` together.
+
     `place` says of the last item shown where the next page begins.
     """
-    shown = items[: query.limit]
-    following = cursor(place(shown[-1])) if len(items) > len(shown) else None
-    return kind(items=[show(item) for item in shown], next=following)
+    shown: list[Any] = []
+    size = 0
+    for item in items[: query.limit]:
+        one = show(item)
+        size += len(one.model_dump_json())
+        if shown and size > LIST_BYTES:
+            break
+        shown.append(one)
+    following = cursor(place(items[len(shown) - 1])) if len(items) > len(shown) else None
+    return kind(items=shown, next=following)

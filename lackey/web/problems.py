@@ -11,6 +11,7 @@ from lackey.domain.refusals import (
     NotFound,
     Refusal,
     TooLarge,
+    TooMany,
     Unavailable,
 )
 from lackey.files import FileError, FileMissing, ShareAway
@@ -26,10 +27,12 @@ STATUS: dict[type[Refusal], int] = {
     NotFound: 404,
     Conflict: 409,
     TooLarge: 413,
+    TooMany: 429,
     Unavailable: 503,
 }
 HEADERS: dict[int, dict[str, str]] = {
     401: {"WWW-Authenticate": 'Bearer realm="lackey"'},
+    429: {"Retry-After": "60"},
     503: {"Retry-After": "5"},
 }
 

@@ -1,10 +1,12 @@
 """`lackey serve`: what it makes, how it begins, how it ends."""
 
+import os
 import shutil
 import signal
 import socket
 import stat
 import threading
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from wsgiref.simple_server import demo_app
@@ -48,11 +50,20 @@ def test_it_says_where_it_serves_and_never_the_key(service: Service) -> None:
 
 def test_the_access_log_has_neither_queries_nor_control_characters(service: Service) -> None:
     requests.post(f"{service.url}/api/nothing?token=secret", data="token=secret", timeout=30)
-    for first_line in (b"PUT /api/\x1b[31mred?token=secret HTTP/1.0", b"token=secret"):
+    for first_line in (
+        b"\x1b[31mGET /api/red HTTP/1.0",
+        b"PUT /api/\x1b[31mred?token=secret HTTP/1.0",
+        b"token=secret",
+    ):
         with socket.create_connection(("127.0.0.1", service.port)) as connection:
             connection.sendall(first_line + b"\r\n\r\n")
             assert b" 4" in connection.makefile("rb").read()
-    for line in ("POST /api/nothing 4", r"PUT /api/\x1b[31mred 4", "sent what is no request"):
+    for line in (
+        r"\x1b[31mGET /api/red 4",
+        "POST /api/nothing 4",
+        r"PUT /api/\x1b[31mred 4",
+        "sent what is no request",
+    ):
         wait_for(lambda line=line: line in service.said, line)  # type: ignore[misc]
     assert not any(word in service.said for word in ("secret", "\x1b", "Traceback"))
 
@@ -74,6 +85,33 @@ def test_slow_clients_do_not_keep_others_waiting(service: Service) -> None:
     assert service.is_ready("/healthz")
     for connection in idle:
         connection.close()
+
+
+def test_a_thousand_idle_connections_do_not_keep_others_out(service: Service) -> None:
+    with ExitStack() as opened:
+        for _ in range(700):
+            opened.enter_context(socket.create_connection(("127.0.0.1", service.port)))
+        assert service.is_ready("/healthz")
+        assert len(os.listdir(f"/proc/{service.process.pid}/fd")) < 700
+    assert service.is_ready("/healthz")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"Content-Length: " + b"1" * 5000,
+        b"Content-Length: -1",
+        b"Content-Length: 1_0",
+        b"Content-Length: 2\r\nContent-Length: 2",
+        b"Content-Length: 2\r\nTransfer-Encoding: chunked",
+        b"Transfer-Encoding: gzip",
+    ],
+)
+def test_a_body_whose_length_is_not_told_in_one_way_is_refused(service: Service, lines: bytes) -> None:
+    head = b"POST /api/run HTTP/1.1\r\nAuthorization: Bearer " + service.key.encode() + b"\r\n" + lines
+    with socket.create_connection(("127.0.0.1", service.port)) as connection:
+        connection.sendall(head + b"\r\n\r\n{}")
+        assert connection.makefile("rb").readline().split()[1] == b"400"
 
 
 def test_a_port_in_use_is_named_before_anything_is_made(tmp_path: Path) -> None:

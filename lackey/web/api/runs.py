@@ -1,6 +1,6 @@
 """Runs: make, list, show, change, cancel, do again."""
 
-from lackey.domain.refusals import Conflict, NotFound
+from lackey.domain.refusals import Conflict, NotFound, TooMany
 from lackey.domain.run import ACTIVE, Event, Run, RunState
 from lackey.services import ending, reading, scheduling
 from lackey.services.reading import Metric, Search
@@ -27,7 +27,7 @@ from lackey.web.schemas.runs import (
 )
 
 
-@route("POST", "/api/run", scope="run", status=201, takes_forms=True, may=[Conflict, NotFound])
+@route("POST", "/api/run", scope="run", status=201, takes_forms=True, may=[Conflict, NotFound, TooMany])
 def schedule(call: Call, body: NewRun) -> MadeRun:
     """Schedule a run."""
     wanted = scheduling.Wanted(
@@ -111,7 +111,7 @@ def cancel(call: Call, run_id: int) -> RunOut:
     return run_out(cancelled, call.service.shares)
 
 
-@route("POST PUT", "/api/run/rerun/<run_id:id>", scope="run", status=201, may=[Conflict])
+@route("POST PUT", "/api/run/rerun/<run_id:id>", scope="run", status=201, may=[Conflict, TooMany])
 def rerun(call: Call, run_id: int) -> MadeRun:
     """Run it again with the same inputs, as a new run."""
     again, token = ending.rerun(call.database, run_id, call.by, call.now, call.once)
