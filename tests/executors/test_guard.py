@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -262,3 +263,10 @@ def test_another_user_than_one_s_own_needs_capabilities_and_is_never_root() -> N
         assert not Account.of("nobody").other
     finally:
         os.seteuid(uid)
+
+
+@pytest.mark.parametrize("field", ["directory", "command", "user", "share_path"])
+def test_what_no_system_call_takes_is_a_reason_and_starts_nothing(nobody: Workbench, field: str) -> None:
+    given: dict[str, Any] = {"command": "true", field: "a\0b"}
+    receipt = nobody.run(**given)
+    assert receipt.result == "not_started" and receipt.reason
