@@ -35,22 +35,14 @@ GENERATED = {"__pycache__", "build", "dist", "lackey.egg-info", "lackey.toml", "
 # Which parts of lackey a part may import, beside itself and the version in `lackey`.
 _SERVICES = {"domain", "store"}
 _WEB = _SERVICES | {"services", "files", "wake"}
-_SCHEDULER = _SERVICES | {
-    "services",
-    "executors",
-    "shares",
-    "notify",
-    "files",
-    "settings",
-    "wake",
-    "accounts",
-    "privileges",
-}
+_BELOW = {"executors", "shares", "notify", "files", "settings", "wake", "accounts", "kernel", "privileges"}
+_SCHEDULER = _SERVICES | {"services"} | _BELOW
 MAY_IMPORT: dict[str, set[str]] = {
     "domain": set(),
     "privileges": set(),
     "accounts": {"privileges"},
     "confined": set(),
+    "kernel": {"confined"},
     "wake": set(),
     "examples": set(),
     "settings": {"domain"},
@@ -59,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "files": {"domain", "wake"},
     "notify": {"domain"},
     "shares": {"domain", "accounts", "confined", "wake"},
-    "executors": {"domain", "accounts", "confined", "wake"},
+    "executors": {"domain", "accounts", "confined", "kernel", "wake"},
     "web": _WEB,
     "scheduler": _SCHEDULER,
     "app": _WEB | _SCHEDULER | {"web", "scheduler"},
@@ -73,6 +65,7 @@ MAY_IMPORT_FROM_OUTSIDE: dict[str, set[str]] = {
     "privileges": set(),
     "accounts": set(),
     "confined": set(),
+    "kernel": set(),
     "wake": set(),
     "examples": set(),
     "files": set(),

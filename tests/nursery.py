@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 from unittest.mock import patch
 
+from lackey.kernel import open_pidfd
+
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE_SECONDS = 20.0
 
@@ -29,9 +31,7 @@ class Process:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
-        self._pidfd: int | None = None
-        with suppress(ProcessLookupError):
-            self._pidfd = os.pidfd_open(pid)
+        self._pidfd = open_pidfd(pid)
 
     def send(self, signum: signal.Signals) -> None:
         """Signal it, if it has not ended."""

@@ -188,6 +188,11 @@ class Stage:
         assert isinstance(owner, Owner)
         return owner
 
+    def unguarded(self, run: Run) -> bool:
+        """Whether the run's guard has ended."""
+        with self.owner(run).guard() as guard:
+            return guard is None
+
     def close(self) -> None:
         """End all that was started here."""
         for scheduler in self.schedulers:

@@ -1,7 +1,7 @@
 """Which queued runs start next: higher priority first, then older; within slots and the applications' own limits."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +14,34 @@ class Candidate:
     application_id: int | None
     max_running: int | None
     share: str
+
+
+class Away(Mapping[str, str]):
+    """Why shares hold their runs, by their names: those that can't be reached, and all that are not configured.
+
+    The latter are without number: none is listed, and each is found.
+    """
+
+    def __init__(self, configured: Collection[str], unreachable: Mapping[str, str]) -> None:
+        """`unreachable`: those of the configured that are, each with a sentence that says why their runs wait."""
+        self._configured, self._unreachable = configured, unreachable
+
+    def __getitem__(self, share: str) -> str:
+        """Why. Raises KeyError for a share that holds nothing."""
+        return self._unreachable[share] if share in self._configured else not_configured(share)
+
+    def __iter__(self) -> Iterator[str]:
+        """Those of the configured that can't be reached."""
+        return iter(self._unreachable)
+
+    def __len__(self) -> int:
+        """How many of the configured can't be reached."""
+        return len(self._unreachable)
+
+
+def not_configured(share: str) -> str:
+    """Why the runs of a share wait that the configuration doesn't have, or has no more."""
+    return f"waits for share {share}: it is not in the configuration" if share else "has no share to run on"
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,12 @@
 """Runs and the states they pass through."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+_SERIES = re.compile(r"-[0-9a-f]{8}$")
 
 
 class RunState(StrEnum):
@@ -123,6 +126,24 @@ class Run:
         if self.started_at is None or self.ended_at is None or self.ended_at < self.started_at:
             return None
         return (self.ended_at - self.started_at).total_seconds()
+
+
+def scheduler_of(name: str | None, host: str | None = None) -> str:
+    """The scheduler's own id, its *series*, in which the name of a scheduler and the tickets that it draws end.
+
+    A host may be given another name while its runs run, so what is whose goes by this. Where a name has none, it is the
+    host that counts, or the name itself.
+    """
+    found = _SERIES.search(name or "")
+    return found[0] if found else host or name or ""
+
+
+class Garbled(Exception):
+    """What is stored of a run holds what lackey has never written there, and can't be read."""
+
+    def __init__(self, run_id: int, why: object) -> None:
+        super().__init__(f"what is stored of this run can't be read, so it is passed over: {why}")
+        self.run_id = run_id
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ of a ticket is a `Look`, one of a closed set, so that whoever judges it has to s
 but a receipt says how a run ended.
 """
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -37,6 +39,15 @@ class Launch:
     kill_grace: float
     wake_path: str
 
+    def check(self) -> None:
+        """Raises NotStarted for what could never be launched, or not where it was meant to be.
+
+        It comes out of a database, and whoever launches may be root: nothing in it is taken on trust.
+        """
+        wrong = [name for name, right in _LAUNCH_CHECKS.items() if not right(getattr(self, name))]
+        if wrong:
+            raise NotStarted(f"what is written down of this run makes no sense: {', '.join(wrong)}")
+
     def identity(self) -> dict[str, Any]:
         """Which attempt at which run this is, as everything that is left of it says."""
         run = {"installation": self.installation, "run_id": self.run_id, "run_uid": self.run_uid}
@@ -56,6 +67,39 @@ class NotStarted(Exception):
         self.ran_as = ran_as
 
 
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _plain(value: Any) -> bool:
+    return isinstance(value, str) and "\0" not in value
+
+
+def _named(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(name, str) and _text(of) for name, of in value.items())
+
+
+_LAUNCH_CHECKS: dict[str, Callable[[Any], bool]] = {
+    "ticket": _text,
+    "installation": _text,
+    "run_id": lambda value: type(value) is int,
+    "run_uid": _text,
+    # A path that is not absolute would lead to wherever the launched side happens to be.
+    "share_path": lambda value: _plain(value) and value.startswith("/"),
+    "must_be_mounted": lambda value: isinstance(value, bool),
+    "directory": _plain,
+    "command": _text,
+    "workdir": lambda value: value in ("application", "run"),
+    "parameters": _named,
+    "environment": _named,
+    "url": _text,
+    "token": _text,
+    "user": lambda value: value is None or _plain(value),
+    "kill_grace": lambda value: type(value) in (int, float) and 0 <= value < math.inf,
+    "wake_path": _text,
+}
+
+
 @dataclass(frozen=True)
 class Absent:
     """Nothing was ever made for this ticket. It may still come."""
@@ -73,15 +117,17 @@ class Void:
 
 @dataclass(frozen=True)
 class Running:
-    """Its guard or its command lives. `started_at` and `run_directory` are None until the command is on record.
+    """Its guard or its command lives. All but the first two are None until the command is on record.
 
-    `token_digest` is the SHA-256 of the command's token, in hexadecimal.
+    `started_at` is by the clock on the wall (unix seconds), `lasted_seconds` by one that nobody can set. `token_digest`
+    is the SHA-256 of the command's token, in hexadecimal.
     """
 
     handle: str
     pid: int
-    run_directory: str | None
-    started_at: float | None
+    run_directory: str | None = None
+    started_at: float | None = None
+    lasted_seconds: float | None = None
     token_digest: str | None = None
 
 
@@ -111,7 +157,10 @@ Look = Absent | Unowned | Void | Running | Ended | Gone | Unreadable
 
 @dataclass(frozen=True)
 class Started:
-    """A launch was handed over. `pidfd` is readable when its guard has ended (pidfd_open(2)); the caller closes it."""
+    """A launch was handed over. `pidfd` is readable when its guard has ended (pidfd_open(2)); the caller closes it.
+
+    None: there is a guard, and no descriptor for it was to be had; `watch` may have one later.
+    """
 
     pidfd: int | None
 
@@ -119,8 +168,14 @@ class Started:
 class Executor(Protocol):
     """A place where commands run. No method waits for a command or touches a share."""
 
+    def trouble(self) -> str | None:
+        """Why nothing at all can be launched now, in a sentence for those who wait for it; None: it can."""
+
     def launch(self, launch: Launch) -> Started:
-        """Hand a launch over. Raises OSError if that failed half-way: void the ticket, and try again later."""
+        """Hand a launch over.
+
+        Raises NotStarted for one that could never work, and OSError if it failed half-way: void the ticket, then.
+        """
 
     def look(self, ticket: str) -> Look:
         """What is known of a ticket now."""

@@ -90,6 +90,7 @@ def take(mark: Mark, launch: Launch) -> bool:
 
 def start(launch: Launch, mark: Mark) -> Followed:
     """Have the command run. Raises NotStarted if it can't; nothing has run then, whatever is raised."""
+    launch.check()
     try:
         account = Account.of(launch.user)
     except NoSuchAccount as error:

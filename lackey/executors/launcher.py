@@ -19,6 +19,7 @@ from typing import NoReturn
 
 from lackey.accounts import Account
 from lackey.executors.base import Launch
+from lackey.executors.descriptors import limit_to
 from lackey.executors.guard import guard
 
 LENGTH = struct.Struct("!I")
@@ -26,13 +27,18 @@ GUARDED = b"guarded"
 
 
 def main() -> None:
-    """`python -m lackey.executors.launcher DESCRIPTOR TICKETS`: serve until the scheduler closes its end."""
+    """`python -m lackey.executors.launcher DESCRIPTOR TICKETS [DESCRIPTORS]`: serve until the scheduler closes its end.
+
+    DESCRIPTORS: how many it, and what it launches, may have.
+    """
     # Whoever stops a service signals its processes; this one ends with the scheduler, and by nothing else.
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
     for signum in (signal.SIGHUP, signal.SIGINT):
         signal.signal(signum, signal.SIG_IGN)
     scheduler = socket.socket(fileno=int(sys.argv[1]))
     tickets = Path(sys.argv[2])
+    if len(sys.argv) > 3:
+        limit_to(int(sys.argv[3]))
     look_up_names()
     gc.freeze()  # so that the guards share its memory
     while message := _received(scheduler):

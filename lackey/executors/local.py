@@ -1,5 +1,6 @@
 """Runs on this host: each under a guard of its own, which the launcher forks."""
 
+import errno
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from lackey.domain.receipt import KillCause
 from lackey.executors.base import Absent, Ended, Gone, Launch, Look, Running, Started, Unowned, Unreadable, Void
+from lackey.executors.descriptors import check_spare
 from lackey.executors.launcher import GUARDED, LENGTH
 from lackey.executors.leftovers import Leftovers
 from lackey.executors.processes import family, send
@@ -27,19 +29,33 @@ _LIBRARY = Path(__file__).resolve().parents[2]
 class LocalExecutor:
     """The executor for this host (`base.Executor`). Its methods may be called from several threads."""
 
-    def __init__(self, data_dir: Path, user: str | None = None) -> None:
-        """Tickets are kept in `data_dir`, which must be on a local disk; `user`: as Launch has it. Raises OSError."""
+    def __init__(self, data_dir: Path, user: str | None = None, descriptors: int | None = None) -> None:
+        """Tickets are kept in `data_dir`, which must be on a local disk; `user`: as Launch has it. Raises OSError.
+
+        `descriptors`: how many a command may have to begin with; None: as many as this process.
+        """
         self._leftovers = Leftovers(user)
         self._tickets = make_tickets(data_dir.absolute())
+        self._descriptors = descriptors
         self._lock = threading.Lock()
         self._launcher: subprocess.Popen[bytes] | None = None
         self._wire: socket.socket | None = None
         # When a command whose guard is gone was first told to end; by a clock that can't be set.
         self._told: dict[str, float] = {}
 
+    def trouble(self) -> str | None:
+        """Whether descriptors are left."""
+        try:
+            check_spare()
+        except OSError as error:
+            return _why_nothing(error)
+        return None
+
     def launch(self, launch: Launch) -> Started:
         """Fork a guard. Raises OSError if the launcher fails; whether there is a guard is then unknown."""
+        launch.check()
         Mark(self._tickets, launch.ticket)
+        check_spare()
         message = json.dumps(asdict(launch)).encode()
         with self._lock:
             try:
@@ -49,9 +65,11 @@ class LocalExecutor:
             except OSError:
                 self._disconnect()
                 raise
-            if answer == GUARDED and descriptors:
-                os.set_inheritable(descriptors[0], False)
-                return Started(descriptors[0])
+            if answer == GUARDED:
+                # None came with it if there was no room for it here (recvmsg(2), MSG_CTRUNC).
+                for descriptor in descriptors:
+                    os.set_inheritable(descriptor, False)
+                return Started(descriptors[0] if descriptors else None)
             if not answer:
                 self._disconnect()
                 raise ConnectionResetError("the launcher has ended")
@@ -70,7 +88,7 @@ class LocalExecutor:
             return Unowned() if mark.path.is_dir() else Absent()
         if isinstance(owner, Voided):
             return Void()
-        alive = _alive(owner)
+        alive = owner.lives()
         if not alive and mark.owner() != owner:
             return self._look(mark)  # the guard put its command on record, and died, in between
         # Read after the look at the processes: the guard may write it, and end, in between.
@@ -83,9 +101,15 @@ class LocalExecutor:
             return Gone(mark.kill_cause())
         command = owner.command
         if command is None:
-            return Running(str(owner.pid), owner.pid, None, None)
-        pid, digest = command.command_pid, mark.token_digest()
-        return Running(str(pid), pid, command.run_directory, command.started_at, digest)
+            return Running(str(owner.pid), owner.pid)
+        return Running(
+            str(command.command_pid),
+            command.command_pid,
+            command.run_directory,
+            command.started_at,
+            command.lasted_seconds,
+            mark.token_digest(),
+        )
 
     def void(self, ticket: str) -> bool:
         """Sign the mark, unless a guard has."""
@@ -97,20 +121,15 @@ class LocalExecutor:
         owner = mark.owner()
         if not isinstance(owner, Owner):
             return
-        guard = owner.open_guard()
-        if guard is not None:
-            try:
+        with owner.guard() as guard:
+            if guard is not None:
                 mark.order_kill(cause)
                 with suppress(ProcessLookupError):
                     signal.pidfd_send_signal(guard, signal.SIGTERM)
-            finally:
-                os.close(guard)
-            return
-        command = owner.open_command()
-        if command is None:
+                return
+        if not owner.lives():
             self._told.pop(ticket, None)
             return
-        os.close(command)
         mark.order_kill(cause)
         self._end_orphan(owner, grace_seconds)
 
@@ -134,8 +153,11 @@ class LocalExecutor:
         owner = Mark(self._tickets, ticket).owner()
         if not isinstance(owner, Owner):
             return None
-        guard = owner.open_guard()
-        return owner.open_command() if guard is None else guard
+        for process in (owner.guard(), owner.commanded()):
+            with process as pidfd:
+                if pidfd is not None:
+                    return os.dup(pidfd)
+        return None
 
     def close(self) -> None:
         """End the launcher."""
@@ -156,9 +178,10 @@ class LocalExecutor:
     def _start_launcher(self, descriptor: int) -> subprocess.Popen[bytes]:
         # -P: nothing is imported from wherever lackey was started; utf8: names are bytes as UTF-8, in any locale.
         module = ("-P", "-X", "utf8", "-m", "lackey.executors.launcher")
+        limit = () if self._descriptors is None else (str(self._descriptors),)
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "TZ") if name in os.environ}
         return subprocess.Popen(
-            [sys.executable, *module, str(descriptor), str(self._tickets)],
+            [sys.executable, *module, str(descriptor), str(self._tickets), *limit],
             pass_fds=[descriptor],
             env={**kept, "PYTHONPATH": str(_LIBRARY)},
             cwd="/",
@@ -178,9 +201,6 @@ class LocalExecutor:
             self._launcher = None
 
 
-def _alive(owner: Owner) -> bool:
-    for pidfd in (owner.open_guard(), owner.open_command()):
-        if pidfd is not None:
-            os.close(pidfd)
-            return True
-    return False
+def _why_nothing(error: OSError) -> str:
+    whose = "this host has" if error.errno == errno.ENFILE else "the scheduler may have (LimitNOFILE)"
+    return f"waits for descriptors: all that {whose} are in use"

@@ -1,15 +1,21 @@
 """Which process is meant: pids are used again, and clocks are set, so it is known by boot, pid and start ticks.
 
-Ticks are field 22 of /proc/<pid>/stat (proc(5)): they count from the boot and never change.
+Ticks are field 22 of /proc/<pid>/stat (proc(5)): they count from the boot, suspended hours included, and never change.
 
 psutil is imported with this module, before guards are forked, though most need it never: when they do, it may be gone.
 """
 
 import os
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+
+from lackey.kernel import open_pidfd
+
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def boot_id() -> str:
@@ -28,16 +34,24 @@ def start_ticks(pid: int) -> int | None:
     return None if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
-def open_living(pid: int, ticks: int) -> int | None:
-    """A pidfd of just this process; None if it has ended. The caller closes it."""
+def age_seconds(ticks: int) -> float:
+    """How long ago a process of this boot was started, by a clock that nobody can set."""
+    # A tick is a hundredth of a second, and the process may have been started at its end.
+    return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - (ticks + 1) / _TICKS_PER_SECOND)
+
+
+@contextmanager
+def living(pid: int, ticks: int) -> Iterator[int | None]:
+    """A pidfd of just this process, for as long as the block lasts; None if it has ended.
+
+    Raises OSError if that can't be told now, say for want of descriptors.
+    """
+    pidfd = open_pidfd(pid)
     try:
-        pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return None
-    if start_ticks(pid) == ticks:
-        return pidfd
-    os.close(pidfd)
-    return None
+        yield pidfd if pidfd is not None and start_ticks(pid) == ticks else None
+    finally:
+        if pidfd is not None:
+            os.close(pidfd)
 
 
 def descendants(pid: int) -> list[psutil.Process]:

@@ -17,16 +17,19 @@ import os
 import re
 import socket
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from lackey.domain.receipt import KillCause, Receipt, parse_receipt
 from lackey.executors.base import Launch
-from lackey.executors.processes import boot_id, open_living, start_ticks
+from lackey.executors.processes import age_seconds, boot_id, living, start_ticks
 
 _LONGEST = 1 << 20  # bytes of a file in a mark that are read: far more than any of them holds
+
+# As the kernel prints it (random(4)). What is none must not be taken for another boot: its processes would be gone.
+_BOOT_ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 _Content = TypeVar("_Content")
 
@@ -39,6 +42,11 @@ class Command:
     command_ticks: int
     run_directory: str
     started_at: float
+
+    @property
+    def lasted_seconds(self) -> float:
+        """How long ago it was started, by a clock that nobody can set. Of this boot alone."""
+        return age_seconds(self.command_ticks)
 
 
 @dataclass(frozen=True)
@@ -63,15 +71,23 @@ class Owner:
         assert ticks is not None
         return cls(**launch.identity(), host=socket.gethostname(), boot_id=boot_id(), pid=pid, ticks=ticks)
 
-    def open_guard(self) -> int | None:
-        """A pidfd of the guard; None if it has ended. The caller closes it."""
-        return open_living(self.pid, self.ticks) if self.boot_id == boot_id() else None
+    def guard(self) -> AbstractContextManager[int | None]:
+        """A pidfd of the guard, for as long as the block lasts; None if it has ended."""
+        return living(self.pid, self.ticks) if self.boot_id == boot_id() else nullcontext()
 
-    def open_command(self) -> int | None:
-        """A pidfd of the command; None if it has ended, or never was. The caller closes it."""
+    def commanded(self) -> AbstractContextManager[int | None]:
+        """The same of the command; None if it has ended, or never was."""
         if self.command is None or self.boot_id != boot_id():
-            return None
-        return open_living(self.command.command_pid, self.command.command_ticks)
+            return nullcontext()
+        return living(self.command.command_pid, self.command.command_ticks)
+
+    def lives(self) -> bool:
+        """Whether the guard or the command does. Raises OSError if that can't be told now."""
+        with self.guard() as guard:
+            if guard is not None:
+                return True
+        with self.commanded() as command:
+            return command is not None
 
 
 class Voided:
@@ -216,7 +232,7 @@ class Mark:
                 return parse(file.read(_LONGEST).decode())
         except FileNotFoundError:
             return None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise OSError(errno.EBADMSG, str(error), str(self.path / name)) from error
 
 
@@ -235,6 +251,10 @@ def _fields(kind: type[Owner] | type[Command], found: Any) -> dict[str, Any]:
     if not isinstance(found, dict) or found.keys() != wanted.keys():
         raise ValueError("the owner is malformed")
     if any(type(found[name]) is not of for name, of in wanted.items()):
+        raise ValueError("the owner is malformed")
+    if any(not 0 < found[name] < 1 << 31 for name in ("pid", "command_pid") if name in found):
+        raise ValueError("the owner is malformed")
+    if "boot_id" in found and not re.fullmatch(_BOOT_ID, found["boot_id"]):
         raise ValueError("the owner is malformed")
     return found
 

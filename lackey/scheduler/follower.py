@@ -4,26 +4,28 @@ Safe to do at any time and by any scheduler of the host: what is concluded rests
 by guarded updates. See `executors.base` for what the looks mean.
 """
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
+from lackey.domain.evidence import Observed
 from lackey.domain.receipt import Receipt
-from lackey.domain.refusals import Refusal
+from lackey.domain.refusals import Unavailable
 from lackey.domain.run import Run, RunState
 from lackey.executors import base
+from lackey.scheduler.troubles import Troubles, said
 from lackey.services import Database, launching
 
 T = TypeVar("T")
 
-log = logging.getLogger(__name__)
-
 
 class Follower:
-    """Knows, beside what the database says, which tickets were found gone and when (monotonic seconds)."""
+    """Knows, beside what the database says, what it saw of tickets: since when they are gone, or their commands run.
+
+    Both by clocks that nobody can set, in seconds: the one on the wall may be put forward while a run runs.
+    """
 
     def __init__(
         self,
@@ -43,6 +45,9 @@ class Follower:
         self._database, self._executor, self._clock = database, executor, clock
         self._second_look_seconds = second_look_seconds
         self._gone_since: dict[str, float] = {}
+        self._began: dict[str, float] = {}
+        self._unseen: set[str] = set()
+        self.troubles = Troubles(database)
 
     def follow(self, runs: list[Run], under_way: set[str]) -> list[str]:
         """Look at the runs' tickets and record what has come of them; the tickets that are settled.
@@ -50,37 +55,64 @@ class Follower:
         `under_way`: tickets whose guard lives and may not have made its mark yet; that they left nothing says nothing.
         """
         settled: list[str] = []
-        endings: list[launching.Ending] = []
-        begun: list[launching.Begun] = []
+        endings: list[tuple[Run, launching.Ending]] = []
+        begun: list[tuple[Run, launching.Begun]] = []
         for run in runs:
             ticket = run.ticket or ""
-            look = self._executor.look(ticket)
-            if isinstance(look, base.Ended) and look.receipt.result == "ended":
-                endings.append(_ending(look.receipt))
-                settled.append(ticket)
-            elif isinstance(look, base.Running):
-                self._gone_since.pop(ticket, None)
-                begun += _begun(run, look)
-            elif self._judge(run, ticket, look, ticket in under_way):
-                settled.append(ticket)
+            self._unseen.add(ticket)
+            with self.troubles.contained(run, "it can't be seen how it is"):
+                look = self._executor.look(ticket)
+                if not isinstance(look, base.Unreadable):
+                    self._unseen.discard(ticket)
+                if isinstance(look, base.Ended) and look.receipt.result == "ended":
+                    endings.append((run, _ending(look.receipt)))
+                elif isinstance(look, base.Running):
+                    self._lives(ticket, look)
+                    begun += [(run, one) for one in _begun(run, look)]
+                elif self._judge(run, ticket, look, ticket in under_way):
+                    settled.append(ticket)
         self._record(launching.started, begun)
-        self._record(launching.ended, endings)
+        settled += [run.ticket or "" for run in self._record(launching.ended, endings)]
         for ticket in settled:
             self._gone_since.pop(ticket, None)
+            self._began.pop(ticket, None)
+            self._unseen.discard(ticket)
         return settled
 
-    def _record(self, use_case: Callable[[Database, list[T], datetime], None], seen: list[T]) -> None:
-        """Record what was seen: in one transaction, or each in its own, so that a faulty one stops no other."""
+    def sees(self, ticket: str) -> bool:
+        """Whether the last look at the ticket told something."""
+        return ticket not in self._unseen
+
+    def lasted_seconds(self, ticket: str) -> float | None:
+        """How long ago the ticket's command was started; None if it has not been seen yet."""
+        began = self._began.get(ticket)
+        return None if began is None else time.clock_gettime(time.CLOCK_BOOTTIME) - began
+
+    def _lives(self, ticket: str, look: base.Running) -> None:
+        self._gone_since.pop(ticket, None)
+        if look.lasted_seconds is not None:
+            self._began.setdefault(ticket, time.clock_gettime(time.CLOCK_BOOTTIME) - look.lasted_seconds)
+
+    def _record(self, use_case: Callable[[Database, list[T], datetime], None], seen: list[tuple[Run, T]]) -> list[Run]:
+        """Record what was seen: in one transaction, or each in its own, so that a faulty one stops no other.
+
+        Returns the runs of which it was recorded.
+        """
+        if not seen:
+            return []
         try:
-            if seen:
-                use_case(self._database, seen, self._clock())
-        except Refusal:
+            use_case(self._database, [one for _, one in seen], self._clock())
+        except Unavailable:
             raise
         except Exception:
-            log.exception("of %d tickets it could not be recorded how they are", len(seen))
-            if len(seen) > 1:
-                for one in seen:
-                    self._record(use_case, [one])
+            return [run for run, one in seen if self._record_one(use_case, run, one)]
+        return [run for run, _ in seen]
+
+    def _record_one(self, use_case: Callable[[Database, list[T], datetime], None], run: Run, one: T) -> bool:
+        with self.troubles.contained(run, "it can't be recorded how it is"):
+            use_case(self._database, [one], self._clock())
+            return True
+        return False
 
     def _judge(self, run: Run, ticket: str, look: base.Look, under_way: bool) -> bool:
         """Act on a look at a ticket of which nothing runs; whether it is settled by that."""
@@ -88,7 +120,7 @@ class Follower:
             case base.Ended(receipt):
                 return self._not_started(run, ticket, receipt)
             case base.Absent() | base.Unowned():
-                return not under_way and self.void(ticket, "its launch came to nothing; it is tried again")
+                return not under_way and self.void(run, ticket, "its launch came to nothing; it is tried again")
             case base.Void():
                 launching.give_back(
                     self._database, ticket, "its launch came to nothing; it is tried again", self._clock()
@@ -97,19 +129,25 @@ class Follower:
             case base.Gone(killed):
                 return self._gone(run, ticket, killed)
             case base.Unreadable(why):
-                log.warning("run %d: its ticket can't be read, so nothing is concluded: %s", run.id, why)
+                self.troubles.tell(run.id, f"its ticket can't be read, so nothing is concluded: {why}")
         return False
 
-    def void(self, ticket: str, reason: str) -> bool:
+    def void(self, run: Run, ticket: str, reason: str) -> bool:
         """Make sure that nothing ever runs under the ticket, and give the run back; False if something may."""
         try:
             void = self._executor.void(ticket)
         except OSError as error:
-            log.warning("a ticket can't be made void now: %s", error)
+            self.troubles.tell(run.id, f"its ticket can't be made void now: {said(error)}")
             return False
         if void:
             launching.give_back(self._database, ticket, reason, self._clock())
         return void
+
+    def refuse(self, run: Run, ticket: str, reason: str) -> None:
+        """End a run that can't be launched as it is written down, now or ever; nothing has run under the ticket."""
+        if self._executor.void(ticket):
+            seen = Observed(None, self._clock().timestamp(), None, None, reason)
+            launching.ended(self._database, [launching.Ending(ticket, run.uid, seen)], self._clock())
 
     def _gone(self, run: Run, ticket: str, killed: str | None) -> bool:
         since = self._gone_since.setdefault(ticket, time.monotonic())
@@ -118,7 +156,7 @@ class Follower:
         try:
             left = self._executor.clear(ticket, self._kill_grace)
         except OSError as error:
-            log.warning("run %d: its process is gone, but nothing is concluded: %s", run.id, error)
+            self.troubles.tell(run.id, f"its process is gone, but nothing is concluded: {said(error)}")
             launching.note(self._database, ticket, f"its process is gone, but {error}")
             return False
         if left is None:

@@ -17,9 +17,9 @@ _PIECE = 512 * 1024
 class LogKeeper:
     """The thread and what wakes it."""
 
-    def __init__(self, database: Database, files: Files, host: str) -> None:
+    def __init__(self, database: Database, files: Files, host: str, series: str) -> None:
         """Nothing runs before `start`."""
-        self._database, self._files, self._host = database, files, host
+        self._database, self._files, self._host, self._series = database, files, host, series
         self._wake = threading.Event()
         self._ending = False
 
@@ -49,7 +49,7 @@ class LogKeeper:
 
     def _round(self) -> None:
         away: set[str] = set()
-        for run in following.logs_to_keep(self._database, self._host):
+        for run in following.logs_to_keep(self._database, self._host, self._series):
             if run.share is not None and run.share not in away and not self._ending:
                 try:
                     self._keep(run, run.share)

@@ -6,23 +6,25 @@ next run, a second as the safety net.
 """
 
 import logging
-import os
-import selectors
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from lackey.domain.evidence import KillCause
-from lackey.domain.run import Run
-from lackey.executors.base import Executor
+from lackey.domain.refusals import Unavailable
+from lackey.domain.run import Garbled, Run
+from lackey.executors.base import Executor, NotStarted
 from lackey.scheduler.follower import Follower
 from lackey.scheduler.keeper import LogKeeper
 from lackey.scheduler.leading import Lead
 from lackey.scheduler.pauses import Pauses
 from lackey.scheduler.place import Place
 from lackey.scheduler.shares_watch import SharesWatch
+from lackey.scheduler.troubles import said
+from lackey.scheduler.watches import Watches
 from lackey.services import Database, claiming, following, health, queueing
+from lackey.services.claiming import Claim
 
 log = logging.getLogger(__name__)
 
@@ -34,15 +36,15 @@ _RECONCILE_SECONDS = 60.0
 class _Memory:
     """What a tick leaves for the next; all of it can be lost."""
 
-    watched: dict[str, int] = field(default_factory=dict)
     under_way: set[str] = field(default_factory=set)
     news: set[str] = field(default_factory=set)
-    deadlines: dict[str, float] = field(default_factory=dict)
     pauses: Pauses[int] = field(default_factory=Pauses)
     reconcile_at: float = 0.0
     beat_at: float = 0.0
     silence_at: float = 0.0
     led: bool | None = None
+    faults: dict[str, str] = field(default_factory=dict)
+    launches_nothing: str | None = None
 
 
 class Loop:
@@ -63,42 +65,61 @@ class Loop:
         self._shares, self._keeper, self._follower, self._clock = watch, keeper, follower, clock
         self._lead = Lead(database)
         self._memory = _Memory()
-        self._selector = selectors.DefaultSelector()
+        self._watches = Watches()
         self._started_at = clock()
 
     def listen(self, *descriptors: int) -> None:
         """Descriptors that end a wait when something can be read from them."""
-        for descriptor in descriptors:
-            self._selector.register(descriptor, selectors.EVENT_READ, None)
+        self._watches.listen(*descriptors)
 
     def tick(self) -> float:
         """Do what there is to do; the seconds until there may be more.
 
         Raises Unavailable while the database is away.
         """
-        self._follow()
-        leads = self._lead.take()
-        if leads is not self._memory.led:
-            log.info("this scheduler %s", "claims runs" if leads else "stands by: another one claims runs")
-            self._memory.led = leads
-            self._memory.beat_at = 0.0
-        self._beat(leads)
-        wait = _POLL_SECONDS
-        if leads:
-            now = self._clock()
-            self._note_silence(now)
-            next_due = queueing.queue_due(self._database, now)
-            self._claim_and_launch()
-            if next_due is not None:
-                wait = min(wait, max(0.0, (next_due - self._clock()).total_seconds()))
-        return wait
+        self._wait_seconds = _POLL_SECONDS
+        self._step("follow runs", self._follow)
+        self._step("lead", self._take_lead)
+        self._step("say that it is here", self._beat)
+        if self._memory.led:
+            self._step("count silence", self._note_silence)
+            self._step("queue what is due", self._queue_due)
+            self._step("claim and launch runs", self._claim_and_launch)
+        return self._wait_seconds
+
+    def _step(self, doing: str, step: Callable[[], None]) -> None:
+        """One part of a tick. A fault in it keeps no other from being done; the same one is told once."""
+        try:
+            step()
+        except Unavailable:
+            raise
+        except Exception as error:
+            fault = f"{type(error).__name__}: {error}"
+            if self._memory.faults.get(doing) != fault:
+                log.exception("this scheduler can't %s now", doing)
+            self._memory.faults[doing] = fault
+        else:
+            if self._memory.faults.pop(doing, None):
+                log.info("this scheduler can %s again", doing)
+
+    def _take_lead(self) -> None:
+        memory, leads = self._memory, False
+        try:
+            leads = self._lead.take()
+        finally:
+            if leads is not memory.led:
+                log.info("this scheduler %s", "claims runs" if leads else "stands by: another one claims runs")
+                memory.led = leads
+                memory.beat_at = 0.0
+
+    def _queue_due(self) -> None:
+        next_due = queueing.queue_due(self._database, self._clock())
+        if next_due is not None:
+            self._wait_seconds = min(_POLL_SECONDS, max(0.0, (next_due - self._clock()).total_seconds()))
 
     def wait(self, seconds: float) -> None:
         """Until something happens, `seconds` at most."""
-        for key, _ in self._selector.select(seconds):
-            if key.data is not None:
-                self._unwatch(key.data)
-                self._memory.news.add(key.data)
+        self._memory.news.update(self._watches.wait(seconds))
 
     def reconcile_soon(self) -> None:
         """Look at all tickets in the next tick."""
@@ -106,8 +127,7 @@ class Loop:
 
     def close(self) -> None:
         """Let go of what is held. What was launched lives on."""
-        for ticket in list(self._memory.watched):
-            self._unwatch(ticket)
+        self._watches.close()
         self._lead.release()
         self._executor.close()
 
@@ -117,8 +137,11 @@ class Loop:
         everything = now >= memory.reconcile_at
         if everything:
             memory.reconcile_at = now + _RECONCILE_SECONDS
-        runs = following.open_tickets(self._database, self._place.host, self._place.series)
-        memory.under_way &= memory.watched.keys()
+        runs, garbled = following.open_tickets(self._database, self._place.host, self._place.series)
+        for one in garbled:
+            self._follower.troubles.tell(one.run_id, str(one))
+        self._follower.troubles.keep({run.id for run in runs} | {one.run_id for one in garbled})
+        memory.under_way &= self._watches.tickets()
         settled = self._follower.follow([run for run in runs if everything or self._has_news(run)], memory.under_way)
         memory.news.difference_update(settled)
         for run in runs:
@@ -127,7 +150,8 @@ class Loop:
                 # One that was given back would be launched again at once, over and over while the trouble lasts.
                 memory.pauses.begin(run.id)
             elif run.ticket is not None:
-                self._tend(run, run.ticket)
+                with self._follower.troubles.contained(run, "it can't be watched"):
+                    self._tend(run, run.ticket)
         open_still = [run for run in runs if run.ticket not in settled]
         claiming.note_held_up(self._database, open_still, self._shares.away())
         if settled:
@@ -136,90 +160,103 @@ class Loop:
     def _has_news(self, run: Run) -> bool:
         """Whether its guard has ended, is not watched, or has not been seen to start its command."""
         memory = self._memory
-        return run.ticket in memory.news or run.ticket not in memory.watched or run.handle is None
+        return run.ticket in memory.news or run.ticket not in self._watches or run.handle is None
 
     def _tend(self, run: Run, ticket: str) -> None:
         """Watch a ticket that is open, and end its processes where it was asked for, or their time is up."""
-        if ticket not in self._memory.watched:
+        with self._follower.troubles.contained(run, "it can't be ended now"):
+            self._end_if_asked(run, ticket)
+        if ticket not in self._watches and self._follower.sees(ticket):
             pidfd = self._executor.watch(ticket)
             if pidfd is not None:
-                self._watch(ticket, pidfd)
+                self._watches.add(ticket, pidfd)
+
+    def _end_if_asked(self, run: Run, ticket: str) -> None:
         cause: KillCause | None = (
             "cancelled" if run.cancel_requested_at else "timed_out" if self._overdue(run) else None
         )
         if cause is None:
             return
-        if cause == "cancelled" and run.handle is None and self._follower.void(ticket, "cancelled before it started"):
+        not_begun = cause == "cancelled" and run.handle is None
+        if not_begun and self._follower.void(run, ticket, "cancelled before it started"):
             self._forget(ticket)
-            return
-        try:
+        else:
             self._executor.kill(ticket, cause, self._place.kill_grace)
-        except OSError as error:
-            log.warning("run %d can't be ended now: %s", run.id, error)
 
     def _overdue(self, run: Run) -> bool:
-        """Whether its time is up, by a clock that nobody can set from the moment it was first seen running."""
-        if run.time_limit is None or run.ticket is None or "observed_start" not in run.evidence:
-            return False
-        deadlines = self._memory.deadlines
-        if run.ticket not in deadlines:
-            # By this host's clock, as its guard's.
-            lasted = max(0.0, time.time() - run.evidence["observed_start"])
-            deadlines[run.ticket] = time.monotonic() + run.time_limit - lasted
-        return time.monotonic() >= deadlines[run.ticket]
+        """Whether its time is up, counted from its command's own start, by a clock that nobody can set."""
+        lasted = self._follower.lasted_seconds(run.ticket or "")
+        return run.time_limit is not None and lasted is not None and lasted >= run.time_limit
 
-    def _beat(self, leads: bool) -> None:
+    def _beat(self) -> None:
         if time.monotonic() >= self._memory.beat_at:
-            place = self._place
+            place, leads = self._place, bool(self._memory.led)
             name = place.host + place.series
             health.beat(self._database, name, self._started_at, leads, self._clock(), place.slots)
             self._memory.beat_at = time.monotonic() + health.BEAT_EVERY.total_seconds()
 
-    def _note_silence(self, now: datetime) -> None:
+    def _note_silence(self) -> None:
         """Once a poll, however often the loop is woken: silence is counted in seconds."""
+        now = self._clock()
         if time.monotonic() >= self._memory.silence_at:
             self._memory.silence_at = time.monotonic() + _POLL_SECONDS
             following.note_silence(self._database, now)
             following.note_silent_schedulers(self._database, now)
 
     def _claim_and_launch(self) -> None:
-        memory, place, away = self._memory, self._place, self._shares.away()
-        passed_over = memory.pauses.still()
-        claims = claiming.claim(
-            self._database,
-            place.host,
-            place.slots,
-            away,
-            passed_over,
-            self._clock(),
-            place.series,
-            self._lead.is_ours,
-            self._shares.held(),
-        )
-        for claim in claims:
+        if not self._can_launch():
+            return
+        for claim in self._claim():
+            with self._follower.troubles.contained(claim.run, "it can't be launched now"):
+                self._launch(claim)
+
+    def _claim(self) -> list[Claim]:
+        """What is to be launched now. A run that can't be read is passed over, for a while, and the others are not."""
+        place, pauses = self._place, self._memory.pauses
+        while True:
+            away, passed_over, now = self._shares.away(), pauses.still(), self._clock()
             try:
-                started = self._executor.launch(place.launch_of(claim))
-            except OSError as error:
-                log.warning("run %d could not be launched: %s", claim.run.id, error)
-                memory.pauses.begin(claim.run.id)
-                self._follower.void(claim.ticket, f"could not be launched: {error}")
-                continue
-            if started.pidfd is not None:
-                memory.under_way.add(claim.ticket)
-                self._watch(claim.ticket, started.pidfd)
+                return claiming.claim(
+                    self._database,
+                    place.host,
+                    place.slots,
+                    away,
+                    passed_over,
+                    now,
+                    place.series,
+                    self._lead.is_ours,
+                    self._shares.held(),
+                )
+            except Garbled as one:
+                pauses.begin(one.run_id)
+                self._follower.troubles.tell(one.run_id, str(one))
 
-    def _watch(self, ticket: str, pidfd: int) -> None:
-        self._memory.watched[ticket] = pidfd
-        self._selector.register(pidfd, selectors.EVENT_READ, ticket)
+    def _can_launch(self) -> bool:
+        """Whether the executor can launch anything at all now; what waits is told why not."""
+        memory = self._memory
+        why = self._executor.trouble()
+        if why != memory.launches_nothing:
+            log.warning("nothing is launched here: %s", why) if why else log.info("runs are launched here again")
+            claiming.let_all_wait(self._database, why, memory.launches_nothing)
+            memory.launches_nothing = why
+        return why is None
 
-    def _unwatch(self, ticket: str) -> None:
-        pidfd = self._memory.watched.pop(ticket, None)
-        if pidfd is not None:
-            self._selector.unregister(pidfd)
-            os.close(pidfd)
+    def _launch(self, claim: Claim) -> None:
+        try:
+            started = self._executor.launch(self._place.launch_of(claim))
+        except NotStarted as refused:
+            self._follower.refuse(claim.run, claim.ticket, refused.reason)
+            return
+        except Exception as error:
+            self._memory.pauses.begin(claim.run.id)
+            log.warning("run %d could not be launched: %s", claim.run.id, said(error))
+            self._follower.void(claim.run, claim.ticket, f"could not be launched: {said(error)}")
+            return
+        if started.pidfd is not None:
+            self._memory.under_way.add(claim.ticket)
+            self._watches.add(claim.ticket, started.pidfd)
 
     def _forget(self, ticket: str) -> None:
-        self._unwatch(ticket)
+        self._watches.drop(ticket)
         self._memory.under_way.discard(ticket)
         self._memory.news.discard(ticket)
-        self._memory.deadlines.pop(ticket, None)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from lackey import wake
 from lackey.domain.refusals import Unavailable
+from lackey.executors.descriptors import raise_limit
 from lackey.executors.local import LocalExecutor
 from lackey.files import Files
+from lackey.kernel import unfit
 from lackey.privileges import LAUNCHING
 from lackey.scheduler.follower import Follower
 from lackey.scheduler.keeper import LogKeeper
@@ -32,9 +34,10 @@ _STANDBY_POLL_SECONDS = 0.5
 
 def run(settings: Settings) -> int:
     """Schedule until SIGTERM or SIGINT; the exit code. What runs then lives on, and is found again later."""
-    if problem := settle(settings, LAUNCHING):
+    if problem := unfit() or settle(settings, LAUNCHING):
         log.error("%s", problem)
         return 1
+    descriptors = raise_limit()
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings.make_own_share()
     stop = stop_on_signals(lambda: wake.send(settings.data_dir))
@@ -43,7 +46,7 @@ def run(settings: Settings) -> int:
         return 0
     database = Database(settings.database_url)
     try:
-        _schedule(settings, database, stop)
+        _schedule(settings, database, stop, descriptors)
     finally:
         database.close()
         lock.release()
@@ -62,7 +65,8 @@ def _stand_by_for(lock: FileLock, data_dir: Path, stop: threading.Event) -> bool
     return False
 
 
-def _schedule(settings: Settings, database: Database, stop: threading.Event) -> None:
+def _schedule(settings: Settings, database: Database, stop: threading.Event, descriptors: int) -> None:
+    """`descriptors`: how many a simulation may have to begin with."""
     place = _place(settings, _installation(database, stop))
     data_dir = settings.data_dir
     with contextlib.ExitStack() as held:
@@ -71,8 +75,8 @@ def _schedule(settings: Settings, database: Database, stop: threading.Event) -> 
         held.callback(readers.stop)
         readers.tend()
         files = Files(data_dir / DIRECTORY)
-        keeper = LogKeeper(database, files, place.host)
-        executor = LocalExecutor(data_dir, place.user)
+        keeper = LogKeeper(database, files, place.host, place.series)
+        executor = LocalExecutor(data_dir, place.user, descriptors)
         shares = SharesWatch(place.shares, files, lambda: wake.send(data_dir))
         follower = Follower(database, executor, database.clock, _SECOND_LOOK_SECONDS, shares.hold, place.kill_grace)
         loop = Loop(database, executor, place, shares, keeper, follower, database.clock)
@@ -86,7 +90,7 @@ def _schedule(settings: Settings, database: Database, stop: threading.Event) -> 
             held.callback(thread.stop)
         while not stop.is_set():
             wait = _tick(loop)
-            readers.tend()
+            _tend(readers)
             loop.wait(wait)
             wake.drain(listener)
 
@@ -124,3 +128,10 @@ def _tick(loop: Loop) -> float:
         log.warning("%s; trying again", error)
         loop.reconcile_soon()
         return 1.0
+
+
+def _tend(readers: Reading) -> None:
+    try:
+        readers.tend()
+    except OSError as error:
+        log.warning("the readers of shares can't be looked after now: %s", error)

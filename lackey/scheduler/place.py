@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lackey.domain.paths import Share
-from lackey.executors.base import Launch
+from lackey.executors.base import Launch, NotStarted
 from lackey.services.claiming import Claim
 
 
@@ -22,18 +22,20 @@ class Place:
     kill_grace: float
 
     def launch_of(self, claim: Claim) -> Launch:
-        """What the executor is to launch for a claim."""
+        """What the executor is to launch for a claim. Raises NotStarted for a run that has no place to run in."""
         run = claim.run
         share = self.shares.get(run.share or "")
+        if share is None or run.directory is None or run.command is None:
+            raise NotStarted("what is written down of this run makes no sense: its share, directory or command")
         return Launch(
             ticket=claim.ticket,
             installation=self.installation,
             run_id=run.id,
             run_uid=run.uid,
-            share_path=share.path if share else "",
-            must_be_mounted=bool(share and share.must_be_mounted),
-            directory=run.directory or "",
-            command=run.command or "",
+            share_path=share.path,
+            must_be_mounted=share.must_be_mounted,
+            directory=run.directory,
+            command=run.command,
             workdir="run" if run.workdir == "run" else "application",
             parameters=run.parameters,
             environment=run.environment,

@@ -6,6 +6,7 @@ Should there be both, one of them does, and the other one takes over when that o
 import logging
 
 from lackey import privileges
+from lackey.kernel import unfit
 from lackey.scheduler.leading import FileLock
 from lackey.scheduler.rights import settle
 from lackey.scheduler.signals import stop_on_signals
@@ -64,7 +65,7 @@ def read(settings: Settings) -> int:
     user = settings.executor.local.user
     if user is not None and not privileges.held().issuperset(privileges.LOOKING):
         log.warning("executor.local.user is %s; without CAP_SETUID and CAP_SETGID this reads as its own user", user)
-    elif problem := settle(settings, privileges.LOOKING):
+    elif problem := unfit() or settle(settings, privileges.LOOKING):
         log.error("%s", problem)
         return 1
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from lackey.domain.policy import Away
 from lackey.files import FileError, Files
 from lackey.scheduler.pauses import Pauses
 
@@ -45,9 +46,9 @@ class SharesWatch:
         """Ask no more. Does not wait for an answer that is out."""
         self._stop.set()
 
-    def away(self) -> dict[str, str]:
-        """The shares that can't be reached now, each with a sentence that says why runs on it wait."""
-        return {name: why for name, why in self._away.items() if why}
+    def away(self) -> Away:
+        """The shares that can't be reached now or are not configured, each with why runs on it wait."""
+        return Away(self._away, {name: why for name, why in self._away.items() if why})
 
     def hold(self, name: str, why: str) -> None:
         """A launch on this share came to nothing for `why`, a sentence: no other is tried until it is seen mended.

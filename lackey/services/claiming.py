@@ -1,17 +1,18 @@
 """Which queued runs start now, and under which ticket; of the others, why they wait. See `launching` for tickets."""
 
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Any, cast
 
 from sqlalchemy import Connection
 
 from lackey.domain.policy import choose
-from lackey.domain.run import Event, Run, RunState
+from lackey.domain.run import Event, Run, RunState, scheduler_of
 from lackey.services.launching import scheduler_on
-from lackey.services.newcomers import new_token
+from lackey.services.newcomers import WAITS_FOR_SLOT, new_token
 from lackey.store import events, executors, queue, runs
 from lackey.store.database import Changed, Database
 
@@ -40,6 +41,8 @@ def claim(
 ) -> list[Claim]:
     """Claim for this host what may start now, under tickets of this series, and note of the others why they wait.
 
+    Raises Garbled for a run that has to be passed over; nothing has been claimed then.
+
     `away`: shares that can't be reached → the reason; a process on such a share holds no slot meanwhile.
     `held`: shares on which nothing is to be started, and which are none the less at work → the reason.
     `not_yet`: runs to pass over for now. `leads`: asked within the claim whether this host still is to claim.
@@ -60,6 +63,18 @@ def claim(
     return database.write(work)
 
 
+def let_all_wait(database: Database, why: str | None, before: str | None) -> None:
+    """Nothing is launched now, so say why to all that wait; `why` None: no more, `before` was why."""
+
+    def work(connection: Connection) -> None:
+        if why is not None:
+            queue.let_all_wait(connection, "local", why)
+        elif before is not None:
+            queue.let_all_wait(connection, "local", WAITS_FOR_SLOT, instead_of=before)
+
+    database.write(work)
+
+
 def _claim(
     connection: Connection,
     host: str,
@@ -72,8 +87,9 @@ def _claim(
 ) -> list[Claim]:
     places = queue.places_taken(connection, "local")
     running = Counter(application_id for application_id, _, _ in places)
-    taken = sum(1 for _, share, on in places if on == host and share not in away)
-    waiting = {**held, **away}
+    taken = sum(1 for _, share, of in places if of == scheduler_of(series, host) and share not in away)
+    # Not a dict of both: `away` finds more than it lists.
+    waiting: Mapping[str, str] = ChainMap(cast(Any, away), dict(held))
     claims: list[Claim] = []
     passed = 0
     while page := queue.candidates(connection, "local", passed, _BATCH):

@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from lackey.domain.evidence import Silence
-from lackey.domain.run import Run, RunState
-from lackey.services.launching import series_of
+from lackey.domain.run import Garbled, Run, RunState, scheduler_of
 from lackey.services.settling import evidence_of, settle
 from lackey.store import logs, queue, runs, service, words
 from lackey.store.database import Database
@@ -20,15 +19,11 @@ FILE_LOG_LIMIT = 1024 * 1024
 _SCHEDULER_IS_SILENT = timedelta(seconds=60)
 
 
-def open_tickets(database: Database, host: str, series: str) -> list[Run]:
-    """The runs with a ticket of this series on this host whose process may live."""
+def open_tickets(database: Database, host: str, series: str) -> tuple[list[Run], list[Garbled]]:
+    """The runs with a ticket of this scheduler's whose process may live, and all with one that can't be read."""
     with database.read() as connection:
-        return [run for run in queue.open_tickets(connection) if scheduler_of(run) == host + series]
-
-
-def scheduler_of(run: Run) -> str:
-    """The name of the scheduler that launched the run: its host's and, behind a hyphen, its series'."""
-    return (run.host or "") + series_of(run.ticket or "")
+        found, garbled = queue.open_tickets(connection)
+    return [run for run in found if scheduler_of(run.ticket, run.host) == scheduler_of(series, host)], garbled
 
 
 def note_silent_schedulers(database: Database, now: datetime) -> None:
@@ -37,10 +32,11 @@ def note_silent_schedulers(database: Database, now: datetime) -> None:
     Never are such runs queued anew: they may well be running. When their scheduler is back, it finds them again.
     """
     with database.read() as connection:
-        beats = {one.name: one.beat_at for one in service.heartbeats(connection)}
-        launched = [run for run in queue.open_tickets(connection) if not run.state.is_final]
+        # The latest first, and of one that had another name before, the latest counts.
+        beats = {scheduler_of(one.name): one.beat_at for one in reversed(service.heartbeats(connection))}
+        launched = [run for run in queue.open_tickets(connection)[0] if not run.state.is_final]
     for run in launched:
-        heard = beats.get(scheduler_of(run)) or run.claimed_at
+        heard = beats.get(scheduler_of(run.ticket, run.host)) or run.claimed_at
         if heard is not None and now - heard > _SCHEDULER_IS_SILENT:
             _lose(database, run.id, f"the scheduler on {run.host} has not been heard from since {heard:%F %T} UTC", now)
 
@@ -94,10 +90,10 @@ def _limit(start_received: float | None, heard: float, time_limit: float) -> flo
     return limit if heard <= limit else heard + time_limit
 
 
-def logs_to_keep(database: Database, host: str) -> list[Run]:
-    """Ended runs whose log.txt is still to be taken in."""
+def logs_to_keep(database: Database, host: str, series: str = "") -> list[Run]:
+    """Ended runs of this scheduler's whose log.txt is still to be taken in."""
     with database.read() as connection:
-        return queue.logs_to_keep(connection, host, 50)
+        return queue.logs_to_keep(connection, host, series, 50)
 
 
 def keep_file_log(database: Database, run_id: int, size: int, pieces: list[tuple[int, bytes]]) -> None:

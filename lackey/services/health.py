@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from lackey.domain.refusals import Refusal
+from lackey.domain.run import scheduler_of
 from lackey.store import clock, schema, service
 from lackey.store.database import Database, unavailable
 from lackey.store.service import Heartbeat
@@ -60,7 +61,13 @@ def beat(
     database: Database, name: str, started_at: datetime, leads: bool, now: datetime, slots: int | None = None
 ) -> None:
     """The scheduler of this name is there, and has so many slots."""
-    database.write(lambda connection: service.beat(connection, Heartbeat(name, started_at, now, leads, slots)))
+
+    def work(connection: Connection) -> None:
+        service.beat(connection, Heartbeat(name, started_at, now, leads, slots))
+        if (series := scheduler_of(name)) != name:
+            service.forget_other_names(connection, series, name)
+
+    database.write(work)
 
 
 def is_late(heartbeat: Heartbeat, now: datetime) -> bool:

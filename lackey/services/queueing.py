@@ -7,7 +7,9 @@ from functools import partial
 from sqlalchemy import Connection
 
 from lackey.domain.evidence import Kill
-from lackey.domain.run import Run, RunState
+from lackey.domain.refusals import Unavailable
+from lackey.domain.run import Garbled, Run, RunState
+from lackey.services import troubles
 from lackey.services.newcomers import WAITS_FOR_SLOT
 from lackey.services.settling import evidence_of, move, settle
 from lackey.store import queue, runs
@@ -20,21 +22,41 @@ _NOT_YET = "not yet"
 def queue_due(database: Database, now: datetime) -> datetime | None:
     """Queue the launched runs whose time has come and whose predecessors succeeded; when the next one is due."""
     with database.read() as connection:
-        ready = _ready(connection, now)
+        ready, garbled = _ready(connection, now)
         next_due = queue.next_due(connection, now)
+    for one in garbled:
+        troubles.note(database, one.run_id, str(one), now)
     for first in range(0, len(ready), _BATCH):
-        database.write(partial(_queue, run_ids=ready[first : first + _BATCH], now=now))
+        _queue_all(database, ready[first : first + _BATCH], now)
     return next_due
 
 
-def _ready(connection: Connection, now: datetime) -> list[int]:
-    """The due runs whose predecessors have all succeeded, or one of which has not."""
+def _queue_all(database: Database, run_ids: list[int], now: datetime) -> None:
+    """In one transaction, or each in its own, so that a faulty one stops no other."""
+    try:
+        database.write(partial(_queue, run_ids=run_ids, now=now))
+    except Unavailable:
+        raise
+    except Exception as error:
+        if len(run_ids) == 1:
+            troubles.note(database, run_ids[0], f"it can't be queued: {type(error).__name__}: {error}", now)
+            return
+        for run_id in run_ids:
+            _queue_all(database, [run_id], now)
+
+
+def _ready(connection: Connection, now: datetime) -> tuple[list[int], list[Garbled]]:
+    """The due runs whose predecessors have all succeeded, or one of which has not; and those that can't be read."""
     ready: list[int] = []
+    unread: list[Garbled] = []
     passed = 0
-    while page := queue.due(connection, now, passed, _BATCH):
+    while True:
+        page, garbled = queue.due(connection, now, passed, _BATCH)
+        if not page and not garbled:
+            return ready, unread
         ready += [run.id for run in page if _waited_for(connection, run) is not _NOT_YET]
-        passed += len(page)
-    return ready
+        unread += garbled
+        passed += len(page) + len(garbled)
 
 
 def _waited_for(connection: Connection, run: Run) -> str | None:

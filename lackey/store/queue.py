@@ -5,10 +5,10 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select, text, update
 
 from lackey.domain.policy import Candidate
-from lackey.domain.run import Run, RunState
+from lackey.domain.run import Garbled, Run, RunState, scheduler_of
 from lackey.store.models import ApplicationRow, RunRow
 from lackey.store.models.run import LOG_DUE, TICKET_OPEN
-from lackey.store.runs import as_run, select_runs
+from lackey.store.runs import readable, select_runs
 
 # PostgreSQL: any number will do, as long as nothing else in the same database uses it.
 _CLAIMING = 0x636C61696D
@@ -22,8 +22,11 @@ _CANDIDATE = (
 )
 
 
-def due(connection: Connection, now: datetime, after: int, limit: int) -> list[Run]:
-    """Launched runs whose time has come and which nothing has queued yet, the earliest first; past `after` of them."""
+def due(connection: Connection, now: datetime, after: int, limit: int) -> tuple[list[Run], list[Garbled]]:
+    """Launched runs whose time has come and which nothing has queued yet, the earliest first; past `after` of them.
+
+    And those among them that can't be read.
+    """
     statement = (
         select_runs()
         .where(_UNENDED, RunRow.state == RunState.SCHEDULED, RunRow.scheduled_at <= now, RunRow.launched)
@@ -31,7 +34,7 @@ def due(connection: Connection, now: datetime, after: int, limit: int) -> list[R
         .offset(after)
         .limit(limit)
     )
-    return [as_run(row) for row in connection.execute(statement).mappings()]
+    return readable(connection, statement)
 
 
 def next_due(connection: Connection, now: datetime) -> datetime | None:
@@ -76,18 +79,20 @@ def take_turns(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:it)"), {"it": _CLAIMING})
 
 
-def open_tickets(connection: Connection) -> list[Run]:
-    """The runs with a ticket whose process may live, whatever their state."""
-    statement = select_runs().where(TICKET_OPEN).order_by(RunRow.id)
-    return [as_run(row) for row in connection.execute(statement).mappings()]
+def open_tickets(connection: Connection) -> tuple[list[Run], list[Garbled]]:
+    """The runs with a ticket whose process may live, whatever their state, and those that can't be read."""
+    return readable(connection, select_runs().where(TICKET_OPEN).order_by(RunRow.id))
 
 
 def places_taken(connection: Connection, executor: str) -> list[tuple[int | None, str, str]]:
-    """Application id, share and host of each open ticket, but of those that are lost."""
-    statement = select(RunRow.application_id, RunRow.share, RunRow.host).where(
+    """Application id, share and scheduler of each open ticket, but of those that are lost."""
+    statement = select(RunRow.application_id, RunRow.share, RunRow.ticket, RunRow.host).where(
         TICKET_OPEN, RunRow.executor == executor, RunRow.state != RunState.LOST
     )
-    return [(application_id, share or "", host or "") for application_id, share, host in connection.execute(statement)]
+    return [
+        (application_id, share or "", scheduler_of(ticket, host))
+        for application_id, share, ticket, host in connection.execute(statement)
+    ]
 
 
 def followed_by_reports(connection: Connection) -> list[Run]:
@@ -98,10 +103,11 @@ def followed_by_reports(connection: Connection) -> list[Run]:
         RunRow.state.in_([RunState.SCHEDULED, RunState.RUNNING]),
         func.coalesce(RunRow.start_grace, RunRow.silence, RunRow.time_limit).is_not(None),
     )
-    return [as_run(row) for row in connection.execute(statement).mappings()]
+    return readable(connection, statement)[0]
 
 
-def logs_to_keep(connection: Connection, host: str, limit: int) -> list[Run]:
-    """Ended runs whose log.txt has not been taken into the database yet, the earliest first."""
-    statement = select_runs().where(LOG_DUE, RunRow.host == host, RunRow.ticket_open.is_(False))
-    return [as_run(row) for row in connection.execute(statement.order_by(RunRow.id).limit(limit)).mappings()]
+def logs_to_keep(connection: Connection, host: str, series: str, limit: int) -> list[Run]:
+    """Ended runs of a scheduler whose log.txt has not been taken into the database yet, the earliest first."""
+    mine = RunRow.ticket.endswith(series) if series else RunRow.host == host
+    statement = select_runs().where(LOG_DUE, mine, RunRow.ticket_open.is_(False))
+    return readable(connection, statement.order_by(RunRow.id).limit(limit))[0]

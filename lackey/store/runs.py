@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, bindparam, func, insert, or_, select, update
 
 from lackey.domain.refusals import NotFound
-from lackey.domain.run import ACTIVE, FINAL, Run, RunState
+from lackey.domain.run import ACTIVE, FINAL, Garbled, Run, RunState
 from lackey.store import words
 from lackey.store.database import Changed, unique
 from lackey.store.models import RunRow
@@ -82,9 +82,26 @@ def count_waiting(connection: Connection, by: str, most: int) -> int:
 
 
 def find(connection: Connection, run_id: int) -> Run | None:
-    """The run, or None."""
-    row = connection.execute(_ONE, {"wanted_id": run_id}).mappings().one_or_none()
-    return None if row is None else as_run(row)
+    """The run, or None. Raises Garbled."""
+    try:
+        row = connection.execute(_ONE, {"wanted_id": run_id}).mappings().one_or_none()
+        return None if row is None else as_run(row)
+    except (ValueError, TypeError) as error:
+        raise Garbled(run_id, error) from error
+
+
+def readable(connection: Connection, statement: Select[Any]) -> tuple[list[Run], list[Garbled]]:
+    """The runs that a statement of `select_runs` finds, and those of them that can't be read."""
+    try:
+        return [as_run(row) for row in connection.execute(statement).mappings()], []
+    except (ValueError, TypeError):
+        found, garbled = [], []
+        for run_id in connection.execute(statement.with_only_columns(RunRow.id)).scalars().all():
+            try:
+                found.append(get(connection, run_id))
+            except Garbled as one:
+                garbled.append(one)
+        return found, garbled
 
 
 def with_ids(connection: Connection, run_ids: Sequence[int]) -> dict[int, Run]:

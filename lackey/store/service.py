@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, delete, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from lackey.store.models import InstallationRow, SchedulerRow
@@ -62,6 +62,12 @@ def beat(connection: Connection, heartbeat: Heartbeat) -> None:
     make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     statement = make(SchedulerRow).values(**vars(heartbeat))
     connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=vars(heartbeat)))
+
+
+def forget_other_names(connection: Connection, series: str, name: str) -> None:
+    """The scheduler of this series has this name: its host may have had another one before."""
+    others = SchedulerRow.name.endswith(series), SchedulerRow.name != name
+    connection.execute(delete(SchedulerRow).where(*others))
 
 
 def heartbeats(connection: Connection) -> list[Heartbeat]:

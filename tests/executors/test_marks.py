@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import threading
+import uuid
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def test_a_guard_that_was_fast_enough_keeps_its_ticket(local: Workbench, tickets
     launch = local.draft()
     assert take(Mark(tickets, launch.ticket), launch)
     assert not local.executor.void(launch.ticket)
-    assert local.look(launch) == Running(str(os.getpid()), os.getpid(), None, None)
+    assert local.look(launch) == Running(str(os.getpid()), os.getpid())
 
 
 def test_of_a_guard_and_a_scheduler_who_both_want_a_ticket_just_one_gets_it(local: Workbench, tickets: Path) -> None:
@@ -62,7 +63,7 @@ def test_of_a_guard_and_a_scheduler_who_both_want_a_ticket_just_one_gets_it(loca
 def test_a_process_of_another_boot_is_gone(local: Workbench, tickets: Path) -> None:
     launch = local.draft()
     ticks = int(Path(f"/proc/{os.getpid()}/stat").read_text().rpartition(")")[2].split()[19])
-    forge(tickets, launch, pid=os.getpid(), ticks=ticks, boot_id="another")
+    forge(tickets, launch, pid=os.getpid(), ticks=ticks, boot_id=str(uuid.uuid4()))
     with open(tickets / launch.ticket / "owner", "a") as owner:
         owner.write("\0" * 50 + "\n")  # what the file system may make of a line that was never flushed
     assert local.look(launch) == Gone(None)
@@ -89,7 +90,7 @@ def test_a_line_that_was_not_finished_is_not_counted(local: Workbench, tickets: 
     assert take(Mark(tickets, launch.ticket), launch)
     with open(tickets / launch.ticket / "owner", "a") as owner:
         owner.write('{"command_pid": 1')
-    assert local.look(launch) == Running(str(os.getpid()), os.getpid(), None, None)
+    assert local.look(launch) == Running(str(os.getpid()), os.getpid())
 
 
 @pytest.mark.parametrize("damage", ["", "{}\n", "[1]\n", "null\n", '{"void": false}\n', "\0" * 100, "\xff\n"])

@@ -20,7 +20,7 @@ def until_unguarded(stage: Stage) -> int:
     run_id = stage.schedule(application)
     stage.told(application, "ready")
     os.kill(stage.owner(stage.until_running(run_id)).pid, signal.SIGKILL)
-    until(lambda: stage.owner(stage.get(run_id)).open_guard() is None, "the guard's end")
+    until(lambda: stage.unguarded(stage.get(run_id)), "the guard's end")
     return run_id
 
 

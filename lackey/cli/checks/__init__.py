@@ -9,7 +9,7 @@ from lackey.cli.checks.database import database, paused, scheduler
 from lackey.cli.checks.executors import executors
 from lackey.cli.checks.exposure import rights
 from lackey.cli.checks.finding import Check, Finding
-from lackey.cli.checks.host import clock, data_dir
+from lackey.cli.checks.host import clock, data_dir, kernel
 from lackey.cli.checks.service import service
 from lackey.cli.checks.shares import shares
 
@@ -24,5 +24,6 @@ CHECKS = (
     Check("rights", rights, "The file system of data_dir does not answer: put it on a local disk."),
     Check("executors", executors, "Looking up a user takes too long: see /etc/nsswitch.conf."),
     Check("executors", paused, "They are heard of through the database; see there."),
+    Check("kernel", kernel, "Ask again."),
     Check("clock", clock, "Ask again."),
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lackey.cli.checks.finding import Finding, Level
 from lackey.domain.share_health import SPARE_BYTES, SPARE_PART
+from lackey.kernel import unfit
 from lackey.settings import Settings
 
 # As /proc/self/mountinfo names them (proc(5)); FUSE's are `fuse.` and more.
@@ -64,6 +65,14 @@ def _file_system(path: Path) -> str:
         if Path(place).is_relative_to(mounted) and len(mounted) >= longest:
             kind, longest = os.fsdecode(after.split()[0]), len(mounted)
     return kind
+
+
+def kernel(settings: Settings) -> list[Finding]:
+    """Whether the kernel has what lackey needs."""
+    if why := unfit():
+        mend = "Use a newer kernel, or, in a container, one whose seccomp profile lets these calls through."
+        return [Finding("kernel", "trouble", why, mend)]
+    return [Finding("kernel", "ok", f"{os.uname().sysname} {os.uname().release} has what lackey needs")]
 
 
 def clock(settings: Settings) -> list[Finding]:
