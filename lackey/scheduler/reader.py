@@ -62,10 +62,12 @@ class Reading:
 
 def read(settings: Settings) -> int:
     """Keep the readers until SIGTERM or SIGINT; the exit code."""
-    user = settings.executor.local.user
+    user, problem = settings.executor.local.user, unfit()
     if user is not None and not privileges.held().issuperset(privileges.LOOKING):
         log.warning("executor.local.user is %s; without CAP_SETUID and CAP_SETGID this reads as its own user", user)
-    elif problem := unfit() or settle(settings, privileges.LOOKING):
+    else:
+        problem = problem or settle(settings, privileges.LOOKING)
+    if problem:
         log.error("%s", problem)
         return 1
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
