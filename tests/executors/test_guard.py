@@ -18,7 +18,7 @@ import pytest
 from lackey.accounts import Account, NoSuchAccount
 from lackey.confined import open_root
 from lackey.domain.receipt import parse_receipt
-from lackey.executors.base import Gone, Launch, Running
+from lackey.executors.base import Gone, Launch, NotStarted, Running
 from lackey.executors.command import prepare
 from lackey.executors.directories import add_file, make_places, refusal
 from lackey.executors.guard import start, take
@@ -159,8 +159,9 @@ def test_a_command_that_can_t_be_put_on_record_never_runs(local: Workbench, tick
     mark = Mark(tickets, launch.ticket)
     assert take(mark, launch)
     (mark.path / "owner").unlink()
-    with pytest.raises(OSError):
+    with pytest.raises(NotStarted) as refused:
         start(launch, mark)
+    assert refused.value.share_away  # it is tried again
     os.wait()
     assert not (local.application / "ran").exists()
 
