@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from lackey.app import make_app
 from lackey.settings import SettingsError, load
+from lackey.web.listening import announce
 from lackey.web.wsgi import Application
 from scripts.lackey_worker import Worker
 
@@ -73,4 +74,5 @@ except SettingsError as error:
     _refuse(str(error))
 if settings.server.trust_remote_user and (doors := list(_open_doors())):
     _refuse(f"server.trust_remote_user is on, so uWSGI does not start: {'; '.join(doors)}")
+announce(settings.database_url)
 application = _watched(make_app(settings, trusts_remote_user=settings.server.trust_remote_user))

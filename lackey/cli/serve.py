@@ -76,6 +76,7 @@ def _serve(session: Session, server: "DevelopmentServer", with_scheduler: bool, 
     from lackey.cli.founding import found
     from lackey.web import devserver
     from lackey.web.link import Link
+    from lackey.web.listening import announce
 
     settings = session.settings
     if settings.server.trust_remote_user:
@@ -91,6 +92,7 @@ def _serve(session: Session, server: "DevelopmentServer", with_scheduler: bool, 
         link = Link((settings.data_dir / KEY_FILE).read_text(encoding="ascii").strip())
         click.echo(f"lackey serves {server.url} until Ctrl-C; its key is in {settings.data_dir / KEY_FILE}", err=True)
         click.echo(f"To sign in, once: {server.url}/sign-in/{link.code}", err=True)
+        announce(settings.database_url)
         devserver.serve(make_app(settings, link=link), server, reload)
 
 

@@ -117,6 +117,15 @@ class Evidence:
         """Something was heard from the run."""
         return replace(self, heard=received if self.heard is None else max(self.heard, received))
 
+    def heard_from(self, received: float) -> Self:
+        """Something has come from the run after all that is known: a silence noted before is disproved, whatever the
+        clock says, which may have been an hour ahead then."""
+        return replace(self, silence=None).with_sign_of_life(received)
+
+    def heard_no_later_than(self, now: float) -> Self:
+        """What was received by a clock that has been set back since counts as received now."""
+        return replace(self, heard=_earliest(self.heard, now), start_received=_earliest(self.start_received, now))
+
     def to_json(self) -> dict[str, Any]:
         """As stored: what is not known is left out."""
         return {name: value for name, value in asdict(self).items() if value is not None}

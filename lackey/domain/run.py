@@ -121,6 +121,15 @@ class Run:
         return self.state in WAITING and self.ticket is None
 
     @property
+    def is_silent(self) -> bool:
+        """Whether its outcome was concluded from silence alone: nobody knows that it has ended, so it may be at work.
+
+        What lackey launched, and whose attempt is closed without a receipt, is known to be gone.
+        """
+        inferred = self.outcome_source == "inferred" and self.state in (RunState.LOST, RunState.TIMED_OUT)
+        return inferred and (self.ticket is None or self.ticket_open)
+
+    @property
     def duration_seconds(self) -> float | None:
         """From start to end; None while unknown, or when a clock has the end before the start."""
         if self.started_at is None or self.ended_at is None or self.ended_at < self.started_at:

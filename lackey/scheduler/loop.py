@@ -23,7 +23,7 @@ from lackey.scheduler.place import Place
 from lackey.scheduler.shares_watch import SharesWatch
 from lackey.scheduler.troubles import said
 from lackey.scheduler.watches import Watches
-from lackey.services import Database, claiming, following, health, queueing
+from lackey.services import Database, claiming, following, health, hearing, queueing
 from lackey.services.claiming import Claim
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ class _Memory:
     reconcile_at: float = 0.0
     beat_at: float = 0.0
     silence_at: float = 0.0
+    looked_at: datetime | None = None
     led: bool | None = None
     faults: dict[str, str] = field(default_factory=dict)
     launches_nothing: str | None = None
@@ -189,11 +190,15 @@ class Loop:
         return run.time_limit is not None and lasted is not None and lasted >= run.time_limit
 
     def _beat(self) -> None:
-        if time.monotonic() >= self._memory.beat_at:
-            place, leads = self._place, bool(self._memory.led)
-            name = place.host + place.series
-            health.beat(self._database, name, self._started_at, leads, self._clock(), place.slots)
-            self._memory.beat_at = time.monotonic() + health.BEAT_EVERY.total_seconds()
+        memory, place, now = self._memory, self._place, self._clock()
+        leads = bool(memory.led)
+        if leads:
+            hearing.note_look(self._database, memory.looked_at, now)
+        if time.monotonic() >= memory.beat_at:
+            health.beat(self._database, place.host + place.series, self._started_at, leads, now, place.slots)
+            memory.beat_at = time.monotonic() + health.BEAT_EVERY.total_seconds()
+        # Only now: where the heartbeat can't be written, nobody's report can.
+        memory.looked_at = now if leads else None
 
     def _note_silence(self) -> None:
         """Once a poll, however often the loop is woken: silence is counted in seconds."""
@@ -201,7 +206,7 @@ class Loop:
         if time.monotonic() >= self._memory.silence_at:
             self._memory.silence_at = time.monotonic() + _POLL_SECONDS
             following.note_silence(self._database, now)
-            following.note_silent_schedulers(self._database, now)
+            following.note_silent_schedulers(self._database, now, self._place.host + self._place.series)
 
     def _claim_and_launch(self) -> None:
         if not self._can_launch():

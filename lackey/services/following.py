@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection
 
-from lackey.domain.evidence import Silence
+from lackey.domain.evidence import Evidence, Silence
 from lackey.domain.run import Garbled, Run, RunState, scheduler_of
+from lackey.services import hearing
+from lackey.services.hearing import ALWAYS, SET_BACK, Gaps
 from lackey.services.settling import evidence_of, settle
 from lackey.store import logs, queue, runs, service, words
 from lackey.store.database import Database
@@ -16,7 +19,7 @@ FILE_LOG_LIMIT = 1024 * 1024
 
 
 # A scheduler that has not been heard from for this long is down, or cut off from the database.
-_SCHEDULER_IS_SILENT = timedelta(seconds=60)
+_SCHEDULER_IS_SILENT = timedelta(seconds=120)
 
 
 def open_tickets(database: Database, host: str, series: str) -> tuple[list[Run], list[Garbled]]:
@@ -26,19 +29,25 @@ def open_tickets(database: Database, host: str, series: str) -> tuple[list[Run],
     return [run for run in found if scheduler_of(run.ticket, run.host) == scheduler_of(series, host)], garbled
 
 
-def note_silent_schedulers(database: Database, now: datetime) -> None:
+def note_silent_schedulers(database: Database, now: datetime, me: str = "") -> None:
     """Settle as lost what was launched by schedulers that have gone silent: a host may be gone for good.
 
     Never are such runs queued anew: they may well be running. When their scheduler is back, it finds them again.
+    `me`: the scheduler that asks, which is there.
     """
     with database.read() as connection:
         # The latest first, and of one that had another name before, the latest counts.
         beats = {scheduler_of(one.name): one.beat_at for one in reversed(service.heartbeats(connection))}
         launched = [run for run in queue.open_tickets(connection)[0] if not run.state.is_final]
-    for run in launched:
-        heard = beats.get(scheduler_of(run.ticket, run.host)) or run.claimed_at
-        if heard is not None and now - heard > _SCHEDULER_IS_SILENT:
-            _lose(database, run.id, f"the scheduler on {run.host} has not been heard from since {heard:%F %T} UTC", now)
+        others = [run for run in launched if scheduler_of(run.ticket, run.host) != scheduler_of(me)]
+        silent = [
+            (run, heard) for run in others if (heard := beats.get(scheduler_of(run.ticket, run.host)) or run.claimed_at)
+        ]
+        gaps = hearing.known(connection, min((heard for _, heard in silent), default=now))
+    for run, heard in silent:
+        if gaps.heard(heard.timestamp(), now.timestamp()) > _SCHEDULER_IS_SILENT.total_seconds():
+            reason = f"silent: the scheduler on {run.host} has not been heard from since {heard:%F %T} UTC"
+            _lose(database, run.id, reason, now)
 
 
 def _lose(database: Database, run_id: int, reason: str, now: datetime) -> None:
@@ -54,40 +63,51 @@ def _lose(database: Database, run_id: int, reason: str, now: datetime) -> None:
 def note_silence(database: Database, now: datetime) -> None:
     """Settle the runs that lackey has no process of and that were silent for too long. All counts from receipt."""
     with database.read() as connection:
-        silent = [run for run in queue.followed_by_reports(connection) if silence_of(run, now)]
-    for run in silent:
-        _note(database, run.id, now)
+        followed = queue.followed_by_reports(connection)
+        seem_silent = [run for run in followed if silence_of(run, now, ALWAYS)]
+        gaps = ALWAYS
+        if seem_silent:
+            gaps = hearing.known_to_reports(connection, min(run.created_at for run in seem_silent), now)
+    for run in followed:
+        if run.heard_at is not None and run.heard_at - now > SET_BACK:
+            database.write(partial(_hear_no_later, run_id=run.id, now=now))
+    for run in seem_silent:
+        if silence_of(run, now, gaps):
+            database.write(partial(_note, run_id=run.id, now=now, gaps=gaps))
 
 
-def _note(database: Database, run_id: int, now: datetime) -> None:
-    def work(connection: Connection) -> None:
-        run = runs.get(connection, run_id)
-        silence = silence_of(run, now)
-        if silence is not None and not run.ticket_open:
-            settle(connection, run, replace(evidence_of(run), silence=silence), "lackey", now)
-
-    database.write(work)
+def _hear_no_later(connection: Connection, run_id: int, now: datetime) -> None:
+    run = runs.get(connection, run_id)
+    settle(connection, run, evidence_of(run).heard_no_later_than(now.timestamp()), "lackey", now)
 
 
-def silence_of(run: Run, now: datetime) -> Silence | None:
+def _note(connection: Connection, run_id: int, now: datetime, gaps: Gaps) -> None:
+    run = runs.get(connection, run_id)
+    silence = silence_of(run, now, gaps)
+    if silence is not None and not run.ticket_open:
+        settle(connection, run, replace(evidence_of(run), silence=silence), "lackey", now)
+
+
+def silence_of(run: Run, now: datetime, gaps: Gaps) -> Silence | None:
     """What the run's silence means at `now`; None: nothing yet."""
     moment, evidence = now.timestamp(), evidence_of(run)
     if run.state is RunState.SCHEDULED:
         overdue = not run.launched and run.start_grace is not None
-        if overdue and moment >= run.scheduled_at.timestamp() + (run.start_grace or 0):
-            return Silence("lost", moment, f"no start was reported within {run.start_grace:g} s of its time")
+        if overdue and gaps.heard(run.scheduled_at.timestamp(), moment) >= (run.start_grace or 0):
+            return Silence("lost", moment, f"silent: no start was reported within {run.start_grace:g} s of its time")
     elif run.state is RunState.RUNNING and evidence.heard is not None:
-        if run.time_limit is not None and moment >= _limit(evidence.start_received, evidence.heard, run.time_limit):
+        if run.time_limit is not None and _is_over(evidence, evidence.heard, moment, run.time_limit, gaps):
             return Silence("timed_out", moment, f"silent past its time limit of {run.time_limit:g} s")
-        if run.silence is not None and moment >= evidence.heard + run.silence:
-            return Silence("lost", moment, f"not heard from for {run.silence:g} s")
+        if run.silence is not None and gaps.heard(evidence.heard, moment) >= run.silence:
+            return Silence("lost", moment, f"silent: not heard from for {run.silence:g} s")
     return None
 
 
-def _limit(start_received: float | None, heard: float, time_limit: float) -> float:
-    """When a reported run's time is up. lackey can't end it, so each word past the limit gives it as long again."""
-    limit = (heard if start_received is None else start_received) + time_limit
-    return limit if heard <= limit else heard + time_limit
+def _is_over(evidence: Evidence, heard: float, now: float, time_limit: float, gaps: Gaps) -> bool:
+    """Whether a reported run's time is up. lackey can't end it, so each word past the limit gives it as long again."""
+    start = heard if evidence.start_received is None else evidence.start_received
+    since = start if gaps.heard(start, heard) <= time_limit else heard
+    return gaps.heard(since, now) >= time_limit
 
 
 def logs_to_keep(database: Database, host: str, series: str = "") -> list[Run]:

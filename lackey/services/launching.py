@@ -74,7 +74,7 @@ def started(database: Database, begun: list[Begun], now: datetime) -> None:
             if run is not None:
                 if one.token_digest and (digest := bytes.fromhex(one.token_digest)) not in known:
                     tokens.add_all(connection, {digest: run.id})
-                evidence = replace(evidence_of(run), observed_start=one.at).with_sign_of_life(now.timestamp())
+                evidence = replace(evidence_of(run), observed_start=one.at).heard_from(now.timestamp())
                 values = {"handle": one.handle, "run_directory": one.run_directory}
                 settle(connection, run, evidence, scheduler_on(run.host), now, values=values)
 
@@ -183,7 +183,9 @@ def gone(database: Database, ticket: str, killed: str | None, now: datetime, lef
                 evidence, silence=Silence("lost", now.timestamp(), "its process is gone and left no outcome")
             )
         values = {"ticket_open": False, "log_kept": run.run_directory is None}
-        settle(connection, run, evidence, scheduler_on(run.host), now, values=values)
+        by = scheduler_on(run.host)
+        event = Event(run.id, now, "gone", by, "its process is gone and left no outcome") if run.is_silent else None
+        settle(connection, run, evidence, by, now, event, values)
         _note_left_behind(connection, run, left_behind, now)
 
     database.write(work)
@@ -203,6 +205,12 @@ def give_back(database: Database, ticket: str, reason: str, now: datetime) -> No
         if run.cancel_requested_at is not None:
             evidence = replace(evidence_of(run), kill=Kill("cancelled", now.timestamp()))
             settle(connection, run, evidence, by, now, values={**values, "reason": None})
+        elif run.state is RunState.LOST:
+            # It was silent, and is known now to have come to nothing. Its ticket stays, for that tells so.
+            text = f"it was never started: {reason}"
+            evidence = replace(evidence_of(run), silence=Silence("lost", now.timestamp(), text))
+            event = Event(run.id, now, "given-back", by, text)
+            settle(connection, run, evidence, by, now, event, {"ticket_open": False})
         else:
             runs.change(connection, run, values)
             events.add(connection, Event(run.id, now, "given-back", by, f"not started: {reason}"))

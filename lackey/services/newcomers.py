@@ -98,12 +98,9 @@ def again(
 def retry_if_due(connection: Connection, run: Run, now: datetime) -> None:
     """Make the retry of a launched run that has just ended badly, if it has retries left.
 
-    Each retry has one fewer, and begins a little later, so that what broke has time to mend. A run that is lost with
-    its scheduler gets none: its process may well be running.
+    Each retry has one fewer, and begins a little later, so that what broke has time to mend.
     """
     if run.retries <= 0 or not run.launched or run.state in (RunState.SUCCEEDED, RunState.CANCELLED):
-        return
-    if run.state is RunState.LOST and run.ticket_open:
         return
     if not runs.has_child(connection, run.id, "retry"):
         retry, _ = again(connection, run, "retry", "lackey", now, now + timedelta(seconds=_RETRY_DELAY_SECONDS))

@@ -62,7 +62,9 @@ def _ready(connection: Connection, now: datetime) -> tuple[list[int], list[Garbl
 def _waited_for(connection: Connection, run: Run) -> str | None:
     """What a due run's predecessors have come to: `_NOT_YET`, None if all succeeded, else why it can't start."""
     states = runs.states_of(connection, run.after) if run.after else {}
-    failed = [run_id for run_id, state in states.items() if state.is_final and state is not RunState.SUCCEEDED]
+    ended = {run_id for run_id, state in states.items() if state.is_final and state is not RunState.SUCCEEDED}
+    # A silent one may be at work.
+    failed = sorted(ended - runs.silent_among(connection, ended)) if ended else []
     if failed:
         return f"run {failed[0]}, which it waited for, is {states[failed[0]]}"
     return None if all(state is RunState.SUCCEEDED for state in states.values()) else _NOT_YET

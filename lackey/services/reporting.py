@@ -66,7 +66,7 @@ def start(database: Database, run_id: int, ts: float | None, host: str | None, n
     def work(connection: Connection) -> Run:
         run = runs.get(connection, run_id)
         known = evidence_of(run)
-        evidence = known.with_start(ts, now.timestamp()).with_sign_of_life(now.timestamp())
+        evidence = known.with_start(ts, now.timestamp()).heard_from(now.timestamp())
         event = None
         if (known.start_ts, known.start_received) != (evidence.start_ts, evidence.start_received):
             event = Event(run_id, now, "start", "run", "reported its start", _told(ts=ts, host=host))
@@ -97,7 +97,7 @@ def stop(
         if known.contradicts(stopped):
             _note_contradiction(connection, run, told, now)
             return run, False
-        evidence = known.with_stop(stopped).with_sign_of_life(now.timestamp())
+        evidence = known.with_stop(stopped).heard_from(now.timestamp())
         values: dict[str, Any] = {"host": host} if host and run.host is None and run.ticket is None else {}
         if log is not None and log.size and not run.stop_log_size:
             values["stop_log_size"] = keep_text(connection, run_id, "stop", 0, log, log_limit)
@@ -166,7 +166,7 @@ def _sign_of_life(
 ) -> Run:
     def work(connection: Connection) -> Run:
         run = runs.get(connection, run_id)
-        evidence = evidence_of(run).with_sign_of_life(now.timestamp())
+        evidence = evidence_of(run).heard_from(now.timestamp())
         return settle(connection, run, evidence, "run", now, values=merge(run, connection))
 
     return database.write(work)

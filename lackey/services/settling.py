@@ -60,11 +60,16 @@ def settle(
     if state is not run.state:
         log.info("run %d: %s → %s", run.id, run.state, state)
         events.add(connection, _moved(run, settled, by, now, event))
-        if state.is_final and not run.state.is_final:
-            retry_if_due(connection, settled, now)
     elif event is not None:
         events.add(connection, event)
+    if _is_decided(settled) and not _is_decided(run):
+        retry_if_due(connection, settled, now)
     return settled
+
+
+def _is_decided(run: Run) -> bool:
+    """Whether it is known that the run has ended: a silent one may be at work."""
+    return run.state.is_final and not run.is_silent
 
 
 def move(connection: Connection, run: Run, state: RunState, by: str, now: datetime, values: dict[str, Any]) -> Run:

@@ -1,6 +1,6 @@
 """Runs: insert, read, change, list."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -187,6 +187,13 @@ def states_of(connection: Connection, run_ids: Sequence[int]) -> dict[int, RunSt
     """The states of those of the runs that exist."""
     rows = connection.execute(select(RunRow.id, RunRow.state).where(RunRow.id.in_(run_ids)))
     return {run_id: RunState(state) for run_id, state in rows}
+
+
+def silent_among(connection: Connection, run_ids: Collection[int]) -> set[int]:
+    """Those of the runs that are lost of which nobody knows that they have ended; see `Run.is_silent`."""
+    unknown = or_(RunRow.ticket.is_(None), RunRow.ticket_open)
+    lost = (RunRow.id.in_(run_ids), RunRow.state == RunState.LOST)
+    return set(connection.execute(select(RunRow.id).where(*lost, unknown)).scalars())
 
 
 def children(connection: Connection, run_id: int, limit: int) -> list[Run]:

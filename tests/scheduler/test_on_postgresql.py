@@ -50,4 +50,4 @@ def test_runs_end_at_their_time_limit_and_on_request(stage: Stage) -> None:
     assert stage.until_ended(limited).state is RunState.TIMED_OUT
     silent = stage.schedule(None, launch=False, name="by hand", instead={"silence": 0.3})
     reporting.start(stage.database, silent, None, None, now())
-    assert stage.until_state(silent, RunState.LOST).reason == "not heard from for 0.3 s"
+    assert stage.until_state(silent, RunState.LOST).reason == "silent: not heard from for 0.3 s"

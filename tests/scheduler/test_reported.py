@@ -23,7 +23,7 @@ def test_a_reported_run_that_falls_silent_is_lost_and_when_heard_again_runs(stag
     run_id = started(stage, silence=0.5)
     assert stage.get(run_id).state is RunState.RUNNING
     lost = stage.until_state(run_id, RunState.LOST)
-    assert (lost.reason, lost.outcome_source) == ("not heard from for 0.5 s", "inferred")
+    assert (lost.reason, lost.outcome_source) == ("silent: not heard from for 0.5 s", "inferred")
     reporting.progress(stage.database, run_id, Progress(now().timestamp(), fraction=0.5), now())
     again = stage.get(run_id)
     assert (again.state, again.ended_at, again.reason) == (RunState.RUNNING, None, None)
@@ -36,7 +36,7 @@ def test_a_reported_run_that_does_not_start_within_its_grace_is_lost(stage: Stag
     run_id = report(stage, start_grace=0.3)
     assert stage.get(run_id).state is RunState.SCHEDULED
     lost = stage.until_state(run_id, RunState.LOST)
-    assert lost.reason == "no start was reported within 0.3 s of its time"
+    assert lost.reason == "silent: no start was reported within 0.3 s of its time"
     reporting.start(stage.database, run_id, None, "node1", now())
     assert stage.get(run_id).state is RunState.RUNNING
 

@@ -22,7 +22,7 @@ def test_a_run_that_is_silent_for_too_long_is_lost_and_no_sooner(lab: Lab) -> No
     assert lab.state(run_id) is RunState.RUNNING
     silent_for(lab, 1)
     run = lab.run(run_id)
-    assert (run.state, run.reason, run.outcome_source) == (RunState.LOST, "not heard from for 60 s", "inferred")
+    assert (run.state, run.reason, run.outcome_source) == (RunState.LOST, "silent: not heard from for 60 s", "inferred")
     assert (run.ended_at, run.exit_code) == (lab.clock(), None)
 
 
@@ -39,7 +39,7 @@ def test_a_start_that_does_not_come_within_its_grace_means_lost(lab: Lab) -> Non
     silent_for(lab, 29)
     assert lab.state(run_id) is RunState.SCHEDULED
     silent_for(lab, 1)
-    assert lab.run(run_id).reason == "no start was reported within 30 s of its time"
+    assert lab.run(run_id).reason == "silent: no start was reported within 30 s of its time"
     lab.clock.forward(1)
     assert lab.start(run_id).state is RunState.RUNNING
 
@@ -149,7 +149,7 @@ def test_the_right_to_lead_passes_on_when_it_is_released(postgresql_url: str) ->
 def test_runs_of_a_scheduler_that_has_gone_silent_are_lost_and_never_queued_anew(lab: Lab) -> None:
     claim = lab.launched()
     health.beat(lab.database, "h1", lab.clock(), True, lab.clock())
-    following.note_silent_schedulers(lab.database, lab.clock.forward(60))
+    following.note_silent_schedulers(lab.database, lab.clock.forward(120))
     assert lab.state(claim.run.id) is RunState.RUNNING
     following.note_silent_schedulers(lab.database, lab.clock.forward(1))
     assert lab.state(claim.run.id) is RunState.LOST
@@ -158,11 +158,13 @@ def test_runs_of_a_scheduler_that_has_gone_silent_are_lost_and_never_queued_anew
     assert lab.end(claim, 0).state is RunState.SUCCEEDED, "when it is back, it finds them"
 
 
-def test_a_claimed_run_of_a_silent_scheduler_that_never_started_stays_lost(lab: Lab) -> None:
-    run = lab.schedule()
+def test_a_claimed_run_of_a_silent_scheduler_that_never_started_is_retried_once_that_is_known(lab: Lab) -> None:
+    run = lab.schedule(instead={"retries": 1})
     (claim,) = lab.claim()
-    following.note_silent_schedulers(lab.database, lab.clock.forward(61))
-    reason = lab.run(run.id).reason
+    following.note_silent_schedulers(lab.database, lab.clock.forward(121))
+    assert [each.id for each in lab.runs()] == [run.id], "it may be at work"
     launching.give_back(lab.database, claim.ticket, "nothing runs under it", lab.clock())
-    assert (lab.state(run.id), lab.run(run.id).reason) == (RunState.LOST, reason)
+    assert (lab.state(run.id), lab.run(run.id).is_silent) == (RunState.LOST, False)
+    assert lab.run(run.id).reason == "it was never started: nothing runs under it"
     assert lab.claim() == []
+    assert [each.parent_id for each in lab.runs()] == [None, run.id]

@@ -6,17 +6,19 @@ from lackey.store.models.key import IdempotencyRow, KeyRow, UserIdempotencyRow
 from lackey.store.models.log import IndexedTextRow, LogPieceRow
 from lackey.store.models.metric import MetricRow
 from lackey.store.models.run import EventRow, RunRow, TokenRow
-from lackey.store.models.service import InstallationRow, PausedExecutorRow, SchedulerRow
+from lackey.store.models.service import GapRow, InstallationRow, ListenerRow, PausedExecutorRow, SchedulerRow
 from lackey.store.models.session import SessionRow
 
 __all__ = [
     "ApplicationRow",
     "Base",
     "EventRow",
+    "GapRow",
     "IdempotencyRow",
     "IndexedTextRow",
     "InstallationRow",
     "KeyRow",
+    "ListenerRow",
     "LogPieceRow",
     "MetricRow",
     "PausedExecutorRow",

@@ -28,6 +28,24 @@ class SchedulerRow(Base):
     slots: Mapped[int | None]
 
 
+class GapRow(Base):
+    """A time in which lackey could not hear."""
+
+    __tablename__ = "gap"
+
+    since: Mapped[datetime] = mapped_column(primary_key=True)
+    until: Mapped[datetime] = mapped_column(index=True)
+
+
+class ListenerRow(Base):
+    """One row: when a web service last said that it takes reports."""
+
+    __tablename__ = "listener"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+
+
 class PausedExecutorRow(Base):
     """See `domain.policy.Paused`. An executor that is not paused has no row."""
 
