@@ -75,7 +75,7 @@ class RunRow(Base):
     queued_at: Mapped[datetime | None]
     ticket: Mapped[str | None]
     ticket_open: Mapped[bool]
-    attempts: Mapped[int]
+    attempts: Mapped[int] = mapped_column(server_default="0")
     claimed_at: Mapped[datetime | None]
     host: Mapped[str | None]
     handle: Mapped[str | None]
