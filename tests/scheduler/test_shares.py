@@ -1,6 +1,5 @@
 """A share that is away or hangs keeps its own runs waiting, and nothing else."""
 
-import signal
 import subprocess
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -8,7 +7,6 @@ from itertools import pairwise
 from pathlib import Path
 from unittest.mock import patch
 
-import psutil
 import pytest
 
 from lackey.domain.run import Run, RunState
@@ -16,6 +14,7 @@ from lackey.services import reading
 from lackey.services.reading import Search
 from tests import nursery as born
 from tests.nursery import Nursery
+from tests.shares.hanging import Mounted, mounted
 from tests.stage import Stage, until
 
 
@@ -52,30 +51,34 @@ def test_the_outcome_of_a_run_whose_share_has_gone_arrives_and_its_log_later(sta
     assert [found.id for found in reading.runs(stage.database, Search(words="commencement"), None, 10)] == [run_id]
 
 
-def reader_of_lab(scheduler_pid: int) -> psutil.Process:
-    return next(
-        process
-        for process in psutil.Process(scheduler_pid).children()
-        if "lackey.shares" in process.cmdline() and "lab" in process.cmdline()
-    )
+@pytest.fixture
+def hanging(nursery: Nursery, tmp_path: Path) -> Iterator[tuple[Stage, Mounted]]:
+    """An installation with one slot, whose share `lab` is a file system that can be made to hang."""
+    with mounted(tmp_path / "filer", tmp_path / "lab") as lab:
+        stage = Stage(nursery, tmp_path, slots=1)
+        stage.start_scheduler()
+        yield stage, lab
+        lab.go_on()
+        stage.close()
 
 
-@pytest.mark.parametrize("local", [{"slots": 1}])
-def test_a_share_that_hangs_stops_nothing_but_its_own_runs(stage: Stage) -> None:
-    application = stage.add("heat", "echo > ready; while [ ! -e go ]; do sleep 0.02; done; exit 3")
+def test_a_share_that_hangs_stops_nothing_but_its_own_runs(hanging: tuple[Stage, Mounted]) -> None:
+    stage, lab = hanging
+    go = stage.place / "go"
+    application = stage.add("heat", f"echo > ready; while [ ! -e {go} ]; do sleep 0.02; done; exit 3")
     running = stage.schedule(application)
     stage.told(application, "ready")
     stage.until_running(running)
-    reader = reader_of_lab(stage.schedulers[0].pid)
-    reader.send_signal(signal.SIGSTOP)
-    held = stage.schedule(stage.add("other"))
-    until_held(stage, held, "waits for share lab: The share 'lab' did not answer within")
+    other = stage.add("other")
+    lab.hang()
+    held = stage.schedule(other)
+    until_held(stage, held, "waits for share lab: ")
     # The one that runs on the share that hangs may hang with it, so it holds no slot.
     assert stage.until_ended(stage.schedule(stage.add("waves", share="attic"))).state is RunState.SUCCEEDED
-    (stage.place / "lab/heat/go").touch()
+    go.touch()
     assert stage.until_ended(running).exit_code == 3
     assert stage.get(held).state is RunState.QUEUED
-    reader.send_signal(signal.SIGCONT)
+    lab.go_on()
     assert stage.until_ended(held).state is RunState.SUCCEEDED
 
 
