@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
 
 from lackey.domain.evidence import Observed
+from lackey.domain.policy import Away
 from lackey.domain.run import Run
 from lackey.services import claiming, following, launching
 from lackey.services.claiming import Claim
@@ -107,6 +108,7 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.door = door
         self.known: dict[int, Modelled] = {}
+        self.configured = True
 
     @rule(target=ids, launch=st.booleans())
     def schedule(self, launch: bool) -> int:
@@ -160,16 +162,23 @@ class Machine(RuleBasedStateMachine):
         if run.claim is None:
             run.killed = run.killed or (None if run.is_final else "cancelled")
 
+    @rule(configured=st.booleans())
+    def configure(self, configured: bool) -> None:
+        """The scheduler is started anew, with the share of all runs in its configuration or without it."""
+        self.configured = configured
+
     @rule()
     def claim(self) -> None:
         self.claim_all()
 
     def claim_all(self) -> None:
         now = self.door.forward(1)
-        holding = [run for run in self.known.values() if run.claim and run.state != "lost"]
+        away = Away(("another",), {}) if not self.configured else {}
+        holding = [run for run in self.known.values() if run.claim and run.state != "lost" and self.configured]
         waiting = [run_id for run_id, run in self.known.items() if run.state == "queued" and not run.claim]
-        claims = claiming.claim(self.door.database, "h1", SLOTS, {}, (), now)
-        assert [claim.run.id for claim in claims] == sorted(waiting)[: max(0, SLOTS - len(holding))]
+        claims = claiming.claim(self.door.database, "h1", SLOTS, away, (), now)
+        free = max(0, SLOTS - len(holding)) if self.configured else 0
+        assert [claim.run.id for claim in claims] == sorted(waiting)[:free]
         for claim in claims:
             self.known[claim.run.id].claim = claim
 

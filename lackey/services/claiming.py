@@ -63,6 +63,12 @@ def claim(
     return database.write(work)
 
 
+def waiting_by_share(database: Database) -> dict[str, int]:
+    """How many launched runs wait, by the name of their share, be it configured or not."""
+    with database.read() as connection:
+        return queue.count_waiting_by_share(connection)
+
+
 def let_all_wait(database: Database, why: str | None, before: str | None) -> None:
     """Nothing is launched now, so say why to all that wait; `why` None: no more, `before` was why."""
 

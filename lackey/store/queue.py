@@ -66,6 +66,13 @@ def count_candidates(connection: Connection, executor: str) -> int:
     return connection.execute(select(func.count()).where(*_CANDIDATE, RunRow.executor == executor)).scalar_one()
 
 
+def count_waiting_by_share(connection: Connection) -> dict[str, int]:
+    """How many launched runs wait, for their time or in the queue, by the share that they are to run on."""
+    waiting = RunRow.state.in_([RunState.SCHEDULED, RunState.QUEUED])
+    counted = select(RunRow.share, func.count()).where(_UNENDED, waiting, RunRow.launched).group_by(RunRow.share)
+    return {share or "": number for share, number in connection.execute(counted)}
+
+
 def let_all_wait(connection: Connection, executor: str, reason: str, instead_of: str | None = None) -> None:
     """Note of all candidates why they wait; or of those alone whose present reason is `instead_of`."""
     others = RunRow.reason.is_distinct_from(reason) if instead_of is None else RunRow.reason == instead_of

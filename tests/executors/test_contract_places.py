@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lackey.executors.base import NotStarted
 from tests.executors.workbench import Workbench, until
 from tests.swapping import swapped_with_link
 
@@ -156,3 +157,10 @@ def test_a_run_whose_share_was_away_runs_once_it_is_back(bench: Workbench, away:
     assert bench.run(run_uid=uid).share_away
     os.rename(away, bench.share)
     assert bench.run("true", run_uid=uid).exit_code == 0
+
+
+@pytest.mark.parametrize("path", ["", "relative", "../up"])
+def test_a_share_whose_path_is_not_absolute_is_refused_and_nothing_runs_elsewhere(bench: Workbench, path: str) -> None:
+    with pytest.raises(NotStarted, match="share_path"):
+        bench.executor.launch(bench.draft("echo > ran", share_path=path))
+    assert not (bench.application / "ran").exists() and not Path("ran").exists()

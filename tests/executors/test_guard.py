@@ -271,3 +271,10 @@ def test_what_no_system_call_takes_is_a_reason_and_starts_nothing(nobody: Workbe
     given: dict[str, Any] = {"command": "true", field: "a\0b"}
     receipt = nobody.run(**given)
     assert receipt.result == "not_started" and receipt.reason
+
+
+def test_the_launched_side_too_refuses_a_share_whose_path_is_not_absolute(local: Workbench, tickets: Path) -> None:
+    launch = local.draft("echo > ran", share_path="")
+    mark = Mark(tickets, launch.ticket)
+    with pytest.raises(NotStarted, match="share_path"):
+        start(launch, mark)

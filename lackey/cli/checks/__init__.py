@@ -5,7 +5,7 @@ deadline. None touches a share: that is for the shares' readers.
 """
 
 from lackey.cli.checks.apart import Apart
-from lackey.cli.checks.database import database, paused, scheduler
+from lackey.cli.checks.database import database, paused, scheduler, unconfigured
 from lackey.cli.checks.executors import executors
 from lackey.cli.checks.exposure import rights
 from lackey.cli.checks.finding import Check, Finding
@@ -22,6 +22,7 @@ CHECKS = (
     Check("service", service, "See what the service's log says, and start it again."),
     Check("shares", shares, "See what the scheduler's log says, and start it again."),
     Check("rights", rights, "The file system of data_dir does not answer: put it on a local disk."),
+    Check("shares", unconfigured, "They are heard of through the database; see there."),
     Check("executors", executors, "Looking up a user takes too long: see /etc/nsswitch.conf."),
     Check("executors", paused, "They are heard of through the database; see there."),
     Check("kernel", kernel, "Ask again."),

@@ -7,7 +7,7 @@ from lackey.cli.checks.finding import Finding, Level
 from lackey.cli.checks.host import misplaced
 from lackey.domain.refusals import Refusal
 from lackey.domain.share_health import CLOCK_SECONDS
-from lackey.services import Database, executors, health
+from lackey.services import Database, claiming, executors, health
 from lackey.settings import Settings
 from lackey.store import schema
 from lackey.store.service import Heartbeat
@@ -106,6 +106,25 @@ def paused(settings: Settings) -> list[Finding]:
     return [
         Finding("executors", "warning", f"{one.why}: nothing new is launched", mend.format(one.executor))
         for one in found
+    ]
+
+
+def unconfigured(settings: Settings) -> list[Finding]:
+    """The shares that runs wait for and the configuration doesn't have; nothing where the database can't tell."""
+    opened = Database(settings.database_url)
+    try:
+        if _unopened(opened, settings) or schema.current(opened) != schema.expected():
+            return []
+        waiting = claiming.waiting_by_share(opened)
+    except Refusal:
+        return []
+    finally:
+        opened.close()
+    mend = "Put its [[share]] back, and start the scheduler again; or cancel them."
+    return [
+        Finding(f"share {name}", "warning", f"it is not in the configuration, and {number} runs wait for it", mend)
+        for name, number in sorted(waiting.items())
+        if name not in settings.shares
     ]
 
 
