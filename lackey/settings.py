@@ -139,6 +139,11 @@ class Settings(BaseSettings):
         return Path(path.partition("?")[0]) if not kind else None
 
     @property
+    def own_places(self) -> list[Path]:
+        """The directories that lackey itself works in."""
+        return [self.data_dir, *([self.database_file.parent] if self.database_file else [])]
+
+    @property
     def shares(self) -> dict[str, Share]:
         """By name, in the order of the file; without any, one called `local` in `data_dir`."""
         if not self.share:

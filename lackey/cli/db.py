@@ -19,9 +19,17 @@ _KINDS = ("sqlite:///", "postgresql+psycopg://")
 
 @contextmanager
 def opened(settings: "Settings") -> Iterator["Database"]:
-    """The database, whatever state its schema is in; the file of an SQLite one need not be there yet."""
+    """The database, whatever state its schema is in; the file of an SQLite one need not be there yet.
+
+    Root becomes the owner of its directory, as the scheduler does: see `privileges`. Raises Trouble.
+    """
+    from lackey import privileges
     from lackey.services import Database
 
+    try:
+        privileges.settle(settings.own_places, ())
+    except privileges.Exposed as error:
+        raise Trouble(str(error)) from error
     database = Database(settings.database_url)
     try:
         if database.is_sqlite:

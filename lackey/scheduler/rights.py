@@ -14,8 +14,7 @@ def settle(settings: Settings, needed: Collection[Capability]) -> str | None:
     To be called before anything is touched and any thread is started. Returns why nothing can be done here as that
     user, in a sentence; None: it can.
     """
-    user, file = settings.executor.local.user, settings.database_file
-    places = [settings.data_dir, *([file.parent] if file else [])]
+    user, places = settings.executor.local.user, settings.own_places
     try:
         privileges.settle(places, needed if user is not None else ())
     except Exposed as error:

@@ -21,10 +21,14 @@ exec "$@"
 """
 
 
-def as_user(name: str, group: str) -> list[str]:
-    """What to put before a command so that it runs as this user and group alone. For root to call."""
+def seen_by_all() -> list[str]:
+    """What to put before a command so that any user finds Python and the project there. For root to call."""
     places = (Path(sys.base_prefix), Path(sys.prefix), ROOT)
     on_the_way = sorted({directory for place in places for directory in (place.resolve(), *place.resolve().parents)})
     closed = [str(directory) for directory in on_the_way if not directory.stat().st_mode & stat.S_IXOTH]
-    become = ["setpriv", f"--reuid={name}", f"--regid={group}", "--clear-groups"]
-    return ["unshare", "--mount", "sh", "-c", _OPEN, "sh", " ".join(closed), *become]
+    return ["unshare", "--mount", "sh", "-c", _OPEN, "sh", " ".join(closed)]
+
+
+def as_user(name: str, group: str) -> list[str]:
+    """What to put before a command so that it runs as this user and group alone. For root to call."""
+    return [*seen_by_all(), "setpriv", f"--reuid={name}", f"--regid={group}", "--clear-groups"]
