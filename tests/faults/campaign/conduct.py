@@ -57,6 +57,7 @@ class Conductor:
     def __init__(self, scene: Scene, report: Report, say: Callable[[str], None]) -> None:
         self._scene, self._report, self._say = scene, report, say
         self._open: list[Ending] = []
+        self.marks_full: list[tuple[float, float]] = []
 
     def conduct(self, planned: list[Planned], seconds: float) -> None:
         """All of them; returns when none is open any more. Time that it takes to begin or end one does not count."""
@@ -89,7 +90,7 @@ class Conductor:
         self._say(f"{up():.2f} {one.fault.name}{f', for {one.seconds:.0f} s' if one.seconds else ''}")
         self._report.faults[one.fault.name] += 1
         if one.seconds or one.fault.alone:
-            self._open.append(Ending(one.at + one.seconds, one.fault, end))
+            self._open.append(Ending(one.at + one.seconds, one.fault, end, up()))
 
     def _end(self, one: "Ending") -> None:
         self._open.remove(one)
@@ -100,15 +101,21 @@ class Conductor:
         except Exception:
             self._report.troubles.append(f"the campaign itself failed:\n{traceback.format_exc()}")
         self._say(f"{up():.2f} end of: {one.fault.name}")
+        if one.fault.name.startswith("full disk: marks"):
+            self.marks_full.append((one.begun, up()))
 
 
 @dataclass(order=True, frozen=True)
 class Ending:
-    """A fault that has begun, and what ends it, `at` seconds after the campaign's beginning."""
+    """A fault that has begun, and what ends it, `at` seconds after the campaign's beginning.
+
+    `begun`: in seconds since the boot.
+    """
 
     at: float
     fault: Fault = field(compare=False)
     end: End = field(compare=False)
+    begun: float = field(compare=False)
 
 
 def campaign(name: str, place: Path, seconds: float, seed: int, as_root: bool, clock: Clock | None) -> Report:
@@ -127,6 +134,7 @@ def campaign(name: str, place: Path, seconds: float, seed: int, as_root: bool, c
 
         def note_restored(copied: float, at: float, known: Known) -> None:
             restored.append(Restored(copied, at, known))
+            traffic.forget(known)
 
         scene = Scene(setup, ledger, random.Random(seed), clock, note_restored)
         conductor = Conductor(scene, report, say)
@@ -139,13 +147,15 @@ def campaign(name: str, place: Path, seconds: float, seed: int, as_root: bool, c
         finally:
             traffic.stop()
             conductor.lift()
-        _settle_and_compare(setup, traffic, ledger, restored, report)
+        _settle_and_compare(
+            setup, traffic, lambda: _gather(traffic, ledger, restored, conductor.marks_full), restored, report
+        )
     report.troubles += _tracebacks(setup.logs())
     return report
 
 
 def _settle_and_compare(
-    setup: Setup, traffic: Traffic, ledger: Ledger, restored: list[Restored], report: Report
+    setup: Setup, traffic: Traffic, gather: Callable[[], Evidence], restored: list[Restored], report: Report
 ) -> None:
     began = time.monotonic()
     deadline = began + SETTLE_SECONDS
@@ -155,7 +165,7 @@ def _settle_and_compare(
     traffic.service.given_up.set()
     traffic.join(5.0)
     traffic.service.given_up.clear()
-    evidence = _gather(traffic, ledger, restored)
+    evidence = gather()
     report.runs, report.reports = len(traffic.asked), len(traffic.told)
     report.answers = traffic.service.answers
     report.findings = [*findings(evidence), *unknown_to_lackey(evidence, traffic.unknown)]
@@ -169,14 +179,16 @@ def _is_done(setup: Setup, traffic: Traffic, restored: list[Restored]) -> bool:
     if traffic.is_busy() or commands(setup.sees()):
         return False
     for one in restored:
-        traffic.tell_again(one.copied)
+        traffic.tell_again(one.copied, one.at)
     return all(run["state"] in FINAL for run in traffic.service.all_runs())
 
 
-def _gather(traffic: Traffic, ledger: Ledger, restored: list[Restored]) -> Evidence:
+def _gather(
+    traffic: Traffic, ledger: Ledger, restored: list[Restored], marks_full: list[tuple[float, float]]
+) -> Evidence:
     service = traffic.service
     runs = {run["id"]: run for run in service.all_runs()}
-    evidence = Evidence(runs, traffic.asked, ledger.lines(), ledger.notes(), traffic.told, restored)
+    evidence = Evidence(runs, traffic.asked, ledger.lines(), ledger.notes(), traffic.told, restored, marks_full)
     for asked in traffic.asked:
         run = runs.get(asked.run_id)
         if not asked.launched and run is not None and run["name"] == asked.key:

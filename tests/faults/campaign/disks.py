@@ -53,6 +53,14 @@ class Disk:
         """Give the room back."""
         self._ballast.unlink(missing_ok=True)
 
+    def close(self) -> None:
+        """Be a plain directory again, with what is on it."""
+        kept = self.path.with_name(f".{self.path.name}.kept")
+        subprocess.run(["cp", "-a", str(self.path), str(kept)], check=True)
+        unmount(self.path)
+        self.path.rmdir()
+        kept.rename(self.path)
+
 
 class Share:
     """A share on a disk of its own, seen at `path` through a mount that can be changed."""

@@ -177,8 +177,8 @@ def _of_all(has_clock: bool) -> Iterator[Fault]:
     if has_clock:
         yield Fault("clock an hour forth, and back", "clock", partial(step, HOUR), (5.0, 20.0), 2.0)
         yield Fault("clock an hour back, and forth", "clock", partial(step, -HOUR), (5.0, 20.0))
-    yield Fault("database away", "database", take_database_away, (3.0, 25.0), 2.0)
-    yield Fault("older copy of the database restored", "database", restore, (3.0, 20.0), 2.0, alone=True)
+    yield Fault("database away", "database", take_database_away, (3.0, 25.0), 3.0)
+    yield Fault("older copy of the database restored", "database", restore, (3.0, 20.0), 5.0, alone=True)
 
 
 @dataclass(order=True, frozen=True)

@@ -145,8 +145,6 @@ class Setup(ABC):
         """End all of it."""
         self.stop()
         self.held.close()
-        for share in self.shares.values():
-            share.vanish()
 
     def is_ready(self) -> bool:
         """Whether it says so itself."""
@@ -172,8 +170,8 @@ class Setup(ABC):
             (backing / "simulation").chmod(0o777)
             if self.mounts:
                 kind = ServedShare if name == "lab" else Share
-                self.disks[f"share {name}"] = Disk(backing, 8)
-                self.shares[name] = kind(self.disks[f"share {name}"], path)
+                self.shares[name] = kind(self._disk(f"share {name}", backing, 8), path)
+                self.held.callback(self.shares[name].vanish)
             else:
                 path.parent.mkdir(exist_ok=True)
                 path.symlink_to(backing)
@@ -220,9 +218,16 @@ class Setup(ABC):
             catalogue.add_application(database, application, shares, now)
         database.close()
 
-    def _disk(self, name: str, path: Path, megabytes: int) -> None:
+    def _disk(self, name: str, path: Path, megabytes: int) -> Disk:
+        disk = Disk(path, megabytes)
+        self.held.callback(disk.close)
+        self.disks[name] = disk
+        return disk
+
+    def _own_disk(self, name: str, path: Path, megabytes: int) -> None:
+        """A disk of its own for what is lackey's, where that can be."""
         if self.mounts:
-            self.disks[name] = Disk(path, megabytes)
+            self._disk(name, path, megabytes)
 
 
 _APPLICATION = {
@@ -302,9 +307,9 @@ class Serve(OnSQLite):
         self.url = f"http://127.0.0.1:{port}"
         self._make_shares()
         data = self.place / "data"
-        self._disk("data", data, 16)
-        self._disk("marks", data / "tickets", 16)
-        self._disk("database", self.file.parent, 32)
+        self._own_disk("data", data, 16)
+        self._own_disk("marks", data / "tickets", 16)
+        self._own_disk("database", self.file.parent, 32)
         for path in (data, data / "tickets", self.file.parent):
             path.mkdir(parents=True, exist_ok=True)
             path.chmod(0o700)
@@ -329,10 +334,10 @@ class UnderUwsgi(OnSQLite):
         }
         on = self.held.enter_context(host(self.database_url, **settings))
         for name, path in (("data", on.place / "data"), ("marks", on.place / "data/tickets")):
-            self._disk(name, path, 16)
+            self._own_disk(name, path, 16)
             path.mkdir(exist_ok=True)
             shutil.chown(path, SERVICE_USER, SERVICE_GROUP)
-        self._disk("database", self.file.parent, 32)
+        self._own_disk("database", self.file.parent, 32)
         for path in (self.file.parent, *self.file.parent.iterdir()):
             shutil.chown(path, SERVICE_USER, SERVICE_GROUP)
         self._ship(on)
@@ -372,7 +377,7 @@ class TwoHosts(Setup):
         directory = self.place / "postgresql"
         directory.mkdir()
         directory.chmod(0o755)
-        self._disk("database", directory, 400)
+        self._own_disk("database", directory, 400)
         self.cluster: Cluster = self.held.enter_context(cluster(parent=directory))
         self.database_url = self.cluster.create()
         for name in self.HOSTS:
@@ -388,8 +393,8 @@ class TwoHosts(Setup):
 
     def _add_host(self, name: str) -> None:
         data = self.place / name
-        self._disk(f"data of {name}", data, 16)
-        self._disk(f"marks of {name}", data / "tickets", 16)
+        self._own_disk(f"data of {name}", data, 16)
+        self._own_disk(f"marks of {name}", data / "tickets", 16)
         (data / "tickets").mkdir(parents=True, exist_ok=True)
         command = lackey(self._configure(f"{name}.toml", data, self.database_url), "scheduler")
         if os.geteuid() == 0:

@@ -14,12 +14,15 @@ from typing import Any
 import requests
 
 from tests.faults.campaign.ledger import Ledger
+from tests.faults.campaign.setups import Known
 
 _PAUSE_SECONDS = 0.5
 _PATIENCE_SECONDS = 30.0
 PIECE = b"a line of the log\n"
 STEPS = 4
 TIME_LIMIT_SECONDS = 4.0
+# Reports come much more often, as long as the service is there.
+SILENCE_SECONDS = 20.0
 
 
 def up() -> float:
@@ -37,7 +40,10 @@ class Refused(Exception):
 
 @dataclass
 class Asked:
-    """A run that was asked for, and the answer. `after`: the key of the run that has to succeed first."""
+    """A run that was asked for, and the answer. `after`: the run that has to succeed first.
+
+    `forgotten`: a database was put back that does not have it, or not its token.
+    """
 
     key: str
     launched: bool
@@ -52,11 +58,12 @@ class Asked:
     run_id: int = 0
     token: str = ""
     answered_up: float = 0.0
+    forgotten: bool = False
 
     def body(self) -> dict[str, Any]:
         """As it is asked for. Its name is its key, so that it is known again whatever id it has."""
         if not self.launched:
-            return {"launch": False, "name": self.key}
+            return {"launch": False, "name": self.key, "silence": SILENCE_SECONDS}
         simulation = {"key": self.key, "seconds": self.seconds, "how": self.how, "reports": self.reports}
         wanted: dict[str, Any] = {"application": f"{self.share}/simulation", "name": self.key, "parameters": simulation}
         wanted |= {"time_limit": self.time_limit} if self.time_limit else {}
@@ -126,6 +133,7 @@ class Traffic:
     told: list[Told] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
+    was_restored: bool = False
     _ending: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -163,9 +171,11 @@ class Traffic:
 
     def make(self, asked: Asked) -> bool:
         """Have the run made; whether it was. Only a run that it has to wait for may be unknown, after a restore."""
-        asked.answered_up = 0.0
         with self._lock:
             self.asked.append(asked)
+        return self._ask_for(asked)
+
+    def _ask_for(self, asked: Asked) -> bool:
         body = asked.body()
         try:
             made = self.service.ask("POST", "/api/run", json=body, headers={"Idempotency-Key": asked.key})
@@ -178,18 +188,27 @@ class Traffic:
         asked.run_id, asked.token, asked.answered_up = made["id"], made["token"], up()
         return True
 
+    def forget(self, known: Known) -> None:
+        """A database was put back that knows these runs alone."""
+        self.was_restored = True
+        with self._lock:
+            for asked in self.asked:
+                asked.forgotten = asked.forgotten or (asked.key, asked.run_id) not in known
+
     def _launch(self, chance: random.Random) -> None:
-        asked = launched(chance, [one for one in self.asked[-20:] if one.launched and one.run_id])
-        self.make(asked)
+        self.make(launched(chance, self._recent(20)))
+
+    def _recent(self, count: int) -> list[Asked]:
+        return [one for one in self.asked[-count:] if one.launched and one.run_id and not one.forgotten]
 
     def _cancel(self, chance: random.Random) -> None:
         if chance.random() > 0.15:
             return
-        recent = [one for one in self.asked[-10:] if one.launched and one.run_id]
-        if recent:
+        if recent := self._recent(10):
             asked = chance.choice(recent)
-            # Before it is asked: an answer that does not come says nothing.
-            self.ledger.note("cancel", asked.run_id, asked.key)
+            # Before it is asked: an answer that does not come says nothing. Without the key: after a restore it may be
+            # another run that has this id.
+            self.ledger.note("cancel", asked.run_id)
             try:
                 self.service.ask("POST", f"/api/run/cancel/{asked.run_id}")
             except Refused as refused:
@@ -209,24 +228,34 @@ class Traffic:
         self.tell(asked, "stop", ts=2000, exit=asked.how, log="the end\n")
 
     def tell(self, asked: Asked, verb: str, **fields: Any) -> None:
-        """One report, until it is taken; of a run that lackey does not know any more, none."""
-        if asked.key in self.unknown:
-            return
-        try:
-            self.service.insist("PUT", f"/api/run/{verb}/{asked.run_id}", data={"token": asked.token, **fields})
-        except Refused as refused:
-            if refused.status != 401:
-                raise
-            self.unknown.add(asked.key)
-            return
-        with self._lock:
-            self.told.append(Told(asked, verb, fields, up()))
+        """One report, until it is taken; of a run that lackey does not know any more, none.
 
-    def tell_again(self, since: float) -> None:
-        """Send once more what was taken since then: the database that took it is gone."""
+        Where a restored database has the run and not its token, the run is asked for again, and has a new one.
+        """
+        for again in (False, True):
+            if asked.key in self.unknown:
+                return
+            try:
+                self.service.insist("PUT", f"/api/run/{verb}/{asked.run_id}", data={"token": asked.token, **fields})
+            except Refused as refused:
+                if refused.status != 401:
+                    raise
+                if again or asked.forgotten or not self._has_a_new_token(asked):
+                    self.unknown.add(asked.key)
+            else:
+                with self._lock:
+                    self.told.append(Told(asked, verb, fields, up()))
+                return
+
+    def _has_a_new_token(self, asked: Asked) -> bool:
+        run_id = asked.run_id
+        return self.was_restored and self._ask_for(asked) and asked.run_id == run_id
+
+    def tell_again(self, since: float, until: float) -> None:
+        """Send once more what was taken in that time: the database that took it is gone."""
         with self._lock:
-            again = [one for one in self.told if one.up >= since]
-            self.told = [one for one in self.told if one.up < since]
+            again = [one for one in self.told if since <= one.up <= until]
+            self.told = [one for one in self.told if one not in again]
         for one in again:
             self.tell(one.asked, one.verb, **one.fields)
 

@@ -34,7 +34,10 @@ class Restored:
 
 @dataclass
 class Evidence:
-    """All that is to be compared. `runs`: what lackey answers; `said`: of reported runs, their log and figures."""
+    """All that is to be compared. `runs`: what lackey answers; `said`: of reported runs, their log and figures.
+
+    `marks_full`: from when to when, in seconds since the boot, the disk of the marks had no room.
+    """
 
     runs: dict[int, dict[str, Any]]
     asked: list[Asked]
@@ -42,6 +45,7 @@ class Evidence:
     notes: dict[int, list[Note]]
     told: list[Told]
     restored: list[Restored]
+    marks_full: list[tuple[float, float]]
     said: dict[int, tuple[bytes, int]] = field(default_factory=dict)
 
     def forgotten(self, key: str, run_id: int, since: float) -> bool:
@@ -51,6 +55,14 @@ class Evidence:
     def undone(self, at: float) -> bool:
         """Whether what was taken in at this time went with a database that was replaced."""
         return any(one.copied <= at <= one.at for one in self.restored)
+
+    def receipt_undone(self, ended: float) -> bool:
+        """Whether the receipt of a run that ended then may have gone to the service alone, and with its database."""
+        return any(
+            full - 2.0 <= ended <= free and one.copied <= free and ended <= one.at
+            for full, free in self.marks_full
+            for one in self.restored
+        )
 
 
 def findings(evidence: Evidence) -> Iterator[Finding]:
@@ -166,6 +178,8 @@ def _possible(
         yield Outcome.of(*by_what["ends"].outcome)
     if "told" in by_what:
         yield Outcome("failed", 143)
+    if lines and evidence.receipt_undone(lines[-1].up):
+        yield Outcome("lost")
     for note in notes:
         if note.what == "command" and note.signum in (9, 15):
             yield Outcome("failed", None, note.signum)
