@@ -11,7 +11,7 @@ from random import Random
 
 SEED = os.environ.get("ATTACK_SEED", "1")
 # How many attacks share the minutes.
-_KINDS = 2
+_KINDS = 4
 
 
 def rounds(few: int) -> Iterator[tuple[str, Random]]:

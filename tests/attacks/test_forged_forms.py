@@ -46,6 +46,11 @@ class Forger:
         form = form_to(visitor.see(path), "/sign-in" if path == "/sign-in" else "/sign-out")
         return {name: value for name, value in form.submit_fields() if len(value) >= 32}
 
+    def nobodys(self) -> str:
+        """The word of the victim's browser, on a page that it showed while nobody was signed in."""
+        page = self.send("/sign-in", None, without="session")
+        return str(dict(form_to(page, "/sign-in").submit_fields())[self.field])
+
     def old(self) -> str:
         """The word of the victim's own session before, in the same browser."""
         visitor = self.signed_in()
@@ -53,11 +58,16 @@ class Forger:
         form_to(visitor.see("/"), "/sign-out").submit()
         return before
 
-    def send(self, path: str, fields: dict[str, str], headers: dict[str, str] | None = None) -> Any:
-        """What the victim's browser sends."""
-        cookies = "; ".join(f"{name}={value}" for name, value in self.victim.browser.cookies.items())
-        sent = {"Cookie": cookies, **(headers or {})}
-        return TestApp(self.house.api.wsgi).post(path, fields, headers=sent, expect_errors=True)
+    def send(
+        self, path: str, fields: dict[str, str] | None, headers: dict[str, str] | None = None, without: str = "?"
+    ) -> Any:
+        """What the victim's browser sends: a form, or no fields for a look; `without` a cookie of such a name."""
+        cookies = [f"{name}={value}" for name, value in self.victim.browser.cookies.items() if without not in name]
+        sent = {"Cookie": "; ".join(cookies), **(headers or {})}
+        app = TestApp(self.house.api.wsgi)
+        if fields is None:
+            return app.get(path, headers=sent, expect_errors=True)
+        return app.post(path, fields, headers=sent, expect_errors=True)
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +81,9 @@ FORGED: dict[str, Callable[[Forger], tuple[Word, dict[str, str]]]] = {
     "none": lambda forger: ({}, {}),
     "empty": lambda forger: ({forger.field: ""}, {}),
     "zeros": lambda forger: ({forger.field: "0" * len(forger.value)}, {}),
-    "cut": lambda forger: ({forger.field: forger.value[:-1]}, {}),
-    "longer": lambda forger: ({forger.field: forger.value + "0"}, {}),
+    "cut": lambda forger: ({forger.field: forger.value[: len(forger.value) // 3]}, {}),
+    "shifted": lambda forger: ({forger.field: "0" + forger.value}, {}),
+    "its end": lambda forger: ({forger.field: forger.value[1:]}, {}),
     "no UTF-8": lambda forger: ({forger.field: "\xff"}, {}),
     "a cookie": lambda forger: ({forger.field: next(iter(forger.victim.browser.cookies.values()))}, {}),
     "a stranger's": lambda forger: ({forger.field: forger.stranger}, {}),
@@ -105,6 +116,14 @@ def test_a_forged_form_changes_nothing(forger: Forger, route: PageRoute) -> None
     in_query = "&".join(f"{name}={value}" for name, value in forger.word.items())
     assert forger.send(f"{path}?{in_query}", fields).status_int == 403
     assert house.version() == before
+
+
+@pytest.mark.parametrize("route", [each for each in changing() if each.scope], ids=lambda route: route.path)
+def test_a_form_that_was_shown_while_nobody_was_signed_in_changes_nothing(forger: Forger, route: PageRoute) -> None:
+    before = forger.house.version()
+    fields = {"name": "forged", "scope": "admin", forger.field: forger.nobodys()}
+    assert forger.send(forger.house.path(route.path), fields).status_int == 409
+    assert forger.house.version() == before
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/json", "multipart/form-data; boundary=x", ""])
