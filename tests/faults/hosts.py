@@ -2,14 +2,17 @@
 
 import ctypes
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from lackey.services import claiming
 from tests import nursery
 from tests.nursery import Process
 from tests.stage import Stage, until
@@ -21,11 +24,17 @@ def start(stage: Stage, host: str, **environment: object) -> Process:
     """A scheduler on a host of this name, with a data directory of its own.
 
     `environment`: `CLOCK_AHEAD`, by how many seconds the host's clock is; `POLL` and `SILENT`, in seconds, how often
-    it looks unasked, and after how much silence another one leads in its place.
+    it looks unasked, and after how much silence another one leads in its place; `STANDSTILL`, likewise, for how long it
+    may stand still within a transaction; `FREEZES`: see `freezing`.
     """
     configuration = str(stage.configure(f"{host}.toml", host, slots=30))
     given = {name: str(value) for name, value in environment.items()}
     return stage.start_scheduler("tests.faults.hosts:schedule", LACKEY_CONFIG=configuration, TEST_HOST=host, **given)
+
+
+def until_it_is_frozen(scheduler: Process) -> None:
+    """Wait until it has been stopped, or has stopped itself."""
+    until(lambda: b") T " in Path(f"/proc/{scheduler.pid}/stat").read_bytes(), "its standstill")
 
 
 def until_it_leads(stage: Stage, scheduler: Process) -> None:
@@ -53,8 +62,29 @@ def schedule() -> int:
         if silent := os.environ.get("SILENT"):
             limit = timedelta(seconds=float(silent))
             patched.enter_context(patch("lackey.services.health._LEADER_IS_SILENT", limit))
+        if standstill := os.environ.get("STANDSTILL"):
+            name, limit = "idle_in_transaction_session_timeout", timedelta(seconds=float(standstill))
+            patched.enter_context(patch.dict("lackey.store.database._LIMITS", {name: limit}))
+        if os.environ.get("FREEZES"):
+            patched.enter_context(freezing())
         patched.enter_context(clock_ahead(float(os.environ.get("CLOCK_AHEAD", "0"))))
         return nursery.schedule()
+
+
+@contextmanager
+def freezing() -> Iterator[None]:
+    """Let this process stop itself (SIGSTOP) in its first claim: all is written, and nothing is committed."""
+    claim, freezes = claiming._claim, [True]
+
+    def freeze(*given: Any) -> list[claiming.Claim]:
+        claims = claim(*given)
+        if claims and freezes:
+            freezes.clear()
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return claims
+
+    with patch("lackey.services.claiming._claim", freeze):
+        yield
 
 
 @contextmanager

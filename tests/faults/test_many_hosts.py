@@ -13,7 +13,7 @@ from lackey.domain.run import RunState
 from lackey.services import claiming, ending, health, reporting, scheduling
 from lackey.services.scheduling import Wanted
 from tests.faults.crowd import Crowd
-from tests.faults.hosts import clock_ahead, start, until_it_leads, until_it_stands_by
+from tests.faults.hosts import clock_ahead, start, until_it_is_frozen, until_it_leads, until_it_stands_by
 from tests.nursery import Nursery
 from tests.stage import Stage, now, until
 
@@ -122,6 +122,26 @@ def test_a_leader_that_is_stopped_loses_the_lead_and_finds_its_runs_when_it_goes
     crowd.check()
     assert {stage.until_ended(run_id).state for run_id in others} == {RunState.SUCCEEDED}
     assert sorted(map(int, stage.told(application, "ran").split())) == others
+
+
+def test_a_leader_that_freezes_within_its_claim_is_succeeded_and_starts_nothing_when_it_goes_on(stage: Stage) -> None:
+    alpha = start(stage, "alpha", SILENT=2, POLL=0.2, STANDSTILL=3, FREEZES=1)
+    until_it_leads(stage, alpha)
+    application = stage.add("heat", "echo $LACKEY_RUN_ID >> ran")
+    runs = [elsewhere(stage, application)]
+    until_it_is_frozen(alpha)
+    runs += [elsewhere(stage, application) for _ in range(4)]
+    beta = start(stage, "beta", SILENT=2, POLL=0.2)
+    assert {stage.until_ended(run_id).host for run_id in runs} == {"beta"}
+    alpha.send(signal.SIGCONT)
+    until_it_stands_by(stage, alpha)
+    runs.append(elsewhere(stage, application))
+    assert stage.until_ended(runs[-1]).host == "beta"
+    beta.stop()
+    runs.append(elsewhere(stage, application))
+    assert stage.until_ended(runs[-1]).host == "alpha"
+    assert {stage.get(run_id).state for run_id in runs} == {RunState.SUCCEEDED}
+    assert sorted(map(int, stage.told(application, "ran").split())) == runs
 
 
 def test_schedulers_whose_connections_are_cut_again_and_again_start_nothing_twice(stage: Stage) -> None:

@@ -1,13 +1,20 @@
 """Two schedulers on one database, by mistake: one works, the other waits for its end."""
 
+import signal
 from datetime import timedelta
 from unittest.mock import patch
 
+import pytest
+
+from lackey.app import make_app
 from lackey.domain.run import RunState
 from lackey.services import health
+from lackey.settings import load
 from tests import nursery as born
 from tests.faults.crowd import Crowd
+from tests.faults.hosts import freezing, until_it_is_frozen
 from tests.stage import Stage, now, until
+from tests.web.client import Api, Clock
 
 
 def test_of_two_schedulers_of_one_data_directory_one_stands_by_and_takes_over(stage: Stage) -> None:
@@ -71,3 +78,34 @@ def test_what_a_scheduler_launched_that_fell_silent_is_lost_and_found_again_when
     assert stage.until_ended(run_id).state is RunState.SUCCEEDED
     assert stage.told(application, "ran") == "\n"
     assert not second.ended()
+
+
+def schedule_and_freeze() -> int:
+    """Be a scheduler that stops itself within its first claim."""
+    with freezing():
+        return born.schedule()
+
+
+@pytest.mark.parametrize("what", [signal.SIGCONT, signal.SIGKILL], ids=["goes on", "is killed"])
+def test_while_a_scheduler_is_frozen_within_its_claim_reports_are_told_to_come_again_and_then_all_goes_on(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, what: signal.Signals
+) -> None:
+    monkeypatch.setattr("lackey.store.database._TURN_SECONDS", 1.0)
+    settings = load(stage.configuration)
+    api = Api(make_app(settings), stage.database, settings, Clock(now()))
+    reported = api.reported_run()
+    application = stage.add("heat", "echo $LACKEY_RUN_ID >> ran")
+    runs = [stage.schedule(application) for _ in range(3)]
+    first = stage.start_scheduler("tests.faults.test_two_schedulers:schedule_and_freeze")
+    until_it_is_frozen(first)
+    stage.start_scheduler(LACKEY_CONFIG=str(stage.configure("second.toml", "var2")))
+    told = api.report("start", reported)
+    assert told.status_int == 503 and told.headers["Retry-After"], told.text
+    assert {stage.get(run_id).ticket for run_id in runs} == {None}
+    first.send(what)
+    until(lambda: api.report("start", reported).status_int == 200, "the report")
+    runs.append(stage.schedule(application))
+    assert {stage.until_ended(run_id).state for run_id in runs} == {RunState.SUCCEEDED}
+    assert sorted(map(int, stage.told(application, "ran").split())) == runs
+    marks = stage.place / ("var" if what is signal.SIGCONT else "var2") / "tickets"
+    assert all((marks / (stage.get(run_id).ticket or "none")).is_dir() for run_id in runs)
