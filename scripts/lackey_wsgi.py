@@ -1,6 +1,9 @@
-"""`application` for any WSGI server."""
+"""`application` for any WSGI server whose workers each load it for themselves, after they were forked."""
 
 from lackey.app import make_app
 from lackey.settings import load
+from lackey.web.listening import announce
 
-application = make_app(load())
+settings = load()
+announce(settings.database_url)
+application = make_app(settings)

@@ -9,10 +9,13 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 import psutil
 import pytest
 
+from lackey.services import Database
+from lackey.store import gaps
 from tests.real import emperor as emperors
 from tests.real.deployed import ROOT, host
 from tests.real.emperor import Emperor, emperor
@@ -164,6 +167,26 @@ def test_a_worker_that_is_stopped_is_replaced_and_costs_the_others_nothing(site:
     site.emperor.until_said("WSGI app 0", WORKERS + 1)
     assert site.reported_run()["state"] == "scheduled"
     assert f"(pid {stopped.pid}) answers nobody and is replaced" in site.emperor.said
+
+
+def test_workers_say_again_and_again_that_they_listen_and_those_of_a_reload_do_too(site: Site) -> None:
+    database = Database(site.host.settings.database_url)
+
+    def listened() -> datetime | None:
+        with database.read() as connection:
+            return gaps.listened(connection)
+
+    def until_it_is_said_twice() -> None:
+        for _ in range(2):
+            before = listened()
+            wait_until(lambda: listened() not in (None, before))  # noqa: B023
+
+    before = settled(site)
+    until_it_is_said_twice()
+    site.emperor.chain_reload()
+    assert not set(before) & set(settled(site))
+    until_it_is_said_twice()
+    database.close()
 
 
 def test_workers_all_of_whose_threads_hang_are_replaced() -> None:
