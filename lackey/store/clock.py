@@ -26,6 +26,8 @@ def host_clock() -> datetime:
 class SharedClock:
     """Asks for the time now and then, and counts on from the answer by a clock that nobody can set.
 
+    That clock goes on while the host is suspended (clock_gettime(2): CLOCK_BOOTTIME), as the database's does elsewhere.
+
     While there has been no answer yet, this host's clock has to do. Safe to share between threads.
     """
 
@@ -37,19 +39,23 @@ class SharedClock:
 
     def __call__(self) -> datetime:
         """The time, aware, in UTC."""
-        asked = time.monotonic()
+        asked = _elapsed()
         if asked >= self._ask_at:
             self._ask_at = asked + _ASK_EVERY_SECONDS  # before the answer is here, so that only one thread asks
             try:
                 with self._read() as connection:
                     told = server_time(connection)
-                self._known = ((asked + time.monotonic()) / 2, told)
+                self._known = ((asked + _elapsed()) / 2, told)
             except Unavailable:
                 self._ask_at = asked + _ASK_AGAIN_SECONDS
         if self._known is None:
             return host_clock()
         at, told = self._known
-        return told + timedelta(seconds=time.monotonic() - at)
+        return told + timedelta(seconds=_elapsed() - at)
+
+
+def _elapsed() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def server_time(connection: Connection) -> datetime:
