@@ -1,7 +1,9 @@
 """The application as servers load it."""
 
 import runpy
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from webtest import TestApp
@@ -31,6 +33,7 @@ def test_nobody_listening_costs_no_run(api: Api) -> None:
 @pytest.mark.parametrize("script", ["lackey_wsgi.py", "lackey_uwsgi.py"])
 def test_a_server_finds_the_application_of_the_settings(script: str, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LACKEY_SERVER__DATA_DIR", str(api.settings.data_dir))
+    monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(cores=1, opt={}))
     app = TestApp(runpy.run_path(str(SCRIPTS / script))["application"])
     answer = app.get("/api/run", headers={"Authorization": f"Bearer {api.key}"})
     assert answer.json == {"items": [], "next": None}
