@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 1.0
 _RECONCILE_SECONDS = 60.0
+# How often it is looked whether the clock was set back.
+_CLOCK_SECONDS = 20.0
 
 
 @dataclass
@@ -42,6 +44,7 @@ class _Memory:
     reconcile_at: float = 0.0
     beat_at: float = 0.0
     silence_at: float = 0.0
+    clock_at: float = 0.0
     looked_at: datetime | None = None
     led: bool | None = None
     faults: dict[str, str] = field(default_factory=dict)
@@ -114,6 +117,9 @@ class Loop:
                 memory.beat_at = 0.0
 
     def _queue_due(self) -> None:
+        if time.monotonic() >= self._memory.clock_at:
+            self._memory.clock_at = time.monotonic() + _CLOCK_SECONDS
+            queueing.put_right(self._database, self._clock())
         next_due = queueing.queue_due(self._database, self._clock())
         if next_due is not None:
             self._wait_seconds = min(_POLL_SECONDS, max(0.0, (next_due - self._clock()).total_seconds()))

@@ -8,11 +8,11 @@ from sqlalchemy import Connection
 
 from lackey.domain.evidence import Kill
 from lackey.domain.refusals import Unavailable
-from lackey.domain.run import Garbled, Run, RunState
+from lackey.domain.run import Event, Garbled, Run, RunState
 from lackey.services import troubles
 from lackey.services.newcomers import WAITS_FOR_SLOT
 from lackey.services.settling import evidence_of, move, settle
-from lackey.store import queue, runs
+from lackey.store import events, queue, runs
 from lackey.store.database import Database
 
 _BATCH = 200
@@ -29,6 +29,25 @@ def queue_due(database: Database, now: datetime) -> datetime | None:
     for first in range(0, len(ready), _BATCH):
         _queue_all(database, ready[first : first + _BATCH], now)
     return next_due
+
+
+def put_right(database: Database, now: datetime) -> None:
+    """Let runs be due that were to start at once, and were made while the clock was ahead: it has been set back.
+
+    Else they would wait until the clock shows that time once more. Who named a time gets that time.
+    """
+    with database.read() as connection:
+        ahead, _ = queue.made_ahead(connection, now)
+    for run in ahead:
+        database.write(partial(_put_right, run_id=run.id, now=now))
+
+
+def _put_right(connection: Connection, run_id: int, now: datetime) -> None:
+    run = runs.get(connection, run_id)
+    if run.state is RunState.SCHEDULED and run.scheduled_at > now:
+        runs.change(connection, run, {"scheduled_at": now})
+        words = "it was made while the clock was ahead, and is due now"
+        events.add(connection, Event(run.id, now, "changed", "lackey", words))
 
 
 def _queue_all(database: Database, run_ids: list[int], now: datetime) -> None:

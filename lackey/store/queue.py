@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, func, or_, select, text, update
 
 from lackey.domain.policy import Candidate
 from lackey.domain.run import Garbled, Run, RunState, scheduler_of
@@ -43,6 +43,23 @@ def next_due(connection: Connection, now: datetime) -> datetime | None:
         _UNENDED, RunRow.state == RunState.SCHEDULED, RunRow.launched, RunRow.scheduled_at > now
     )
     return connection.execute(statement.order_by(RunRow.scheduled_at).limit(1)).scalar_one_or_none()
+
+
+def made_ahead(connection: Connection, now: datetime) -> tuple[list[Run], list[Garbled]]:
+    """Launched runs that wait for a time which nobody named, and were made by a clock that was ahead of `now`.
+
+    Nobody named it where it is not after the making, and of retries, which come a little later than that.
+    """
+    unnamed = or_(RunRow.scheduled_at <= RunRow.created_at, RunRow.cause == "retry")
+    statement = select_runs().where(
+        _UNENDED,
+        RunRow.state == RunState.SCHEDULED,
+        RunRow.launched,
+        RunRow.scheduled_at > now,
+        RunRow.created_at > now,
+        unnamed,
+    )
+    return readable(connection, statement)
 
 
 def candidates(connection: Connection, executor: str, after: int, limit: int) -> list[tuple[Candidate, str | None]]:

@@ -35,6 +35,19 @@ def test_a_run_for_later_waits_for_its_time(lab: Lab) -> None:
     assert (lab.run(run.id).state, lab.run(run.id).queued_at) == (RunState.QUEUED, at)
 
 
+def test_runs_that_were_to_start_at_once_do_so_although_the_clock_was_set_back_since(lab: Lab) -> None:
+    first = lab.schedule()
+    lab.clock.forward(3600)
+    waiting = lab.schedule(after=(first.id,))
+    named = lab.schedule(at=lab.clock() + timedelta(minutes=1))
+    lab.clock.forward(-3600)
+    lab.stop(first.id, 0)
+    queueing.put_right(lab.database, lab.clock())
+    assert queueing.queue_due(lab.database, lab.clock()) == named.scheduled_at
+    assert (lab.run(waiting.id).state, lab.run(named.id).state) == (RunState.QUEUED, RunState.SCHEDULED)
+    assert lab.kinds(waiting.id).count("changed") == 1
+
+
 def test_a_reported_run_waits_for_its_own_start(lab: Lab) -> None:
     run = lab.schedule(None, name="script", launch=False, parameters={"n": "1"})
     assert (run.state, run.reason) == (RunState.SCHEDULED, "waits for its own start report")

@@ -7,14 +7,14 @@ import time
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
-
-What = Literal["begins", "told", "reported", "ends"]
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a simulation's. `up`: seconds since the boot; `how`: the exit code, or the name of the signal."""
+    """A line of a simulation's. `up`: seconds since the boot; `how`: the exit code, or the name of the signal.
+
+    `what`: it `begins`, was `told` to end, `reports` its end, which was taken (`reported`), `ends`.
+    """
 
     up: float
     what: str

@@ -1,7 +1,7 @@
 #!/bin/sh
 # usage: simulation.sh KEY SECONDS HOW REPORTS
-# A simulation that leaves a line in $LEDGER when it begins, when it is told to end, when its report was accepted, and
-# before it ends: SECONDS UP, WHAT, RUN, KEY, PID, HOW. HOW it ends: an exit code, or the name of a signal.
+# A simulation that leaves a line in $LEDGER when it begins, when it is told to end, before it reports its end, when that
+# was accepted, and before it ends: SECONDS UP, WHAT, RUN, KEY, PID, HOW. HOW it ends: an exit code, or the name of a signal.
 # With REPORTS it tells lackey how it ends, as it should: again and again for a while.
 key=$1 seconds=$2 how=$3 reports=$4
 
@@ -27,7 +27,10 @@ sleep "$seconds" &
 wait $!
 case $how in
 [0-9]*)
-    if [ "$reports" = yes ] && tell stop -d "exit=$how"; then say reported; fi
+    if [ "$reports" = yes ]; then
+        say reports
+        if tell stop -d "exit=$how"; then say reported; fi
+    fi
     say ends
     exit "$how"
     ;;

@@ -174,8 +174,9 @@ def _possible(
     if accepted is not None and not evidence.undone(accepted.up):
         yield Outcome.of(*accepted.outcome)
         return
-    if "ends" in by_what:
-        yield Outcome.of(*by_what["ends"].outcome)
+    for what in ("ends", "reports"):
+        if what in by_what:
+            yield Outcome.of(*by_what[what].outcome)
     if "told" in by_what:
         yield Outcome("failed", 143)
     if lines and evidence.receipt_undone(lines[-1].up):
