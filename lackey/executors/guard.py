@@ -29,6 +29,8 @@ _PR_SET_CHILD_SUBREAPER = 36
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM)
 _RETRY_SECONDS = 1.0
 _LOOK_SECONDS = 0.1
+# For how long it is tried again to end what is left, where that can't even be looked for.
+_SPARE_SECONDS = 10.0
 _LONG = 3600.0
 
 
@@ -233,7 +235,7 @@ def finish(launch: Launch, mark: Mark, receipt: Receipt, kill_at: float = math.i
     The receipt comes first, for the outcome must not depend on how the rest goes. Returns when both are done.
     """
     kill_at = min(kill_at, time.monotonic() + launch.kill_grace)
-    handed_in, told, tried = False, False, -math.inf
+    handed_in, told, tried, ended = False, False, -math.inf, False
     while True:
         if not handed_in and time.monotonic() - tried >= _RETRY_SECONDS:
             tried = time.monotonic()
@@ -243,8 +245,10 @@ def finish(launch: Launch, mark: Mark, receipt: Receipt, kill_at: float = math.i
             if not told or time.monotonic() >= kill_at:
                 send(left, signal.SIGKILL if told else signal.SIGTERM)
                 told = True
+            ended = not left
         except Exception:
-            left = []  # nothing of this may keep the receipt from being handed in
-        if handed_in and not left:
+            # The host has no descriptor left, say. None of this may keep the receipt from being handed in.
+            ended = time.monotonic() >= kill_at + _SPARE_SECONDS
+        if handed_in and ended:
             return
         signal.sigtimedwait(_SIGNALS, _LOOK_SECONDS)

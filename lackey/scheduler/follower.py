@@ -13,7 +13,7 @@ from typing import TypeVar
 from lackey.domain.evidence import Observed
 from lackey.domain.receipt import Receipt
 from lackey.domain.refusals import Unavailable
-from lackey.domain.run import Run, RunState
+from lackey.domain.run import Run, RunState, scheduler_of
 from lackey.executors import base
 from lackey.scheduler.troubles import Troubles, said
 from lackey.services import Database, launching
@@ -185,7 +185,7 @@ class Follower:
         The share is in reach of others, so it may name anything.
         """
         of_this_run = earlier.startswith(run.uid)
-        if launching.series_of(earlier) != launching.series_of(run.ticket or ""):
+        if scheduler_of(earlier, run.host) != scheduler_of(run.ticket, run.host):
             return of_this_run
         look = self._executor.look(earlier)
         if of_this_run and isinstance(look, base.Unreadable):

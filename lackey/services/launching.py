@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from lackey.domain.evidence import Kill, Observed, Silence
 from lackey.domain.receipt import Receipt
 from lackey.domain.refusals import Conflict
-from lackey.domain.run import Event, Run, RunState
+from lackey.domain.run import Event, Run, RunState, scheduler_of
 from lackey.services.settling import evidence_of, settle
 from lackey.store import events, runs, service, tokens
 from lackey.store.database import Database
@@ -228,9 +228,9 @@ def adopt(database: Database, ticket: str, earlier: str, now: datetime) -> bool:
         run = runs.with_open_ticket(connection, ticket)
         if run is None:
             return True
-        host, series = run.host, series_of(earlier)
-        if series != series_of(ticket):
-            names = [one.name for one in service.heartbeats(connection) if series and one.name.endswith(series)]
+        host, series = run.host, scheduler_of(earlier)
+        if scheduler_of(earlier, host) != scheduler_of(ticket, host):
+            names = [one.name for one in service.heartbeats(connection) if scheduler_of(one.name) == series]
             if not names:
                 return False
             host = names[0].removesuffix(series)
@@ -240,11 +240,6 @@ def adopt(database: Database, ticket: str, earlier: str, now: datetime) -> bool:
         return True
 
     return database.write(work)
-
-
-def series_of(ticket: str) -> str:
-    """The series of the scheduler that drew the ticket, with its hyphen; empty if it has none."""
-    return "".join(ticket.partition("-")[1:])
 
 
 def scheduler_on(host: str | None) -> str:

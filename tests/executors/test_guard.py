@@ -1,30 +1,35 @@
 """The guard: the last words of a run are not lost, and nothing runs that is not on record."""
 
 import errno
+import math
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+import psutil
 import pytest
 
 from lackey.accounts import Account, NoSuchAccount
 from lackey.confined import open_root
 from lackey.domain.receipt import parse_receipt
+from lackey.executors import processes
 from lackey.executors.base import Gone, Launch, NotStarted, Running
 from lackey.executors.command import prepare
 from lackey.executors.directories import add_file, make_places, refusal
-from lackey.executors.guard import start, take
+from lackey.executors.guard import guard, start, take
 from lackey.executors.local import LocalExecutor
 from lackey.executors.tickets import Mark
 from tests.executors.workbench import Workbench, until
+from tests.nursery import Process
 
 WAIT_FOR_STOP = "while [ ! -e stop ]; do sleep 0.05; done; "
 
@@ -164,6 +169,66 @@ def test_a_command_that_can_t_be_put_on_record_never_runs(local: Workbench, tick
     assert refused.value.share_away  # it is tried again
     os.wait()
     assert not (local.application / "ran").exists()
+
+
+@pytest.fixture
+def descriptors_run_out(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Of a guard that is forked here: so many times it can't look for its descendants, the host having none left."""
+
+    def run_out(times: float) -> None:
+        tried = 0
+
+        def look(pid: int) -> list[psutil.Process]:
+            nonlocal tried
+            tried += 1
+            if tried <= times:
+                raise OSError(errno.ENFILE, os.strerror(errno.ENFILE))
+            return processes.descendants(pid)
+
+        monkeypatch.setattr("lackey.executors.guard.descendants", look)
+        monkeypatch.setattr("lackey.executors.guard._SPARE_SECONDS", 1.0)
+
+    return run_out
+
+
+def fork_guard(launch: Launch, tickets: Path) -> int:
+    pid = os.fork()
+    if pid == 0:
+        try:
+            guard(launch, tickets)
+        finally:
+            os._exit(0)
+    return pid
+
+
+@pytest.mark.parametrize("times", [3, math.inf])
+def test_the_outcome_is_told_though_what_is_left_can_not_be_looked_for_and_it_is_ended_once_it_can(
+    local: Workbench, tickets: Path, descriptors_run_out: Callable[[float], None], times: float
+) -> None:
+    descriptors_run_out(times)
+    launch = local.draft("sleep 60 & echo $! > left; exit 3", kill_grace=0.2)
+    os.waitpid(fork_guard(launch, tickets), 0)
+    left = Process(int((local.application / "left").read_text()))
+    assert left.ended(1.0) == (times != math.inf)
+    left.kill()
+    receipt = Mark(tickets, launch.ticket).receipt()
+    assert receipt is not None
+    assert (receipt.exit_code, receipt.left_behind) == (3, 1)
+
+
+def test_a_command_is_ended_though_its_descendants_can_not_be_looked_for(
+    local: Workbench, tickets: Path, descriptors_run_out: Callable[[float], None]
+) -> None:
+    descriptors_run_out(math.inf)
+    launch = local.draft("sleep 60", kill_grace=0.2)
+    pid, mark = fork_guard(launch, tickets), Mark(tickets, launch.ticket)
+    until(lambda: local.commanded(launch) is not None)
+    mark.order_kill("cancelled")
+    os.kill(pid, signal.SIGTERM)
+    os.waitpid(pid, 0)
+    receipt = mark.receipt()
+    assert receipt is not None
+    assert (receipt.signal, receipt.killed) == (signal.SIGTERM, "cancelled")
 
 
 def test_nothing_is_written_over_what_was_planted(tmp_path: Path) -> None:
