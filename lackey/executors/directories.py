@@ -42,6 +42,12 @@ _TRANSPORT = {
 }
 # What a share says that can take nothing more for now: all is well again once somebody has made room.
 _FULL = {errno.ENOSPC: "full", errno.EDQUOT: "full", errno.EROFS: "read-only"}
+# The host has none left of something, which is no fault of the run.
+_OUT_OF = {
+    errno.EMFILE: "descriptors",
+    errno.ENFILE: "descriptors",
+    errno.ENOMEM: "memory",
+}
 _WORDS = {
     errno.ENOENT: "does not exist",
     errno.ENOTDIR: "is not a directory",
@@ -82,6 +88,8 @@ def on_share(*parts: str) -> str:
 def refusal(what: str, error: OSError) -> NotStarted:
     """Why nothing could be started, from what the system said of `what`."""
     said = os.strerror(error.errno) if error.errno else str(error)
+    if error.errno in _OUT_OF:
+        return NotStarted(f"this host is out of {_OUT_OF[error.errno]}: {what}: {said}", share_away=True)
     if error.errno in _TRANSPORT:
         return NotStarted(f"the share is away: {what}: {said}", share_away=True)
     if error.errno in _FULL:

@@ -99,7 +99,12 @@ def start(launch: Launch, mark: Mark) -> Followed:
         raise NotStarted(str(error)) from error
     places = _make_places(launch, mark, account)
     env = commands.environment(launch, account, places.run_directory, os.environ)
-    process = commands.prepare(launch, account, places, env)
+    try:
+        process = commands.prepare(launch, account, places, env)
+    except OSError as error:
+        with account.acting():
+            forget_run(places.run)
+        raise NotStarted(f"this host could not make a process for it: {error.strerror}", share_away=True) from error
     try:
         ticks = start_ticks(process.pid)
         if ticks is None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import parse_qs
 
 import psutil
@@ -171,6 +172,20 @@ def test_a_command_that_can_t_be_put_on_record_never_runs(local: Workbench, tick
     assert not (local.application / "ran").exists()
 
 
+@pytest.mark.parametrize(("call", "code"), [("pipe", errno.EMFILE), ("pipe", errno.ENFILE), ("fork", errno.EAGAIN)])
+def test_a_command_for_which_the_host_has_no_process_is_tried_again(
+    local: Workbench, tickets: Path, monkeypatch: pytest.MonkeyPatch, call: str, code: int
+) -> None:
+    launch = local.draft("echo > ran")
+    mark = Mark(tickets, launch.ticket)
+    assert take(mark, launch)
+    with monkeypatch.context() as host, pytest.raises(NotStarted, match=os.strerror(code)) as refused:
+        host.setattr(os, call, Mock(side_effect=OSError(code, os.strerror(code))))
+        start(launch, mark)
+    assert refused.value.share_away
+    assert not (local.application / "lackey-runs/7/run.json").exists()
+
+
 @pytest.fixture
 def descriptors_run_out(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Of a guard that is forked here: so many times it can't look for its descendants, the host having none left."""
@@ -251,6 +266,13 @@ def test_an_error_of_the_network_or_of_a_full_disk_means_that_the_share_is_away(
     refused = refusal("the directory 'heat'", OSError(code, "…"))
     assert refused.share_away
     assert "'heat'" in refused.reason and os.strerror(code) in refused.reason
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_a_host_that_is_out_of_something_is_no_fault_of_the_run(code: int) -> None:
+    refused = refusal("the directory 'heat'", OSError(code, "…"))
+    assert refused.share_away
+    assert refused.reason.startswith("this host is out of ")
 
 
 @pytest.mark.parametrize("code", [errno.ENOENT, errno.EACCES, errno.EXDEV, errno.ENAMETOOLONG])
