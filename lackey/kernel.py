@@ -4,7 +4,9 @@ Linux 5.6 is the oldest that will do. `unfit` asks the kernel itself rather than
 forbid what the kernel has.
 
     pidfd_open(2)   Linux 5.3. For a pid that was reaped while a member of its session or process group lives, kernels
-                    up to 6.1 (Debian 12's) and some later ones say EINVAL, newer ones ESRCH: both mean that it is gone.
+                    up to 6.1 (Debian 12's) and some later ones say EINVAL, newer ones ESRCH; for a number that a
+                    thread of another process has by now, or that is just being reaped, 6.1 says EINVAL and 6.18
+                    ENOENT. All of them mean that the process is gone.
     openat2(2)      Linux 5.6. Files beneath a share are opened by it alone (`confined`).
     prctl(2)        PR_SET_CHILD_SUBREAPER, Linux 3.4.
     CLOCK_BOOTTIME  Linux 2.6.39; start times of processes count by it.
@@ -26,7 +28,7 @@ def open_pidfd(pid: int) -> int | None:
     """
     try:
         return os.pidfd_open(pid)
-    except ProcessLookupError:
+    except (ProcessLookupError, FileNotFoundError):
         return None
     except OSError as error:
         # Of all that is wrong with an argument, only the process can be here: no flags are given, and the pid is one.

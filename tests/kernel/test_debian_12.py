@@ -4,7 +4,8 @@ import sys
 
 from tests.kernel import debian
 
-_PYTEST = "-m pytest -n 0 -q --tb short -p no:cacheprovider tests/kernel/test_any_kernel.py"
+_TESTS = "tests/kernel/test_any_kernel.py tests/kernel/test_pidfds.py"
+_PYTEST = f"-m pytest -n 0 -q --tb short -p no:cacheprovider {_TESTS}"
 _WITHIN_SECONDS = 420.0
 
 
