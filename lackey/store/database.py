@@ -8,7 +8,7 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -189,14 +189,16 @@ def _engine(url: URL, reading: bool = False) -> Engine:
         level |= {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True, "pool_size": 15, "max_overflow": 0}
     unsaid = {name: value for name, value in _IMPATIENCE.items() if name not in url.query}
     engine = create_engine(url, pool_pre_ping=True, connect_args=unsaid, **level)
-    if not reading:
-        event.listen(engine, "connect", _limit)
+    # Whoever reads holds no locks that others wait for; but nobody waits for an answer that long.
+    names = ["statement_timeout"] if reading else [*_LIMITS]
+    event.listen(engine, "connect", lambda connection, _: _limit(connection, names))
     return engine
 
 
-def _limit(connection: Any, _: object) -> None:
+def _limit(connection: Any, names: Iterable[str]) -> None:
     # No startup options: PgBouncer refuses those.
-    for name, limit in _LIMITS.items():
+    for name in names:
+        limit = _LIMITS[name]
         connection.execute(f"SET {name} = '{limit // timedelta(milliseconds=1)}ms'")
     connection.commit()
 

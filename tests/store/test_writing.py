@@ -449,6 +449,15 @@ def test_what_takes_too_long_on_postgresql_is_unavailable_and_a_long_transaction
     limited.write(long)
 
 
+def test_a_question_that_takes_too_long_on_postgresql_is_unavailable_and_the_next_is_answered(
+    limited: Database,
+) -> None:
+    with pytest.raises(Unavailable), limited.read() as connection:
+        connection.execute(text("SELECT pg_sleep(20)"))
+    with limited.read() as connection:
+        assert connection.execute(text("SELECT 1")).scalar_one() == 1
+
+
 def test_what_two_insert_at_once_is_tried_again_on_postgresql(postgresql_url: str, clock: Clock) -> None:
     database = Database(postgresql_url)
     both = threading.Barrier(2)
