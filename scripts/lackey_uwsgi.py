@@ -4,6 +4,7 @@ With `trust_remote_user` on, whoever can reach one of uWSGI's sockets directly c
 only if all of them are Unix sockets that are closed to other users of the host, simulations among them.
 """
 
+import logging
 import os
 import socket
 import stat
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from typing import NoReturn
 
+from lackey import log_lines
 from lackey.app import make_app
 from lackey.settings import SettingsError, load
 from lackey.web.listening import announce
@@ -68,6 +70,8 @@ def _watched(application: Application) -> Worker:
     return worker
 
 
+# What workers do is no news: only what goes wrong is.
+log_lines.to_stderr(logging.WARNING)
 try:
     settings = load()
 except SettingsError as error:

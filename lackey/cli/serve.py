@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lackey import log_lines
 from lackey.cli.session import KEY_FILE, URL_FILE, Session, Trouble, pass_session
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def serve(session: Session, host: str, port: int, no_scheduler: bool, reload: bo
     """
     from lackey.web import devserver
 
-    _log_to_stderr()
+    log_lines.to_stderr()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # Wherever they come, Ctrl-C and SIGTERM end it in good order.
     with contextlib.suppress(KeyboardInterrupt):
@@ -52,7 +53,7 @@ def scheduler(session: Session) -> None:
     """
     from lackey import scheduler
 
-    _log_to_stderr()
+    log_lines.to_stderr()
     sys.exit(scheduler.run(session.settings))
 
 
@@ -65,7 +66,7 @@ def reader(session: Session) -> None:
     """
     from lackey import scheduler
 
-    _log_to_stderr()
+    log_lines.to_stderr()
     sys.exit(scheduler.read(session.settings))
 
 
@@ -132,9 +133,3 @@ def _scheduler_command(config: Path | None) -> list[str]:
 def _ignore_signals() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-
-
-def _log_to_stderr() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # It tells of each look at the schema.
-    logging.getLogger("alembic").setLevel(logging.WARNING)
