@@ -43,11 +43,22 @@ class FileRefused(FileError):
 
 @dataclass(frozen=True)
 class Piece:
-    """Part of a file, whose whole `size` (bytes) and `mtime` (unix seconds) are those of the moment of reading."""
+    """Part of a file, whose whole `size` (bytes), `mtime` (unix seconds) and `inode` are those right after reading."""
 
     size: int
     mtime: float
     content: bytes = field(repr=False)
+    inode: int = 0
+
+    def is_of_another_than(self, first: "Piece") -> bool:
+        """Whether this is not of the file that `first` is of, or of one that was written anew since.
+
+        A file that has only become longer is the same one, as far as it reached. Not all file systems over the network
+        keep the number of a file's inode, so that alone tells nothing.
+        """
+        if self.size < first.size:
+            return True
+        return self.mtime != first.mtime and (self.size == first.size or self.inode != first.inode)
 
 
 @dataclass(frozen=True)
@@ -110,7 +121,7 @@ class Files:
     def read(self, share: str, path: str, offset: int, length: int) -> Piece:
         """At most `length` bytes (up to 1 MiB) from `offset` on; none past the end. Only regular files are read."""
         header, content = self._ask(share, {"op": "read", "path": path, "offset": offset, "length": length})
-        return Piece(header["size"], header["mtime"], content)
+        return Piece(header["size"], header["mtime"], content, header.get("inode", 0))
 
     def listing(self, share: str, path: str) -> Listing:
         """What lies in the directory `path`; "" is the top of the share."""

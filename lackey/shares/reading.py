@@ -99,7 +99,10 @@ def read(share: Share, request: dict[str, Any]) -> Answer:
         content = bytearray()
         while piece := os.pread(descriptor, length - len(content), offset + len(content)):
             content += piece
-    return {"ok": True, "size": status.st_size, "mtime": status.st_mtime, "length": len(content)}, bytes(content)
+        # As it is now: what was written while it was read shows in it.
+        status = os.fstat(descriptor)
+    known = {"size": status.st_size, "mtime": status.st_mtime, "inode": status.st_ino}
+    return {"ok": True, **known, "length": len(content)}, bytes(content)
 
 
 def listing(share: Share, request: dict[str, Any]) -> Answer:

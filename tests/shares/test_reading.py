@@ -41,6 +41,21 @@ def test_a_log_is_followed_piece_by_piece_while_it_grows(share: Path, files: Fil
     assert second.mtime == (share / "log.txt").stat().st_mtime
 
 
+def test_a_file_that_grew_is_the_same_and_one_that_took_its_place_is_another(share: Path, files: Files) -> None:
+    log = share / "log.txt"
+    log.write_bytes(b"step 1\n")
+    first = files.read("lab", "log.txt", 0, 0)
+    with log.open("ab") as file:
+        file.write(b"step 2\n")
+    assert not files.read("lab", "log.txt", 0, 100).is_of_another_than(first)
+    (share / "new").write_bytes(b"another, and a longer one\n")
+    (share / "new").rename(log)
+    second = files.read("lab", "log.txt", 0, 100)
+    assert second.is_of_another_than(first)
+    log.write_bytes(b"x" * second.size)
+    assert files.read("lab", "log.txt", 0, 100).is_of_another_than(second)
+
+
 def test_a_piece_ends_at_its_length_and_at_the_files_end(share: Path, files: Files) -> None:
     (share / "log.txt").write_bytes(bytes(range(256)) * 8192)
     assert files.read("lab", "log.txt", 3, 5).content == bytes([3, 4, 5, 6, 7])

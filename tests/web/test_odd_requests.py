@@ -2,8 +2,8 @@
 
 import io
 import json
-import time
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -142,24 +142,77 @@ class Torn:
     def read(self, share: str, path: str, offset: int, length: int) -> Piece:
         self.left -= 1
         size = 3 << 20 if self.left >= 0 else 5
-        return Piece(size, time.time(), (b"x" * size)[offset : offset + length])
+        return Piece(size, 0.0, (b"x" * size)[offset : offset + length])
 
 
-@pytest.mark.parametrize("page", ["/api/run/{}/log", "/run/{}/log", "/run/{}/file/a"])
-@pytest.mark.parametrize("whole", [1, 2, 3])
-def test_a_file_that_shrinks_while_it_is_read_is_refused_or_cut_short(
-    visitor: Visitor, monkeypatch: pytest.MonkeyPatch, page: str, whole: int
-) -> None:
+@pytest.fixture
+def fetch(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Any], tuple[int, bytes]]:
+    """Ask for a page of a run whose file, whichever, is this one."""
     api = visitor.api
     run = api.reported_run()
     real = reading.run
     placed: dict[str, Any] = {"share": "lab", "run_directory": "heat/lackey-runs/1"}
     monkeypatch.setattr(reading, "run", lambda database, run_id: replace(real(database, run_id), **placed))
-    torn = Torn(whole)
-    monkeypatch.setattr(Files, "read", lambda _, *asked: torn.read(*asked))
-    headers = {"HTTP_AUTHORIZATION": f"Bearer {api.key}"}
-    cookies = "; ".join(f"{name}={value}" for name, value in visitor.browser.cookies.items())
-    status, body = ask_as_it_is(api, "GET", page.format(run["id"]), {**headers, "HTTP_COOKIE": cookies})
+
+    def fetched(page: str, file: Any) -> tuple[int, bytes]:
+        monkeypatch.setattr(Files, "read", lambda _, *asked: file.read(*asked))
+        headers = {"HTTP_AUTHORIZATION": f"Bearer {api.key}"}
+        cookies = "; ".join(f"{name}={value}" for name, value in visitor.browser.cookies.items())
+        return ask_as_it_is(api, "GET", page.format(run["id"]), {**headers, "HTTP_COOKIE": cookies})
+
+    return fetched
+
+
+FILE_PAGES = ["/api/run/{}/log", "/run/{}/log", "/run/{}/file/a"]
+
+
+@dataclass
+class Swapped:
+    """A file in whose place there is another after `whole` reads: the first is all `a`, the second all `b`."""
+
+    whole: int
+    size: int
+    mtime: float
+    inode: int
+
+    def read(self, share: str, path: str, offset: int, length: int) -> Piece:
+        self.whole -= 1
+        known = (3 << 20, 1.0, 1, b"a") if self.whole >= 0 else (self.size, self.mtime, self.inode, b"b")
+        size, mtime, inode, letter = known
+        return Piece(size, mtime, (letter * size)[offset : offset + length], inode)
+
+
+@pytest.mark.parametrize("page", FILE_PAGES)
+@pytest.mark.parametrize("whole", [1, 2, 3])
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param((3 << 20, 2.0, 2), id="as large"),
+        pytest.param((4 << 20, 2.0, 2), id="larger"),
+        pytest.param((3 << 20, 2.0, 1), id="written anew in its place"),
+    ],
+)
+def test_no_answer_holds_bytes_of_a_file_and_of_another_that_took_its_place(
+    fetch: Callable[[str, Any], tuple[int, bytes]], page: str, whole: int, other: tuple[int, float, int]
+) -> None:
+    status, body = fetch(page, Swapped(whole, *other))
+    assert status == 503 or (status == 200 and set(body) == {ord("a")} and len(body) < 3 << 20)
+
+
+@pytest.mark.parametrize("page", FILE_PAGES)
+def test_a_file_that_grows_while_it_is_read_is_answered_as_it_was(
+    fetch: Callable[[str, Any], tuple[int, bytes]], page: str
+) -> None:
+    status, body = fetch(page, Swapped(1, 4 << 20, 2.0, 1))
+    assert (status, len(body)) == (200, 3 << 20)
+
+
+@pytest.mark.parametrize("page", FILE_PAGES)
+@pytest.mark.parametrize("whole", [1, 2, 3])
+def test_a_file_that_shrinks_while_it_is_read_is_refused_or_cut_short(
+    fetch: Callable[[str, Any], tuple[int, bytes]], page: str, whole: int
+) -> None:
+    status, body = fetch(page, Torn(whole))
     assert status in (200, 503)
     assert status == 503 or len(body) < 3 << 20
 
@@ -172,7 +225,7 @@ def test_json_that_is_too_deep_or_too_long_a_number_is_refused(api: Api, body: s
     assert api.put(f"/api/run/stop/{run['id']}", body.encode(), key=run["token"]).status_int == 400
 
 
-@pytest.mark.parametrize("sent", ["nan", "-1", "99999999999999999999", "1e3", "9" * 5000, "%00", "1;2", "٣"])
+@pytest.mark.parametrize("sent", ["nan", "-1", "99999999999999999999", "1e3", "9" * 5000, "%00", "1;2", "%D9%A3"])
 def test_ids_and_numbers_that_are_none_lead_nowhere(visitor: Visitor, sent: str) -> None:
     api = visitor.api
     assert api.get(f"/api/run/{sent}").status_int == 404

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from lackey.domain.paths import join
+from lackey.domain.refusals import Unavailable
 from lackey.domain.run import Run
-from lackey.files import FileError
+from lackey.files import FileError, Piece
 from lackey.services import reading
 from lackey.services.log_text import PIECE, Held, LogText, Missing, stored
 from lackey.web import problems
@@ -71,10 +72,18 @@ class _LogFile:
     path: str
 
     def held(self) -> Held:
-        return Held(self.call.service.files.read(self.share, self.path, 0, 0).size, self.read)
+        first = self._piece(0, 0)
+        return Held(first.size, lambda start, length: self._of(first, start, length))
 
-    def read(self, start: int, length: int) -> bytes:
-        return self.call.service.files.read(self.share, self.path, start, length).content
+    def _of(self, first: Piece, start: int, length: int) -> bytes:
+        """Raises Unavailable where it is another file now."""
+        piece = self._piece(start, length)
+        if piece.is_of_another_than(first):
+            raise Unavailable("the log was written anew while it was read; read it again")
+        return piece.content
+
+    def _piece(self, start: int, length: int) -> Piece:
+        return self.call.service.files.read(self.share, self.path, start, length)
 
 
 def _file(call: Call, run: Run) -> tuple[list[Held | Missing], FileError | None]:

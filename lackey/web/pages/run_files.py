@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote_to_bytes
 from lackey.domain.paths import join
 from lackey.domain.refusals import NotFound, Unavailable
 from lackey.domain.run import Run
-from lackey.files import Entry, FileError, Files
+from lackey.files import Entry, FileError, Files, Piece
 from lackey.services import reading
 from lackey.web.api import run_log
 from lackey.web.call import Call
@@ -72,19 +72,22 @@ def file(visit: Visit, run_id: int, place: str) -> Raw:
     names = _names(place)
     share, path = _where(reading.run(visit.database, run_id), names)
     files = visit.service.files
-    size = files.read(share, path, 0, 0).size
+    first = files.read(share, path, 0, 0)
     shown_name = f"attachment; filename*=UTF-8''{quote(names[-1].encode(errors='replace'))}"
     return Raw(
-        "application/octet-stream", _pieces(files, share, path, size), size, headers={"Content-Disposition": shown_name}
+        "application/octet-stream",
+        _pieces(files, share, path, first),
+        first.size,
+        headers={"Content-Disposition": shown_name},
     )
 
 
-def _pieces(files: Files, share: str, path: str, size: int) -> Iterator[bytes]:
-    for start in range(0, size, _PIECE):
-        length = min(_PIECE, size - start)
+def _pieces(files: Files, share: str, path: str, first: Piece) -> Iterator[bytes]:
+    for start in range(0, first.size, _PIECE):
+        length = min(_PIECE, first.size - start)
         piece = files.read(share, path, start, length)
-        if piece.size < size or len(piece.content) < length:
-            raise Unavailable("the file became shorter while it was read; read it again")
+        if piece.is_of_another_than(first) or len(piece.content) < length:
+            raise Unavailable("the file was written anew while it was read; read it again")
         yield piece.content
 
 
