@@ -50,7 +50,7 @@ def rerun(database: Database, run_id: int, by: str, now: datetime, once: Once | 
     def work(connection: Connection) -> tuple[Run, str]:
         known = answered(connection, once, now, runs.get)
         if known is not None:
-            return runs.get(connection, known), newcomers.new_token(connection, known)
+            return runs.get(connection, known), newcomers.another_token(connection, known)
         newcomers.refuse_too_many(connection, by)
         again, token = newcomers.again(connection, runs.get(connection, run_id), "rerun", by, now)
         remember(connection, once, again.id, now)
@@ -64,13 +64,14 @@ def rerun(database: Database, run_id: int, by: str, now: datetime, once: Once | 
 def put_back(database: Database, run_id: int, by: str, now: datetime) -> tuple[Run, str]:
     """A new run in the place of one that was cancelled before it began: at its time, with its priority, after the same.
 
-    Raises NotFound; Conflict for a run that has begun, or was not cancelled.
+    Raises NotFound; Conflict for a run that has begun, or was not cancelled; TooMany.
     """
 
     def work(connection: Connection) -> tuple[Run, str]:
         run = runs.get(connection, run_id)
         if run.state is not RunState.CANCELLED or run.started_at is not None:
             raise Conflict(f"run {run_id} was not cancelled before it began; run it again instead")
+        newcomers.refuse_too_many(connection, by)
         again, token = newcomers.again(connection, run, "rerun", by, now, run.scheduled_at, run.after)
         if again.launched:
             notices.send(connection)

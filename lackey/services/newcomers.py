@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from lackey.domain.limits import WAITING_RUNS
+from lackey.domain.limits import TOKENS, WAITING_RUNS
 from lackey.domain.refusals import TooMany
 from lackey.domain.run import Event, Run, RunState
 from lackey.store import events, runs, tokens, words
@@ -68,6 +68,13 @@ def new_token(connection: Connection, run_id: int) -> str:
     token = str(uuid.uuid4())
     tokens.add(connection, run_id, token)
     return token
+
+
+def another_token(connection: Connection, run_id: int) -> str:
+    """The same for who asks again for a run that was made already. Raises TooMany."""
+    if not tokens.has_room(connection, run_id):
+        raise TooMany(f"run {run_id} was asked for {TOKENS} times, each with a new token, and no more may (TOKENS)")
+    return new_token(connection, run_id)
 
 
 def waiting_reason(values: dict[str, Any], due: bool) -> str | None:

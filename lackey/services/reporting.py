@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from lackey.domain.evidence import Stop
-from lackey.domain.limits import LOG_PIECES, METRIC_NAMES, METRIC_POINTS
+from lackey.domain.limits import LOG_PIECES, LOG_TEXTS, METRIC_NAMES, METRIC_POINTS
 from lackey.domain.refusals import NotAuthenticated, OtherOutcome, invalid
 from lackey.domain.run import Event, Run
 from lackey.services.settling import evidence_of, settle
@@ -68,7 +68,8 @@ def start(database: Database, run_id: int, ts: float | None, host: str | None, n
         known = evidence_of(run)
         evidence = known.with_start(ts, now.timestamp()).heard_from(now.timestamp())
         event = None
-        if (known.start_ts, known.start_received) != (evidence.start_ts, evidence.start_received):
+        learned = (known.start_ts, known.start_received) != (evidence.start_ts, evidence.start_received)
+        if learned and events.has_room(connection, run_id):
             event = Event(run_id, now, "start", "run", "reported its start", _told(ts=ts, host=host))
         values = {"host": host} if host and run.ticket is None else {}
         return settle(connection, run, evidence, "run", now, event, values)
@@ -136,7 +137,7 @@ def keep_metrics(database: Database, run_id: int, told: list[Metric], now: datet
 def _refuse_too_many(connection: Connection, run_id: int, told: list[Metric]) -> None:
     names = {one.name for one in told}
     new = [name for name in names if not metrics.has_points(connection, run_id, name, 1)]
-    if new and metrics.count_names(connection, run_id) + len(new) > METRIC_NAMES:
+    if new and len(metrics.names(connection, run_id)) + len(new) > METRIC_NAMES:
         raise invalid("name", f"at most {METRIC_NAMES} names of metrics are kept of a run (METRIC_NAMES); report fewer")
     # To count takes as long as there are many points, so it is done now and then, by chance.
     if random.randrange(_COUNTED_ONE_IN) < len(told):
@@ -152,10 +153,12 @@ def keep_log(database: Database, run_id: int, log: LogText, offset: int | None, 
 
     def merge(run: Run, connection: Connection) -> dict[str, Any]:
         start = run.log_size if offset is None else offset
-        if start > run.log_size and logs.count(connection, run_id, "reported") >= LOG_PIECES:
-            raise invalid("offset", f"the log has {LOG_PIECES} pieces with gaps between (LOG_PIECES); send it in order")
+        # What goes to the end is bounded by what is kept of the log.
+        before = None if start == run.log_size else logs.count(connection, run_id, "reported")
         end = max(run.log_size, keep_text(connection, run_id, "reported", start, log, log_limit))
         logs.let_go(connection, run_id, "reported", end, log_limit)
+        if before is not None and logs.count(connection, run_id, "reported") > max(before, LOG_PIECES):
+            raise invalid("offset", f"the log has {LOG_PIECES} pieces with gaps between (LOG_PIECES); send it in order")
         return {"log_size": end}
 
     return _sign_of_life(database, run_id, merge, now)
@@ -175,9 +178,10 @@ def _sign_of_life(
 def keep_text(connection: Connection, run_id: int, part: str, start: int, log: LogText, log_limit: int) -> int:
     """Store what is kept of a piece of log, and its words; where it ends, in bytes as sent."""
     end = start + log.size
+    is_found = part == "stop" or words.count_texts(connection, run_id, LOG_TEXTS) < LOG_TEXTS
     for first, content in ((start, log.head), (end - len(log.tail), log.tail)):
-        if content:
-            logs.put(connection, run_id, part, first, content)
+        # What was held already was found by its words already, too.
+        if content and logs.put(connection, run_id, part, first, content) and is_found:
             words.index(connection, run_id, content.decode(errors="replace"))
     logs.let_go(connection, run_id, part, end, log_limit)
     return end
@@ -185,8 +189,8 @@ def keep_text(connection: Connection, run_id: int, part: str, start: int, log: L
 
 def _note_contradiction(connection: Connection, run: Run, told: dict[str, Any], now: datetime) -> None:
     """Keep what the other stop said; a client that tries again and again is noted once."""
-    noted = [event for _, event in events.of_run(connection, run.id, None, 200) if event.kind == "contradiction"]
-    if len(noted) < _CONTRADICTIONS_KEPT and all(event.details != told for event in noted):
+    noted = events.details_of(connection, run.id, "contradiction", _CONTRADICTIONS_KEPT)
+    if len(noted) < _CONTRADICTIONS_KEPT and told not in noted:
         text = "reported another stop, which was refused: the first one stands"
         events.add(connection, Event(run.id, now, "contradiction", "run", text, told))
 

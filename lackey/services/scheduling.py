@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 
 from lackey.domain.application import Application
 from lackey.domain.command import fill_parameters, shell_text
-from lackey.domain.limits import PARAMETERS_BYTES
+from lackey.domain.limits import EVENTS, PARAMETERS_BYTES
 from lackey.domain.paths import join
-from lackey.domain.refusals import AlreadyFinal, Conflict, invalid
+from lackey.domain.refusals import AlreadyFinal, Conflict, TooMany, invalid
 from lackey.domain.run import FINAL, Event, Run, RunState
 from lackey.services import newcomers
 from lackey.services.once import Once, answered, remember
@@ -58,7 +58,7 @@ def schedule(database: Database, wanted: Wanted, by: str, now: datetime, once: O
     def work(connection: Connection) -> tuple[Run, str]:
         known = answered(connection, once, now, runs.get)
         if known is not None:
-            return runs.get(connection, known), newcomers.new_token(connection, known)
+            return runs.get(connection, known), newcomers.another_token(connection, known)
         newcomers.refuse_too_many(connection, by)
         run, token = newcomers.create(connection, _values(connection, wanted), by, now, wanted.at)
         remember(connection, once, run.id, now)
@@ -116,13 +116,18 @@ def _from_application(application: Application, wanted: Wanted) -> dict[str, Any
 
 
 def change(database: Database, run_id: int, values: dict[str, Any], by: str, now: datetime) -> Run:
-    """Change `priority`, `at` (`scheduled_at`) or `hold` (`held`) of a run that waits. Raises NotFound, Conflict."""
+    """Change `priority`, `at` (`scheduled_at`) or `hold` (`held`) of a run that waits.
+
+    Raises NotFound, Conflict, TooMany.
+    """
 
     def work(connection: Connection) -> Run:
         run = runs.get(connection, run_id)
         if not run.waits:
             refusal = AlreadyFinal if run.state in FINAL else Conflict
             raise refusal(f"run {run_id} waits no more: {run.state}")
+        if not events.has_room(connection, run_id):
+            raise TooMany(f"run {run_id} was changed {EVENTS} times or more (EVENTS); cancel it, and make another")
         changed = _rescheduled(connection, runs.change(connection, run, _columns(run, values)), by, now)
         events.add(
             connection, Event(run.id, now, "changed", by, f"changed {', '.join(sorted(values))}", _plain(values))

@@ -62,13 +62,14 @@ class Span:
 
 
 def put(connection: Connection, run_id: int, part: str, start: int, content: bytes) -> int:
-    """Keep those of the bytes that are not held yet; the end of what is known now, in bytes."""
-    for first, last in _missing(connection, run_id, part, start, start + len(content)):
+    """Keep those of the bytes that are not held yet; how many these are."""
+    missing = _missing(connection, run_id, part, start, start + len(content))
+    for first, last in missing:
         piece = content[first - start : last - start]
         if _joined(connection, run_id, part, first, piece):
             continue
         connection.execute(_ADD, {"run_id": run_id, "part": part, "start": first, "content": piece})
-    return start + len(content)
+    return sum(last - first for first, last in missing)
 
 
 def _joined(connection: Connection, run_id: int, part: str, start: int, content: bytes) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Insert, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from lackey.domain.limits import METRIC_NAMES, METRIC_POINTS
 from lackey.store.models import MetricRow
 
 # Along what a figure is drawn.
@@ -79,30 +80,31 @@ def has_points(connection: Connection, run_id: int, name: str, least: int) -> bo
     return connection.execute(statement.limit(1).offset(least - 1)).first() is not None
 
 
-def count_names(connection: Connection, run_id: int) -> int:
-    """How many figures the run has. Goes from name to name, past all values between."""
+def names(connection: Connection, run_id: int) -> list[str]:
+    """The names of the run's figures, sorted, `METRIC_NAMES` at most.
+
+    Goes from name to name, past all values between.
+    """
     first = select(func.min(MetricRow.name).label("name")).where(MetricRow.run_id == run_id).cte(recursive=True)
     following = select(func.min(MetricRow.name)).where(MetricRow.run_id == run_id, MetricRow.name > first.c.name)
     found = first.union_all(select(following.scalar_subquery()).where(first.c.name.is_not(None)))
-    return connection.execute(select(func.count(found.c.name))).scalar_one()
-
-
-def names(connection: Connection, run_id: int) -> list[str]:
-    """The names of the run's figures, sorted."""
-    statement = select(MetricRow.name).where(MetricRow.run_id == run_id).distinct()
-    return sorted(connection.execute(statement).scalars())
+    rows = connection.execute(select(found.c.name).limit(METRIC_NAMES)).scalars()
+    return sorted(name for name in rows if name is not None)
 
 
 def summaries(connection: Connection, run_id: int) -> list[Summary]:
-    """Each of the run's figures at a glance, sorted by name."""
+    """Each of the run's figures at a glance, sorted by name, `METRIC_NAMES` at most."""
+    wanted = names(connection, run_id)
+    if not wanted:
+        return []
     statement = select(
         MetricRow.name,
         func.count(),
         func.count(MetricRow.step),
         func.min(MetricRow.value),
         func.max(MetricRow.value),
-    ).where(MetricRow.run_id == run_id)
-    last = last_values(connection, [run_id]).get(run_id, {})
+    ).where(MetricRow.run_id == run_id, MetricRow.name.in_(wanted))
+    last = _last_values(connection, [run_id], wanted).get(run_id, {})
     found = [
         Summary(name, count, steps > 0, last[name], least, greatest)
         for name, count, steps, least, greatest in connection.execute(statement.group_by(MetricRow.name))
@@ -111,20 +113,31 @@ def summaries(connection: Connection, run_id: int) -> list[Summary]:
 
 
 def points(connection: Connection, run_id: int, name: str) -> list[tuple[float, float]]:
-    """Where (its step, or without one its time in unix seconds) and what value, sorted by where."""
+    """Where (its step, or without one its time in unix seconds) and what value, sorted by where.
+
+    `METRIC_POINTS` at most.
+    """
     statement = select(_WHERE, MetricRow.value).where(MetricRow.run_id == run_id, MetricRow.name == name)
-    rows = connection.execute(statement.order_by(_WHERE, MetricRow.place))
+    rows = connection.execute(statement.order_by(_WHERE, MetricRow.place).limit(METRIC_POINTS))
     return [(where, value) for where, value in rows]
 
 
 def last_values(connection: Connection, run_ids: Sequence[int]) -> dict[int, dict[str, float]]:
-    """Of each run the last value of each figure: at its highest step, or without steps its latest time."""
+    """Of each run the last value of each figure: at its highest step, or without steps its latest time.
+
+    The first `METRIC_NAMES` names of all runs together.
+    """
+    wanted = sorted({name for run_id in run_ids for name in names(connection, run_id)})[:METRIC_NAMES]
+    return _last_values(connection, run_ids, wanted) if wanted else {}
+
+
+def _last_values(connection: Connection, run_ids: Sequence[int], wanted: list[str]) -> dict[int, dict[str, float]]:
     number = func.row_number().over(
         partition_by=(MetricRow.run_id, MetricRow.name), order_by=(_WHERE.desc(), MetricRow.place.desc())
     )
     ranked = (
         select(MetricRow.run_id, MetricRow.name, MetricRow.value, number.label("number"))
-        .where(MetricRow.run_id.in_(run_ids))
+        .where(MetricRow.run_id.in_(run_ids), MetricRow.name.in_(wanted))
         .subquery()
     )
     last: dict[int, dict[str, float]] = {}

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 
 from sqlalchemy import Connection, bindparam, insert, select
 
+from lackey.domain.limits import TOKENS
 from lackey.store.database import unique
 from lackey.store.models import TokenRow
 
@@ -19,6 +20,12 @@ def digest(secret: str) -> bytes:
 def add(connection: Connection, run_id: int, token: str) -> None:
     """Let this token speak for the run."""
     connection.execute(insert(TokenRow).values(digest=digest(token), run_id=run_id))
+
+
+def has_room(connection: Connection, run_id: int) -> bool:
+    """Whether the run has fewer than `TOKENS` tokens."""
+    statement = select(TokenRow.digest).where(TokenRow.run_id == run_id)
+    return connection.execute(statement.limit(1).offset(TOKENS - 1)).first() is None
 
 
 def add_all(connection: Connection, runs: Mapping[bytes, int]) -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, exists, insert, select, text, true
+from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, exists, func, insert, select, text, true
 
 from lackey.store.models import IndexedTextRow
 
@@ -35,6 +35,12 @@ def index(connection: Connection, run_id: int, content: str) -> None:
         return
     row_id = connection.execute(_ADD, {"run_id": run_id}).scalar_one()
     connection.execute(_INSERT[connection.dialect.name], {"id": row_id, "words": known})
+
+
+def count_texts(connection: Connection, run_id: int, most: int) -> int:
+    """By the words of how many texts the run is found, counted up to `most`."""
+    texts = select(_TEXT.c.id).where(_TEXT.c.run_id == run_id).limit(most)
+    return connection.execute(select(func.count()).select_from(texts.subquery())).scalar_one()
 
 
 def index_all(connection: Connection, texts: Iterable[tuple[int, str]]) -> None:

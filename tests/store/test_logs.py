@@ -27,7 +27,8 @@ def keep(database: Database, run_id: int, pieces: list[tuple[int, bytes]], limit
     def work(connection: Connection) -> int:
         reached = 0
         for start, content in pieces:
-            reached = max(reached, logs.put(connection, run_id, PART, start, content))
+            logs.put(connection, run_id, PART, start, content)
+            reached = max(reached, start + len(content))
             logs.let_go(connection, run_id, PART, reached, limit)
         return reached
 

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from lackey.domain import limits
-from lackey.services import newcomers, reporting
-from lackey.store import logs
+from lackey.domain.refusals import TooMany
+from lackey.services import ending, newcomers, reading, reporting, viewing
+from lackey.store import events, logs, metrics, tokens, words
 from lackey.web import paging
 from tests.web.client import Api, fields_at_fault
 
@@ -54,6 +55,148 @@ def test_a_log_of_nothing_but_gaps_is_bounded(api: Api, monkeypatch: pytest.Monk
     assert api.report("stop", run, exit=0, log="its end").status_int == 200
 
 
+@pytest.mark.parametrize(
+    "offsets",
+    [
+        pytest.param(range(1_000, 900, -2), id="from the end to the start"),
+        pytest.param([at * 2 for pair in zip(range(25), range(99, 74, -1), strict=True) for at in pair], id="inwards"),
+    ],
+)
+def test_a_log_whose_pieces_come_out_of_order_is_bounded_too(
+    api_on_each_database: Api, monkeypatch: pytest.MonkeyPatch, offsets: list[int]
+) -> None:
+    api = api_on_each_database
+    monkeypatch.setattr(reporting, "LOG_PIECES", 10)
+    run = api.reported_run()
+    answers = [api.report("log", run, text="x", offset=offset) for offset in offsets]
+    taken = [answer.status_int == 200 for answer in answers]
+    assert 8 <= sum(taken) <= 12
+    assert all(fields_at_fault(answer) == ["offset"] for answer in answers if answer.status_int != 200)
+    with api.database.read() as connection:
+        assert logs.count(connection, run["id"], "reported") <= 12
+    # What is held already may come again, and what closes a gap is taken.
+    assert api.report("log", run, text="x", offset=offsets[0]).status_int == 200
+    assert api.report("log", run, text="y", offset=offsets[0] + 1).status_int == 200
+    assert api.report("log", run, text="the end").status_int == 200
+
+
+def test_a_piece_that_comes_again_is_not_indexed_again(api: Api) -> None:
+    run = api.reported_run()
+    for _ in range(5):
+        assert api.report("log", run, text="first words\n", offset=0).status_int == 200
+    with api.database.read() as connection:
+        assert words.count_texts(connection, run["id"], 100) == 2
+    assert [found["id"] for found in api.get("/api/run?q=words").json["items"]] == [run["id"]]
+
+
+def test_a_run_is_found_by_so_many_pieces_of_its_log_and_by_its_stop(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporting, "LOG_TEXTS", 5)
+    run = api.reported_run()
+    for number in range(10):
+        assert api.report("log", run, text=f"word{number}\n").status_int == 200
+    assert api.report("stop", run, exit=1, log="diverged").status_int == 200
+    found = {word: len(api.get(f"/api/run?q={word}").json["items"]) for word in ("word0", "word9", "diverged")}
+    assert found == {"word0": 1, "word9": 0, "diverged": 1}
+
+
+def history(api: Api, run: dict[str, Any]) -> list[str]:
+    return [event["kind"] for event in api.get(f"/api/run/{run['id']}/events?limit=1000").json["items"]]
+
+
+def test_reports_that_differ_each_time_do_not_grow_the_history_for_ever(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "EVENTS", 10)
+    run = api.reported_run()
+    for second in range(30, 0, -1):
+        assert api.report("start", run, ts=second).status_int == 200
+    assert len(history(api, run)) == 10
+    assert api.run(run)["started_at"].startswith("1970-01-01T00:00:01")
+    assert api.report("stop", run, exit=0).status_int == 200
+    for code in range(1, 40):
+        assert api.report("stop", run, exit=code).status_int == 409
+    kinds = history(api, run)
+    assert (kinds.count("contradiction"), kinds.count("stop")) == (20, 1)
+    assert api.run(run)["state"] == "succeeded"
+
+
+def test_a_run_that_waits_is_not_changed_for_ever(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "EVENTS", 10)
+    run = api.post("/api/run", {"application": api.application()["id"]}).json
+    answers = [api.put(f"/api/run/{run['id']}", {"priority": number}) for number in range(20)]
+    assert [answer.status_int for answer in answers] == [200] * 9 + [429] * 11
+    assert "EVENTS" in answers[-1].json["detail"]
+    assert api.post(f"/api/run/cancel/{run['id']}").json["state"] == "cancelled"
+
+
+def test_one_request_under_one_idempotency_key_gives_out_so_many_tokens(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "TOKENS", 3)
+    body = {"launch": False, "name": "by hand"}
+    answers = [api.post("/api/run", body, Idempotency_Key="once") for _ in range(5)]
+    assert [answer.status_int for answer in answers] == [201, 201, 201, 429, 429]
+    for answer in answers[:3]:
+        assert api.report("progress", answer.json, fraction=0.5).status_int == 200
+
+
+def test_a_run_that_has_more_figures_than_it_may_is_shown_by_its_first_ones(
+    api_on_each_database: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = api_on_each_database
+    run, other = api.reported_run(), api.reported_run()
+    some = [{"name": f"m{number:03}", "value": number, "step": 1} for number in range(300)]
+    assert api.report("metric", run, metrics=some).status_int == 200
+    assert api.report("metric", other, name="other", value=1).status_int == 200
+    monkeypatch.setattr(metrics, "METRIC_NAMES", 50)
+    curves = viewing.figures(api.database, run["id"])
+    assert [(one.name, one.last) for one in curves] == [(f"m{number:03}", number) for number in range(50)]
+    compared = viewing.side_by_side(api.database, [run["id"], other["id"]])
+    assert [row.name for row in compared.metrics] == [f"m{number:03}" for number in range(50)]
+    monkeypatch.setattr(metrics, "METRIC_POINTS", 2)
+    assert api.report("metric", other, metrics=[{"name": "other", "value": 1, "step": n} for n in range(9)]).status_int
+    assert [curve.count for curve in viewing.curves(api.database, other["id"], ["other"])] == [2]
+
+
+def test_a_list_is_read_no_further_than_it_is_answered(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paging, "_AT_ONCE", 2)
+    monkeypatch.setattr(paging, "LIST_BYTES", 5_000)
+    for _ in range(12):
+        api.reported_run(parameters={"a": "x" * 1000})
+    asked: list[int] = []
+    read = reading.runs
+
+    def counted(*given: Any) -> Any:
+        found = read(*given)
+        asked.append(len(found))
+        return found
+
+    monkeypatch.setattr(reading, "runs", counted)
+    shown = api.get("/api/run?limit=100").json["items"]
+    assert 1 <= len(shown) < 5
+    assert sum(asked) <= len(shown) + 2
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 6])
+def test_pages_of_any_size_hold_each_thing_once(api: Api, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+    monkeypatch.setattr(paging, "_AT_ONCE", 2)
+    run = api.reported_run()
+    assert api.report("metric", run, metrics=[{"name": "a", "value": n, "step": n} for n in range(5)]).status_int == 200
+    made = [run["id"], *(api.reported_run()["id"] for _ in range(4))]
+    for path, expected, value in (
+        ("/api/run", made[::-1], "id"),
+        (f"/api/run/{run['id']}/metrics", list(range(5)), "value"),
+    ):
+        found: list[Any] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            answer = api.get(f"{path}?limit={limit}{cursor and f'&cursor={cursor}'}").json
+            assert len(answer["items"]) == min(limit, 5 - len(found))
+            found += [each[value] for each in answer["items"]]
+            cursor = answer["next"]
+        assert found == expected
+
+
 def test_a_list_ends_earlier_where_it_would_be_too_large(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paging, "LIST_BYTES", 5_000)
     made = [api.reported_run(parameters={"a": "x" * 1000})["id"] for _ in range(10)]
@@ -88,5 +231,11 @@ def test_one_user_has_so_many_runs_waiting_and_another_is_not_kept_out(
     assert "WAITING_RUNS" in refused.json["detail"]
     assert refused.headers["Retry-After"]
     assert api.post("/api/run", {"launch": False, "name": "another's"}, key=api.key_of("run")).status_int == 201
-    api.report("stop", first[0], exit=0)
+    cancelled = api.post(f"/api/run/cancel/{first[0]['id']}").json
+    assert api.post("/api/run", {"launch": False, "name": "in its place"}).status_int == 201
+    # However a run is asked for, a cancelled one put back too.
+    assert api.post(f"/api/run/rerun/{cancelled['id']}").status_int == 429
+    with pytest.raises(TooMany):
+        ending.put_back(api.database, cancelled["id"], cancelled["by"], api.clock())
+    api.report("stop", first[1], exit=0)
     assert api.post("/api/run", {"launch": False, "name": "one more"}).status_int == 201

@@ -20,9 +20,9 @@ from lackey.web.schemas.catalogue import (
 @route("GET", "/api/application", scope="read")
 def applications(call: Call, query: ApplicationQuery) -> Applications:
     """List the applications, newest first."""
-    found = reading.applications(call.database, query.project, query.cursor, query.limit + 1)
+    read = partial(reading.applications, call.database, query.project)
     shown = partial(application_out, shares=call.service.shares)
-    return page(Applications, query, found, shown, lambda application: application.id)
+    return page(Applications, query, read, shown, lambda application: application.id)
 
 
 @route("POST", "/api/application", scope="manage", status=201, may=[Conflict, NotFound])

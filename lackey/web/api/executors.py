@@ -2,7 +2,7 @@
 
 from lackey.services import executors as service
 from lackey.web.call import Call
-from lackey.web.paging import page
+from lackey.web.paging import numbered, page
 from lackey.web.present import executor_out
 from lackey.web.routes import route
 from lackey.web.schemas.base import PageQuery
@@ -12,9 +12,9 @@ from lackey.web.schemas.executors import ExecutorChange, ExecutorOut, Executors
 @route("GET", "/api/executor", scope="read")
 def executors(call: Call, query: PageQuery) -> Executors:
     """List the executors, with how they are."""
-    passed = query.cursor or 0
-    found = service.listing(call.database, call.now)[passed : passed + query.limit + 1]
-    return page(Executors, query, found, executor_out, lambda _: passed + query.limit)
+    known = service.listing(call.database, call.now)
+    read = numbered(lambda passed, limit: known[passed : passed + limit])
+    return page(Executors, query, read, lambda one: executor_out(one[1]), lambda one: one[0])
 
 
 @route("GET", "/api/executor/<name>", scope="read")

@@ -1,5 +1,7 @@
 """API keys."""
 
+from functools import partial
+
 from lackey.domain.refusals import Conflict
 from lackey.services import keys as service
 from lackey.web.call import Call
@@ -13,8 +15,7 @@ from lackey.web.schemas.keys import Keys, MadeKey, NewKey
 @route("GET", "/api/key", scope="admin")
 def keys(call: Call, query: PageQuery) -> Keys:
     """List the keys, newest first, the revoked ones too."""
-    found = service.listing(call.database, query.cursor, query.limit + 1)
-    return page(Keys, query, found, key_out, lambda key: key.id)
+    return page(Keys, query, partial(service.listing, call.database), key_out, lambda key: key.id)
 
 
 @route("POST", "/api/key", scope="admin", status=201, may=[Conflict])

@@ -15,9 +15,8 @@ from lackey.web.schemas.catalogue import NewProject, ProjectChange, ProjectOut, 
 @route("GET", "/api/project", scope="read")
 def projects(call: Call, query: PageQuery) -> Projects:
     """List the projects, newest first."""
-    found = reading.projects(call.database, query.cursor, query.limit + 1)
     shown = partial(project_out, shares=call.service.shares)
-    return page(Projects, query, found, shown, lambda project: project.id)
+    return page(Projects, query, partial(reading.projects, call.database), shown, lambda project: project.id)
 
 
 @route("POST", "/api/project", scope="manage", status=201, may=[Conflict])

@@ -1,11 +1,14 @@
 """Runs: make, list, show, change, cancel, do again."""
 
+from collections.abc import Callable
+from functools import partial
+
 from lackey.domain.refusals import Conflict, NotFound, TooMany
 from lackey.domain.run import ACTIVE, Event, Run, RunState
 from lackey.services import ending, reading, scheduling
 from lackey.services.reading import Metric, Search
 from lackey.web.call import Call
-from lackey.web.paging import page
+from lackey.web.paging import numbered, page
 from lackey.web.present import made_run, moment, run_out
 from lackey.web.routes import route
 from lackey.web.schemas.base import PageQuery
@@ -58,27 +61,26 @@ def runs(call: Call, query: RunQuery) -> Runs:
         until=query.until,
         words=query.q,
     )
-    return _page(call, query, reading.runs(call.database, search, query.cursor, query.limit + 1))
+    return _page(call, query, partial(reading.runs, call.database, search))
 
 
 @route("GET", "/api/run/active", scope="read")
 def active(call: Call, query: PageQuery) -> Runs:
     """List the runs that are queued or running, newest first."""
-    found = reading.runs(call.database, Search(states=ACTIVE), query.cursor, query.limit + 1)
-    return _page(call, query, found)
+    return _page(call, query, partial(reading.runs, call.database, Search(states=ACTIVE)))
 
 
 @route("GET", "/api/run/running", scope="read")
 def running(call: Call, query: PageQuery) -> Runs:
     """List the runs that are running, newest first."""
     search = Search(states=frozenset({RunState.RUNNING}))
-    return _page(call, query, reading.runs(call.database, search, query.cursor, query.limit + 1))
+    return _page(call, query, partial(reading.runs, call.database, search))
 
 
 @route("GET", "/api/run/jobs", scope="read")
 def jobs(call: Call, query: PageQuery) -> Runs:
     """List the runs that are due and have not started, newest first."""
-    return _page(call, query, reading.due_runs(call.database, call.now, query.cursor, query.limit + 1))
+    return _page(call, query, partial(reading.due_runs, call.database, call.now))
 
 
 @route("GET", "/api/run/<run_id:id>", scope="read")
@@ -87,7 +89,7 @@ def run(call: Call, run_id: int) -> RunOut:
     return run_out(reading.run(call.database, run_id), call.service.shares)
 
 
-@route("PUT", "/api/run/<run_id:id>", scope="run", may=[Conflict])
+@route("PUT", "/api/run/<run_id:id>", scope="run", may=[Conflict, TooMany])
 def change(call: Call, run_id: int, body: RunChange) -> RunOut:
     """Change a run that waits."""
     values = body.given()
@@ -121,16 +123,15 @@ def rerun(call: Call, run_id: int) -> MadeRun:
 @route("GET", "/api/run/<run_id:id>/events", scope="read")
 def events(call: Call, run_id: int, query: PageQuery) -> Events:
     """Show a run's history, newest first."""
-    found = reading.events(call.database, run_id, query.cursor, query.limit + 1)
-    return page(Events, query, found, _event, lambda event: event[0])
+    return page(Events, query, partial(reading.events, call.database, run_id), _event, lambda event: event[0])
 
 
 @route("GET", "/api/run/<run_id:id>/metrics", scope="read")
 def metrics(call: Call, run_id: int, query: MetricQuery) -> Metrics:
     """Show a run's figures, by name, then step, then time."""
-    passed = query.cursor or 0
-    found = reading.metrics(call.database, run_id, query.name, passed, query.limit + 1)
-    return page(Metrics, query, found, _metric, lambda _: passed + query.limit)
+    read = numbered(partial(reading.metrics, call.database, run_id, query.name))
+    # They are small, and sorted anew each time.
+    return page(Metrics, query, read, lambda one: _metric(one[1]), lambda one: one[0], at_once=query.limit + 1)
 
 
 @route("GET", "/api/run/<run_id:id>/files", scope="read", may=[Conflict])
@@ -155,8 +156,8 @@ def _made(call: Call, run: Run, token: str) -> MadeRun:
     return made_run(run, token, call.service.shares)
 
 
-def _page(call: Call, query: PageQuery, found: list[Run]) -> Runs:
-    return page(Runs, query, found, lambda run: run_out(run, call.service.shares), lambda run: run.id)
+def _page(call: Call, query: PageQuery, read: Callable[[int | None, int], list[Run]]) -> Runs:
+    return page(Runs, query, read, lambda run: run_out(run, call.service.shares), lambda run: run.id)
 
 
 def _event(event: tuple[int, Event]) -> EventOut:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lackey.domain.paths import shown_paths
-from lackey.domain.refusals import Conflict
+from lackey.domain.refusals import Conflict, TooMany
 from lackey.domain.run import FINAL, WAITING, Run, RunState
 from lackey.services import ending, overview, reading, scheduling, viewing
 from lackey.services.log_text import LogText
@@ -67,7 +67,7 @@ def _held(visit: Visit, run_id: int, held: bool) -> Html | SeeOther | Unchanged:
 def _changed(visit: Visit, run_id: int, change: Callable[[], Run]) -> Html | SeeOther | Unchanged:
     try:
         change()
-    except Conflict as refusal:
+    except (Conflict, TooMany) as refusal:
         return _run(visit, run_id, str(refusal))
     visit.service.wake()
     return SeeOther(f"/run/{run_id}")
@@ -76,7 +76,7 @@ def _changed(visit: Visit, run_id: int, change: Callable[[], Run]) -> Html | See
 def _made(visit: Visit, run_id: int, make: Callable[[], tuple[Run, str]]) -> Html | SeeOther | Unchanged:
     try:
         made, token = make()
-    except Conflict as refusal:
+    except (Conflict, TooMany) as refusal:
         return _run(visit, run_id, str(refusal))
     visit.service.wake()
     return to_new_run(made.id, token)
