@@ -9,7 +9,12 @@ from lackey.kernel import open_pidfd
 
 def test_a_pid_that_a_thread_has_now_is_no_process() -> None:
     told, ends = threading.Event(), threading.Event()
-    thread = threading.Thread(target=lambda: (told.set(), ends.wait()))
+
+    def live() -> None:
+        told.set()
+        ends.wait()
+
+    thread = threading.Thread(target=live)
     thread.start()
     try:
         assert told.wait(30) and thread.native_id is not None
