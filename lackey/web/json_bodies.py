@@ -7,7 +7,9 @@ place. It judges nothing: what is left goes to `json.loads`, which says what is 
 
 import json
 import re
+import secrets
 from collections.abc import Callable
+from itertools import chain, zip_longest
 from typing import Any
 
 from lackey.web.report_body import BodyError
@@ -21,7 +23,7 @@ _CUT = re.compile(rb"\\(?:u(?:H{0,3}|[dD][89abAB]HH(?:\\(?:uH{0,3})?)?)?)?\Z".re
 _CUT_BYTES = 11
 _UNKNOWN = re.compile(rb'\\(?!["/bfnrt]|uHHHH)'.replace(b"H", _HEX))
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-_RUNS = re.compile(rb"[\x00-\x7f]++|[\x80-\xff]++")
+_SURROGATES = re.compile(rb"(?:\\u[dD][89a-fA-F]HH)++".replace(b"H", _HEX))
 _BACKSLASH = rb"\u005c"
 _DECODER = json.JSONDecoder(strict=False)
 
@@ -129,10 +131,23 @@ def _decoded(text: bytes) -> bytes:
         return _unescaped(text, "surrogateescape", "surrogateescape")
     try:
         return _unescaped(text, "strict", "surrogatepass")
-    except UnicodeDecodeError:  # halves of pairs, and bytes that are no UTF-8: the latter do not go through `json`
-        return b"".join(
-            run if run[0] > 0x7F else _unescaped(run, "strict", "surrogatepass") for run in _RUNS.findall(text)
-        )
+    except UnicodeDecodeError:
+        return _apart(text)
+
+
+def _apart(text: bytes) -> bytes:
+    """The same where there are halves of pairs, and bytes that are no UTF-8, which Python decodes to such halves, too.
+
+    So all escapes of surrogates are decoded together, and what is around them together. What stands in their place is
+    made up for this text alone, so nobody can have written it.
+    """
+    # No pair of backslashes is left then, so each that is left begins an escape.
+    known = text.replace(rb"\\", _BACKSLASH)
+    # Begins with what ends the escape before it, if that is none.
+    place = b"-" + secrets.token_hex(8).encode()
+    around = _unescaped(_SURROGATES.sub(place, known), "surrogateescape", "surrogateescape").split(place)
+    halves = _unescaped(b",".join(_SURROGATES.findall(known)), "strict", "surrogatepass").split(b",")
+    return b"".join(chain.from_iterable(zip_longest(around, halves, fillvalue=b"")))
 
 
 def _unescaped(text: bytes, decoding: str, encoding: str) -> bytes:

@@ -1,6 +1,7 @@
 """`lackey serve`: what it makes, how it begins, how it ends."""
 
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -19,6 +20,7 @@ import lackey
 from lackey.cli.db import opened, upgrade_schema
 from lackey.cli.founding import found
 from lackey.cli.session import Trouble
+from lackey.domain.limits import SERVE_CONNECTIONS
 from lackey.domain.refusals import NotAuthenticated
 from lackey.services import Database, keys
 from lackey.settings import DatabaseSettings, ServerSettings, Settings
@@ -87,13 +89,27 @@ def test_slow_clients_do_not_keep_others_waiting(service: Service) -> None:
         connection.close()
 
 
-def test_a_thousand_idle_connections_do_not_keep_others_out(service: Service) -> None:
+def test_more_idle_connections_than_it_takes_do_not_keep_others_out(service: Service) -> None:
     with ExitStack() as opened:
-        for _ in range(700):
+        for _ in range(SERVE_CONNECTIONS + 200):
             opened.enter_context(socket.create_connection(("127.0.0.1", service.port)))
         assert service.is_ready("/healthz")
-        assert len(os.listdir(f"/proc/{service.process.pid}/fd")) < 700
+        assert len(os.listdir(f"/proc/{service.process.pid}/fd")) < SERVE_CONNECTIONS + 200
     assert service.is_ready("/healthz")
+
+
+def test_out_of_descriptors_it_goes_on_and_says_so(tmp_path: Path) -> None:
+    with serving(tmp_path, "--no-scheduler", ready="/healthz") as service, ExitStack() as opened:
+        held = len(os.listdir(f"/proc/{service.process.pid}/fd"))
+        # As many as it has, and a few: far fewer than the connections that it would take.
+        resource.prlimit(service.process.pid, resource.RLIMIT_NOFILE, (held + 10, held + 10))
+        for _ in range(60):
+            opened.enter_context(socket.create_connection(("127.0.0.1", service.port)))
+        wait_for(lambda: "no connection can be accepted now" in service.said, "its word that it can't accept any")
+        wait_for(lambda: service.is_ready("/healthz"), "an answer in spite of them")
+        opened.close()
+        wait_for(lambda: service.is_ready("/healthz"), "an answer afterwards")
+        assert len(os.listdir(f"/proc/{service.process.pid}/fd")) <= held + 10
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ import pytest
 from lackey.domain import limits
 from lackey.domain.refusals import TooMany
 from lackey.services import ending, newcomers, reading, reporting, viewing
-from lackey.store import events, logs, metrics, tokens, words
+from lackey.store import events, logs, metrics, sessions, tokens, words
 from lackey.web import paging
 from tests.web.client import Api, fields_at_fault
+from tests.web.visitor import Visitor
 
 
 def test_a_run_keeps_so_many_names_of_metrics_and_no_more(api_on_each_database: Api) -> None:
@@ -218,6 +219,22 @@ def test_parameters_and_environments_that_are_too_large_are_refused(api: Api) ->
     body: dict[str, Any] = {"project": "heat", "name": "large", "command": "true", "environment": large}
     api.application()
     assert fields_at_fault(api.post("/api/application", body)) == ["environment"]
+    path = f"/api/application/{api.application(name='small')['id']}"
+    assert fields_at_fault(api.put(path, {"environment": large})) == ["environment"]
+    assert api.put(path, {"environment": {"A": "x" * 1000}}).status_int == 200
+
+
+def test_of_too_many_browsers_with_one_key_the_oldest_is_signed_out(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "SESSIONS", 3)
+    browsers = []
+    for _ in range(5):
+        browsers.append(Visitor(api).browser)
+        form = browsers[-1].get("/sign-in").forms[0]
+        form["key"] = api.key
+        form.submit()
+        api.clock.advance(1)
+    signed_in = [browser.get("/run", expect_errors=True).status_int == 200 for browser in browsers]
+    assert signed_in == [False, False, True, True, True]
 
 
 def test_one_user_has_so_many_runs_waiting_and_another_is_not_kept_out(
