@@ -1,12 +1,15 @@
 """Runs and the states they pass through."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 _SERIES = re.compile(r"-[0-9a-f]{8}$")
+# Far more than a run is given back, each time leaving a directory that could not be removed.
+_DIRECTORIES_AT_MOST = 1_000
 
 
 class RunState(StrEnum):
@@ -165,3 +168,15 @@ class Event:
     by: str
     text: str
     details: dict[str, Any] = field(default_factory=dict)
+
+
+def directory_names(run_id: int, uid: str) -> Iterator[str]:
+    """How the run's own directory may be called, in the order in which the names are tried.
+
+    A stranger's directory may have the first one (run ids come again), and a launch that came to nothing leave one
+    behind. The others have the run's uid in them, and nothing of who launches it.
+    """
+    yield f"{run_id}"
+    yield f"{run_id}-{uid[:8]}"
+    for number in range(2, _DIRECTORIES_AT_MOST):
+        yield f"{run_id}-{uid[:8]}-{number}"

@@ -7,12 +7,13 @@ link, and what is found there is taken for a stranger's unless it says otherwise
 import errno
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from lackey.confined import open_beneath, open_root
+from lackey.domain.run import directory_names
 from lackey.domain.share_health import stands_for_content
 from lackey.executors.base import Launch, NotStarted
 
@@ -100,9 +101,9 @@ def refusal(what: str, error: OSError) -> NotStarted:
 def make_places(launch: Launch, never_ran: Callable[[str], bool]) -> Places:
     """Make the run directory, with `parameters.json`, an empty `log.txt` and the run's identity in it.
 
-    Normally it is named by the run's id; where that name is taken, by the id and the uid, so that whoever launches this
-    run again, be it on another host, finds it; where even that is, by the id and the ticket. `never_ran` says whether
-    it is on record that an earlier ticket of this run came to nothing.
+    Normally it is named by the run's id; where that name is taken, by the next of `directory_names`: whoever launches
+    this run again, be it on another host, looks at the same names. `never_ran` says whether it is on record that an
+    earlier ticket of this run came to nothing.
 
     Raises NotStarted with the reason, RanAlready.
     """
@@ -111,14 +112,13 @@ def make_places(launch: Launch, never_ran: Callable[[str], bool]) -> Places:
         application = _open_application(launch, root)
     os.close(root)
     runs = _open_runs(launch, application)
-    plain, unique = str(launch.run_id), f"{launch.run_id}-{launch.run_uid[:8]}"
-    _refuse_to_run_again(launch, runs, (plain, unique), never_ran)
-    for name in (plain, unique, f"{launch.run_id}-{launch.ticket}"):
+    _refuse_to_run_again(launch, runs, never_ran)
+    for name in directory_names(launch.run_id, launch.run_uid):
         made = _make_run(launch, runs, name)
         if made is not None:
             os.close(runs)
             return Places(application, *made, on_share(launch.directory, RUNS, name))
-    raise NotStarted(f"the run directories {plain!r} and {unique!r} are both taken")
+    raise NotStarted(f"the run directory {launch.run_id!r} and all that could stand in for it are taken")
 
 
 def add_file(directory: int, name: str, content: str) -> None:
@@ -169,10 +169,13 @@ def _open_runs(launch: Launch, application: int) -> int:
         return open_beneath(application, RUNS, _DIRECTORY)
 
 
-def _refuse_to_run_again(launch: Launch, runs: int, names: Iterable[str], never_ran: Callable[[str], bool]) -> None:
-    """Raise RanAlready where one of these directories says that this same run was launched there."""
-    for name in names:
+def _refuse_to_run_again(launch: Launch, runs: int, never_ran: Callable[[str], bool]) -> None:
+    """Raise RanAlready where a directory of one of its names says that this same run was launched there."""
+    for number, name in enumerate(directory_names(launch.run_id, launch.run_uid)):
         with _explained(f"the run directory {on_share(launch.directory, RUNS, name)!r}"):
+            # What stood at the first name may have gone since another was taken in its place.
+            if number and not _is_there(runs, name):
+                return
             found = _identity(runs, name)
         if isinstance(found, dict) and found.get("run_uid") == launch.run_uid:
             earlier = str(found.get("ticket"))
@@ -213,6 +216,14 @@ def remove_run(runs: int, run: int, name: str) -> None:
             os.unlink(file, dir_fd=run)
     with suppress(OSError):
         os.rmdir(name, dir_fd=runs)
+
+
+def _is_there(runs: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=runs, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _identity(runs: int, name: str) -> Any:

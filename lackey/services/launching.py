@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from lackey.domain.evidence import Kill, Observed, Silence
 from lackey.domain.receipt import Receipt
 from lackey.domain.refusals import Conflict
-from lackey.domain.run import Event, Run, RunState, scheduler_of
+from lackey.domain.run import Event, Run, RunState, directory_names, scheduler_of
 from lackey.services.settling import evidence_of, settle
 from lackey.store import events, runs, service, tokens
 from lackey.store.database import Database
@@ -120,7 +120,7 @@ def handed_in(database: Database, run_id: int, receipt: Receipt, now: datetime) 
 
 def _own_directories(run: Run) -> list[str]:
     """The run directories that the run may have, relative to its share."""
-    names = (f"{run.id}", f"{run.id}-{run.uid[:8]}", f"{run.id}-{run.ticket}")
+    names = directory_names(run.id, run.uid)
     return ["/".join(part for part in (run.directory, "lackey-runs", name) if part) for name in names]
 
 

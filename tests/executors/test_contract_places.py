@@ -23,6 +23,18 @@ def test_the_same_run_does_not_run_again_where_it_ran_already(bench: Workbench) 
     assert (bench.share / "count").read_text() == "ran\n"
 
 
+def test_the_same_run_does_not_run_again_where_it_ran_in_a_directory_that_stands_in(bench: Workbench) -> None:
+    first = bench.draft("echo ran >> ../count")
+    runs = bench.application / "lackey-runs"
+    for left in ("7", f"7-{first.run_uid[:8]}", f"7-{first.run_uid[:8]}-2"):
+        (runs / left).mkdir(parents=True)
+    bench.hand_over(first)
+    assert bench.finish(first).run_directory == f"heat/lackey-runs/7-{first.run_uid[:8]}-3"
+    receipt = bench.run("echo ran >> ../count", run_uid=first.run_uid)
+    assert (receipt.result, receipt.ran_as) == ("not_started", first.ticket)
+    assert (bench.share / "count").read_text() == "ran\n"
+
+
 @pytest.mark.parametrize("identity", [{"run_uid": "another"}, "no identity", None, []])
 def test_a_run_directory_of_a_stranger_is_left_alone(bench: Workbench, identity: object) -> None:
     foreign = bench.application / "lackey-runs" / "7"
