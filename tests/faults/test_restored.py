@@ -154,7 +154,17 @@ def test_a_run_that_was_lost_stays_lost_and_is_not_run_again_by_a_restored_datab
 def test_a_run_that_ran_on_another_host_is_left_to_it_by_a_restored_database(
     stage: Stage, kind: Callable[[Stage], str], ended: bool
 ) -> None:
-    run_id = stage.schedule(kind(stage))
+    check_it_is_left_to_its_host(stage, stage.schedule(kind(stage)), ended)
+
+
+def test_a_run_whose_directory_has_no_name_that_another_host_expects_is_left_to_its_host(stage: Stage) -> None:
+    run_id = stage.schedule(where_the_plain_directory_is_a_strangers(stage))
+    # What is left of an attempt where nothing can be removed, say.
+    (stage.place / f"lab/heat/lackey-runs/{run_id}-{stage.get(run_id).uid[:8]}").mkdir()
+    check_it_is_left_to_its_host(stage, run_id, ended=True)
+
+
+def check_it_is_left_to_its_host(stage: Stage, run_id: int, ended: bool) -> None:
     first = hosts.start(stage, "h1")
     hosts.until_it_leads(stage, first)
     until(lambda: len(health.schedulers(stage.database, now())) == 1, "its heartbeat")

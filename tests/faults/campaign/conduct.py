@@ -83,7 +83,11 @@ class Conductor:
     def _begin(self, one: Planned) -> None:
         if one.fault.alone:
             self.lift()
-        end = one.fault.begin(self._scene)
+        end = None
+        try:
+            end = one.fault.begin(self._scene)
+        except Exception:
+            self._report.troubles.append(f"the campaign itself failed:\n{traceback.format_exc()}")
         if end is None:
             self._say(f"{up():.2f} {one.fault.name}: nothing to do it to")
             return

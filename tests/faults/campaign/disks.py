@@ -85,9 +85,13 @@ class Share:
 
     def turn_read_only(self) -> None:
         """Come back such that nothing can be written. What is open for writing stays so."""
+        # Where nobody can write to it yet, or it would be busy.
+        aside = self.path.with_name(f".{self.path.name}.aside")
+        aside.mkdir(exist_ok=True)
+        mount("--bind", self.backing.path, aside)
+        mount("-o", "remount,ro,bind", aside)
         self.vanish()
-        self.come_back()
-        mount("-o", "remount,ro,bind", self.path)
+        mount("--move", aside, self.path)
 
 
 class ServedShare(Share):
