@@ -116,7 +116,7 @@ def test_nothing_is_asked_while_nobody_looks(page: Page, served: LogServer) -> N
 
 def test_an_empty_log_shows_its_first_words(page: Page, served: LogServer) -> None:
     view = LogPage(page, served)
-    assert view.text == ""
+    wait_until(lambda: view.text == "")
     served.log.write(b"unfini")
     view.shows("unfini")
     served.log.write(b"shed\nnext\n")
