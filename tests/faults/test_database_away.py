@@ -61,7 +61,7 @@ def cramped(nursery: Nursery, tmp_path: Path) -> Iterator[Stage]:
     """An installation whose database has a small disk of its own."""
     disk = tmp_path / "database"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "lackey-test", disk], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=755", "lackey-test", disk], check=True)
     stage = Stage(nursery, tmp_path, slots=20)
     yield stage
     stage.close()
