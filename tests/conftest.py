@@ -23,6 +23,44 @@ settings.register_profile(
 settings.load_profile("lackey")
 
 
+# Those that take longest begin first, so that no worker is left alone with one at the end.
+_LONGEST = ("kernel", "faults", "real", "attacks", "browser")
+# What `--quick` leaves out: all that starts servers, browsers, or schedulers as processes.
+_SERVERS = {*_LONGEST, "scheduler", "cli", "shares"}
+_SERVER_FILES = {"test_readme.py", "test_assets.py", "test_worker.py", "test_examples.py", "test_listening.py"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`scripts/test --quick` passes its option on."""
+    parser.addoption("--quick", action="store_true", help="leave out what needs servers, a browser or schedulers")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the tests in order, and leave out what was not asked for."""
+    items.sort(key=_rank)
+    if config.getoption("--quick"):
+        left_out = [item for item in items if _needs_servers(item)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not _needs_servers(item)]
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
+
+
+def _rank(item: pytest.Item) -> int:
+    folder = _folder(item)
+    return _LONGEST.index(folder) if folder in _LONGEST else len(_LONGEST)
+
+
+def _needs_servers(item: pytest.Item) -> bool:
+    if _folder(item) in _SERVERS or item.path.name in _SERVER_FILES:
+        return True
+    chosen = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    names = (*getattr(item, "fixturenames", ()), *(value for value in chosen if isinstance(value, str)))
+    return any(name in ("postgresql", "empty_postgresql") for name in names)
+
+
 @pytest.fixture
 def clock() -> Clock:
     """A clock that the test moves on."""
