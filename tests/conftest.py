@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,3 +132,12 @@ def database(database_url: str) -> Iterator[Database]:
     database = Database(database_url)
     yield database
     database.close()
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """An empty directory of root's that other users may enter, which pytest's own are closed to."""
+    place = Path(tempfile.mkdtemp(prefix="lackey-test-"))
+    place.chmod(0o755)
+    yield place
+    shutil.rmtree(place)

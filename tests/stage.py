@@ -19,7 +19,8 @@ from lackey.store import schema
 from tests.nursery import DEADLINE_SECONDS, Nursery, Process
 
 _PROJECT = {"title": "", "description": "", "directory": ""}
-_APPLICATION: dict[str, Any] = {
+# What an application has of itself, but for its name, place and command.
+APPLICATION: dict[str, Any] = {
     "description": "",
     "parameters": [],
     "environment": {},
@@ -133,7 +134,7 @@ class Stage:
     def add(self, name: str, command: str = "true", share: str = "lab", **changes: object) -> str:
         """An application with a directory, both of this name; its full name."""
         (self.place / share / name).mkdir(exist_ok=True)
-        values = {**_APPLICATION, "name": name, "project": share, "directory": name, "command": command, **changes}
+        values = {**APPLICATION, "name": name, "project": share, "directory": name, "command": command, **changes}
         return catalogue.add_application(self.database, values, load(self.configuration).shares, now()).full_name
 
     def schedule(self, application: str | None, **wanted: Any) -> int:

@@ -3,8 +3,6 @@
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,15 +11,6 @@ from tests.real.other_user import as_user
 
 ROOT = Path(__file__).resolve().parents[1]
 KILL, SETGID, SETUID = 1 << 5, 1 << 6, 1 << 7
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    """A directory of root's that everybody may enter."""
-    place = Path(tempfile.mkdtemp(prefix="lackey-test-"))
-    place.chmod(0o755)
-    yield place
-    shutil.rmtree(place)
 
 
 def settled(data_dir: Path, needed: str = "LAUNCHING") -> dict[str, str]:

@@ -30,6 +30,7 @@ from lackey.executors.guard import guard, start, take
 from lackey.executors.local import LocalExecutor
 from lackey.executors.tickets import Mark
 from tests.executors.workbench import Workbench, until
+from tests.full_disk import fill
 from tests.nursery import Process
 
 WAIT_FOR_STOP = "while [ ! -e stop ]; do sleep 0.05; done; "
@@ -76,9 +77,7 @@ class Disk:
         self.path = path
 
     def fill(self) -> None:
-        with open(self.path / "ballast", "wb", buffering=0) as ballast, pytest.raises(OSError):
-            while True:
-                ballast.write(bytes(4096))
+        fill(self.path / "ballast")
 
     def free(self) -> None:
         (self.path / "ballast").unlink()

@@ -12,6 +12,7 @@ import pytest
 from lackey.domain.run import RunState
 from tests import nursery as born
 from tests.faults.crowd import Crowd
+from tests.full_disk import fill
 from tests.nursery import Nursery
 from tests.stage import Stage, until
 
@@ -73,9 +74,7 @@ def test_outcomes_arrive_that_came_about_while_the_database_s_disk_was_full(cram
     crowd = Crowd.scheduled(cramped)
     crowd.until_running()
     ballast = cramped.place / "database/ballast"
-    with open(ballast, "wb", buffering=0) as file, pytest.raises(OSError):
-        while True:
-            file.write(bytes(4096))
+    fill(ballast)
     crowd.release("0")
     crowd.release("3")
     until(lambda: cramped.log_says(AWAY), "a failed attempt")

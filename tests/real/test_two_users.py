@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from configparser import RawConfigParser
 from contextlib import suppress
@@ -137,15 +136,6 @@ class Host:
             with suppress(psutil.Error):
                 if left.cwd().startswith(str(self.place)):
                     left.kill()
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    """An empty directory that other users may enter, which pytest's own are closed to."""
-    place = Path(tempfile.mkdtemp(prefix="lackey-test-"))
-    place.chmod(0o755)
-    yield place
-    shutil.rmtree(place)
 
 
 @pytest.fixture

@@ -27,3 +27,11 @@ def stage(nursery: Nursery, tmp_path: Path, local: dict[str, Any]) -> Iterator[S
     stage.start_scheduler()
     yield stage
     stage.close()
+
+
+@pytest.fixture
+def quiet(nursery: Nursery, tmp_path: Path) -> Iterator[Stage]:
+    """An installation whose scheduler is not at work yet."""
+    stage = Stage(nursery, tmp_path, slots=100)
+    yield stage
+    stage.close()

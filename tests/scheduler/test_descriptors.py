@@ -4,16 +4,13 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from unittest.mock import patch
 
-import pytest
-
 from lackey.domain.run import RunState
 from tests import nursery as born
-from tests.nursery import Nursery, Process
+from tests.nursery import Process
 from tests.stage import Stage, until
 
 WAITS = "echo > ready; while [ ! -e go ]; do sleep 0.05; done; exit 3"
@@ -30,14 +27,6 @@ def schedule_with_few() -> int:
     few = int(os.environ["DESCRIPTORS"])
     resource.setrlimit(resource.RLIMIT_NOFILE, (few, few))
     return born.schedule()
-
-
-@pytest.fixture
-def quiet(nursery: Nursery, tmp_path: Path) -> Iterator[Stage]:
-    """An installation whose scheduler is not at work yet."""
-    stage = Stage(nursery, tmp_path, slots=100)
-    yield stage
-    stage.close()
 
 
 def held_by(scheduler: Process) -> int:

@@ -10,6 +10,7 @@ import pytest
 
 from lackey.domain.run import RunState
 from lackey.files import Files
+from tests.full_disk import fill
 from tests.nursery import Nursery
 from tests.stage import Stage, until
 
@@ -28,10 +29,7 @@ class Disk:
         self.path = path
 
     def fill(self) -> None:
-        # The first byte that does not fit is refused with all that was to be written beside it.
-        with open(self.path / "ballast", "wb", buffering=0) as ballast, pytest.raises(OSError):
-            while True:
-                ballast.write(bytes(4096))
+        fill(self.path / "ballast")
 
     def make_room(self) -> None:
         (self.path / "ballast").unlink()

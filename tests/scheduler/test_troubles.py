@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ import pytest
 
 from lackey.domain.run import RunState
 from tests import nursery as born
-from tests.nursery import Nursery
 from tests.stage import Stage, until
 
 WAITS = "echo > ready; while [ ! -e go ]; do sleep 0.02; done; exit 3"
@@ -35,14 +34,6 @@ def schedule_as_on_linux_6_1() -> int:
 
     with patch("os.pidfd_open", pidfd_open):
         return born.schedule()
-
-
-@pytest.fixture
-def quiet(nursery: Nursery, tmp_path: Path) -> Iterator[Stage]:
-    """An installation whose scheduler is not at work yet."""
-    stage = Stage(nursery, tmp_path, slots=20)
-    yield stage
-    stage.close()
 
 
 def running(stage: Stage, name: str = "heat") -> int:

@@ -26,6 +26,7 @@ from tests.postgres import Cluster, cluster
 from tests.real import emperor as emperors
 from tests.real.deployed import SERVICE_GROUP, SERVICE_USER, Host, host
 from tests.real.nginx import nginx
+from tests.stage import APPLICATION
 from tests.waiting import wait_until
 
 SLOTS = 8
@@ -207,7 +208,7 @@ class Setup(ABC):
             )
             parameters = [{"name": each} for each in ("key", "seconds", "how", "reports")]
             application = {
-                **_APPLICATION,
+                **APPLICATION,
                 "project": name,
                 "name": "simulation",
                 "directory": "simulation",
@@ -228,20 +229,6 @@ class Setup(ABC):
         """A disk of its own for what is lackey's, where that can be."""
         if self.mounts:
             self._disk(name, path, megabytes)
-
-
-_APPLICATION = {
-    "description": "",
-    "executor": "local",
-    "time_limit": None,
-    "start_grace": None,
-    "silence": None,
-    "retries": 0,
-    "max_running": None,
-    "workdir": "application",
-    "cpus": None,
-    "memory": None,
-}
 
 
 def lackey(configuration: Path, *arguments: str) -> list[str]:
