@@ -122,6 +122,11 @@ class Evidence:
         clock says, which may have been an hour ahead then."""
         return replace(self, silence=None).with_sign_of_life(received)
 
+    def with_silence(self, silence: Silence) -> Self:
+        """Nothing more has come by now, `silence.at`: whatever was received came before, though a clock that was ahead
+        then may have said otherwise."""
+        return replace(self.heard_no_later_than(silence.at), silence=silence)
+
     def heard_no_later_than(self, now: float) -> Self:
         """What was received by a clock that has been set back since counts as received now."""
         return replace(self, heard=_earliest(self.heard, now), start_received=_earliest(self.start_received, now))

@@ -44,6 +44,7 @@ class Leftovers:
         if owner.command is None or owner.boot_id != boot_id():
             return 0
         if owner.ticket not in self._at_work:
+            self._drop_overdue()
             if len(self._at_work) < _AT_ONCE:
                 deadline = time.monotonic() + grace_seconds + 3 * _SPARE_SECONDS
                 self._at_work[owner.ticket] = self._start(owner, digest, grace_seconds), deadline
@@ -60,6 +61,13 @@ class Leftovers:
             raise OSError(said.strip() or "it could not be looked for what it has left")
         return int(said)
 
+    def _drop_overdue(self) -> None:
+        """Make room: nobody asks any more for a ticket that an older copy of the database, put in place, has not."""
+        for ticket, (process, deadline) in list(self._at_work.items()):
+            if time.monotonic() >= deadline:
+                del self._at_work[ticket]
+                _end(process)
+
     def _start(self, owner: Owner, digest: str | None, grace_seconds: float) -> subprocess.Popen[str]:
         given = [str(grace_seconds), str(owner.pid), digest or "-", *self._user]
         return subprocess.Popen(
@@ -75,10 +83,14 @@ class Leftovers:
     def close(self) -> None:
         """Wait for none of them any more."""
         for process, _ in self._at_work.values():
-            process.kill()
-            with suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=1.0)
+            _end(process)
         self._at_work.clear()
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    with suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=1.0)
 
 
 def _belongs(pid: int, session: int, digest: str) -> bool:

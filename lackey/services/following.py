@@ -1,6 +1,5 @@
 """What silence comes to, and what is kept of a launched run's log when it has ended."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -10,6 +9,7 @@ from lackey.domain.evidence import Evidence, Silence
 from lackey.domain.run import Garbled, Run, RunState, scheduler_of
 from lackey.services import hearing
 from lackey.services.hearing import ALWAYS, SET_BACK, Gaps
+from lackey.services.launching import PROCESS_GONE
 from lackey.services.settling import evidence_of, settle
 from lackey.store import logs, queue, runs, service, words
 from lackey.store.database import Database
@@ -20,6 +20,8 @@ FILE_LOG_LIMIT = 1024 * 1024
 
 # A scheduler that has not been heard from for this long is down, or cut off from the database.
 _SCHEDULER_IS_SILENT = timedelta(seconds=120)
+# For how long a word keeps a run going whose process is gone.
+_LATE_WORD_SECONDS = 120.0
 
 
 def open_tickets(database: Database, host: str, series: str) -> tuple[list[Run], list[Garbled]]:
@@ -55,7 +57,7 @@ def _lose(database: Database, run_id: int, reason: str, now: datetime) -> None:
         run = runs.get(connection, run_id)
         if run.ticket_open and not run.state.is_final:
             silence = Silence("lost", now.timestamp(), reason)
-            settle(connection, run, replace(evidence_of(run), silence=silence), "lackey", now)
+            settle(connection, run, evidence_of(run).with_silence(silence), "lackey", now)
 
     database.write(work)
 
@@ -85,7 +87,7 @@ def _note(connection: Connection, run_id: int, now: datetime, gaps: Gaps) -> Non
     run = runs.get(connection, run_id)
     silence = silence_of(run, now, gaps)
     if silence is not None and not run.ticket_open:
-        settle(connection, run, replace(evidence_of(run), silence=silence), "lackey", now)
+        settle(connection, run, evidence_of(run).with_silence(silence), "lackey", now)
 
 
 def silence_of(run: Run, now: datetime, gaps: Gaps) -> Silence | None:
@@ -95,6 +97,10 @@ def silence_of(run: Run, now: datetime, gaps: Gaps) -> Silence | None:
         overdue = not run.launched and run.start_grace is not None
         if overdue and gaps.heard(run.scheduled_at.timestamp(), moment) >= (run.start_grace or 0):
             return Silence("lost", moment, f"silent: no start was reported within {run.start_grace:g} s of its time")
+    elif run.state is RunState.RUNNING and run.ticket is not None:
+        # Its process is gone, and yet a word has come, perhaps late. It is believed, but not for ever.
+        if evidence.heard is None or gaps.heard(evidence.heard, moment) >= _LATE_WORD_SECONDS:
+            return Silence("lost", moment, PROCESS_GONE)
     elif run.state is RunState.RUNNING and evidence.heard is not None:
         if run.time_limit is not None and _is_over(evidence, evidence.heard, moment, run.time_limit, gaps):
             return Silence("timed_out", moment, f"silent past its time limit of {run.time_limit:g} s")

@@ -20,6 +20,8 @@ from lackey.services.settling import evidence_of, settle
 from lackey.store import events, runs, service, tokens
 from lackey.store.database import Database
 
+PROCESS_GONE = "its process is gone and left no outcome"
+
 
 @dataclass(frozen=True)
 class Begun:
@@ -179,12 +181,10 @@ def gone(database: Database, ticket: str, killed: str | None, now: datetime, lef
             cause: Any = killed
             evidence = replace(evidence, kill=evidence.kill or Kill(cause, now.timestamp()))
         else:
-            evidence = replace(
-                evidence, silence=Silence("lost", now.timestamp(), "its process is gone and left no outcome")
-            )
+            evidence = evidence.with_silence(Silence("lost", now.timestamp(), PROCESS_GONE))
         values = {"ticket_open": False, "log_kept": run.run_directory is None}
         by = scheduler_on(run.host)
-        event = Event(run.id, now, "gone", by, "its process is gone and left no outcome") if run.is_silent else None
+        event = Event(run.id, now, "gone", by, PROCESS_GONE) if run.is_silent else None
         settle(connection, run, evidence, by, now, event, values)
         _note_left_behind(connection, run, left_behind, now)
 
@@ -208,7 +208,7 @@ def give_back(database: Database, ticket: str, reason: str, now: datetime) -> No
         elif run.state is RunState.LOST:
             # It was silent, and is known now to have come to nothing. Its ticket stays, for that tells so.
             text = f"it was never started: {reason}"
-            evidence = replace(evidence_of(run), silence=Silence("lost", now.timestamp(), text))
+            evidence = evidence_of(run).with_silence(Silence("lost", now.timestamp(), text))
             event = Event(run.id, now, "given-back", by, text)
             settle(connection, run, evidence, by, now, event, {"ticket_open": False})
         else:

@@ -120,12 +120,15 @@ def places_taken(connection: Connection, executor: str) -> list[tuple[int | None
 
 
 def followed_by_reports(connection: Connection) -> list[Run]:
-    """Runs that lackey has no process of, started or not, whose silence may come to mean something."""
+    """Runs that lackey has no process of, or no more, started or not, whose silence may come to mean something."""
     statement = select_runs().where(
         _UNENDED,
         RunRow.ticket_open.is_(False),
         RunRow.state.in_([RunState.SCHEDULED, RunState.RUNNING]),
-        func.coalesce(RunRow.start_grace, RunRow.silence, RunRow.time_limit).is_not(None),
+        or_(
+            RunRow.ticket.is_not(None),
+            func.coalesce(RunRow.start_grace, RunRow.silence, RunRow.time_limit).is_not(None),
+        ),
     )
     return readable(connection, statement)[0]
 

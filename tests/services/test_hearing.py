@@ -124,6 +124,33 @@ def test_the_next_sign_of_life_ends_lost_at_once_though_the_clock_was_an_hour_ah
     assert lab.state(run_id) is RunState.RUNNING
 
 
+def test_what_was_heard_by_a_clock_that_was_ahead_keeps_no_run_going_whose_process_is_gone(lab: Lab) -> None:
+    claim = lab.launched(instead={"retries": 1})
+    lab.clock.forward(3600)
+    reporting.progress(lab.database, claim.run.id, Progress(1.0, fraction=0.5), lab.clock())
+    lab.clock.forward(-3590)
+    launching.gone(lab.database, claim.ticket, None, lab.clock())
+    run = lab.run(claim.run.id)
+    assert (run.state, run.is_silent) == (RunState.LOST, False)
+    assert [each.cause for each in lab.runs() if each.parent_id == run.id] == ["retry"]
+
+
+def test_a_late_word_of_a_run_whose_process_is_gone_keeps_it_going_for_two_minutes_and_retries_it_once(
+    lab: Lab, leader: Leader
+) -> None:
+    claim = lab.launched(instead={"retries": 1})
+    launching.gone(lab.database, claim.ticket, None, lab.clock())
+    leader.look_for(10)
+    reporting.progress(lab.database, claim.run.id, Progress(1.0, fraction=0.5), lab.clock())
+    leader.look_for(118)
+    assert lab.state(claim.run.id) is RunState.RUNNING
+    leader.look_for(4)
+    run = lab.run(claim.run.id)
+    assert (run.state, run.is_silent, run.reason) == (RunState.LOST, False, "its process is gone and left no outcome")
+    assert len([each for each in lab.runs() if each.parent_id == run.id]) == 1
+    assert lab.stop(run.id, 0).state is RunState.SUCCEEDED
+
+
 def test_another_scheduler_may_beat_before_it_is_judged_and_nobody_judges_itself(lab: Lab, leader: Leader) -> None:
     claim = lab.launched()
     health.beat(lab.database, "h1", lab.clock(), False, lab.clock())

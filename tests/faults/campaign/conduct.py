@@ -212,9 +212,15 @@ def _left(setup: Setup) -> list[str]:
     return left
 
 
+# Not the one that Python itself prints, and ignores, if it ends while its threads make objects (weakref.finalize).
+_TRACEBACK = re.compile(
+    r"(?<!_exitfunc of <class 'weakref.finalize'>>\n)^Traceback \(most recent.*\n(?:[ \n].*\n|\n)*(\S.*)$", re.MULTILINE
+)
+
+
 def _tracebacks(log: str) -> list[str]:
     """The last line of each traceback, and how often it is there."""
-    found = Counter(re.findall(r"^Traceback \(most recent.*\n(?:[ \n].*\n|\n)*(\S.*)$", log, re.MULTILINE))
+    found = Counter(_TRACEBACK.findall(log))
     return [f"{times} × in the logs: {line[:300]}" for line, times in found.items()]
 
 

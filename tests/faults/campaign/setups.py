@@ -171,7 +171,7 @@ class Setup(ABC):
             (backing / "simulation").chmod(0o777)
             if self.mounts:
                 kind = ServedShare if name == "lab" else Share
-                self.shares[name] = kind(self._disk(f"share {name}", backing, 8), path)
+                self.shares[name] = kind(self._disk(f"share {name}", backing, 64), path)
                 self.held.callback(self.shares[name].vanish)
             else:
                 path.parent.mkdir(exist_ok=True)
@@ -294,9 +294,9 @@ class Serve(OnSQLite):
         self.url = f"http://127.0.0.1:{port}"
         self._make_shares()
         data = self.place / "data"
-        self._own_disk("data", data, 16)
-        self._own_disk("marks", data / "tickets", 16)
-        self._own_disk("database", self.file.parent, 32)
+        self._own_disk("data", data, 64)
+        self._own_disk("marks", data / "tickets", 64)
+        self._own_disk("database", self.file.parent, 128)
         for path in (data, data / "tickets", self.file.parent):
             path.mkdir(parents=True, exist_ok=True)
             path.chmod(0o700)
@@ -321,10 +321,10 @@ class UnderUwsgi(OnSQLite):
         }
         on = self.held.enter_context(host(self.database_url, **settings))
         for name, path in (("data", on.place / "data"), ("marks", on.place / "data/tickets")):
-            self._own_disk(name, path, 16)
+            self._own_disk(name, path, 64)
             path.mkdir(exist_ok=True)
             shutil.chown(path, SERVICE_USER, SERVICE_GROUP)
-        self._own_disk("database", self.file.parent, 32)
+        self._own_disk("database", self.file.parent, 128)
         for path in (self.file.parent, *self.file.parent.iterdir()):
             shutil.chown(path, SERVICE_USER, SERVICE_GROUP)
         self._ship(on)
@@ -380,8 +380,8 @@ class TwoHosts(Setup):
 
     def _add_host(self, name: str) -> None:
         data = self.place / name
-        self._own_disk(f"data of {name}", data, 16)
-        self._own_disk(f"marks of {name}", data / "tickets", 16)
+        self._own_disk(f"data of {name}", data, 64)
+        self._own_disk(f"marks of {name}", data / "tickets", 64)
         (data / "tickets").mkdir(parents=True, exist_ok=True)
         command = lackey(self._configure(f"{name}.toml", data, self.database_url), "scheduler")
         if os.geteuid() == 0:

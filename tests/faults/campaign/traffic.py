@@ -88,10 +88,12 @@ class Service:
             except requests.RequestException:
                 self.answers[0] += 1
             else:
+                if "Content-Type" not in answer.headers:  # who answered was killed in the midst of its headers
+                    answer.status_code = 0
                 self.answers[answer.status_code] += 1
                 if answer.status_code in (200, 201):
                     return answer.json() if "json" in answer.headers["Content-Type"] else answer.content
-                if answer.status_code < 500 and answer.status_code != 429:
+                if 400 <= answer.status_code < 500 and answer.status_code != 429:
                     raise Refused(answer.status_code, answer.text)
             time.sleep(_PAUSE_SECONDS)
         raise TimeoutError(f"{method} {path} was not answered well before the campaign's end")
