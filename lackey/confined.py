@@ -1,7 +1,11 @@
-"""Opening what lies beneath a directory, and nothing that a planted link or a `..` points at.
+"""Opening what lies beneath a directory, and nothing that a planted link or a `..` leads to outside of it.
 
 Shares are writable for others, who may put a link wherever lackey is about to read or write, even between a check and
 its use. So the kernel itself confines each lookup: openat2(2), Linux 5.6. The C library has no wrapper for it.
+
+Where something is found, launcher and readers go by one rule, or there would be runs whose log nobody can see: symbolic
+links that stay beneath the share are followed by both, others by neither. The kernel takes every absolute link for one
+that does not stay. What is made new, is made through no link at all.
 """
 
 import ctypes

@@ -63,7 +63,9 @@ class Piece:
 
 @dataclass(frozen=True)
 class Entry:
-    """What lies in a directory: its `kind` is `file`, `directory`, `link` or `other`, its `mtime` in unix seconds.
+    """What lies in a directory: its `mtime` in unix seconds; its `kind` is `file`, `directory`, `link` or `other`.
+
+    A link that is followed counts as what it leads to.
 
     A name that is no UTF-8 holds its bytes as `os.fsdecode` gives them: encode it with `surrogateescape`.
     """

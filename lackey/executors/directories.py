@@ -1,7 +1,7 @@
 """Where a run takes place: the application's directory on its share, and in it the run's own.
 
-The share is writable for others, so all is opened beneath it by the kernel's confinement, nothing is made through a
-link, and what is found there is taken for a stranger's unless it says otherwise.
+The share is writable for others, so all is opened beneath it by the kernel's confinement, through links that stay on it
+alone, as the readers do (`confined`); and what is found there is taken for a stranger's unless it says otherwise.
 """
 
 import errno
@@ -52,8 +52,8 @@ _OUT_OF = {
 _WORDS = {
     errno.ENOENT: "does not exist",
     errno.ENOTDIR: "is not a directory",
-    errno.EXDEV: "leads out of the share",
-    errno.ELOOP: "is a link, or passes through one, that may not be followed",
+    errno.EXDEV: "leads out of the share (links are followed if they are relative and stay on it)",
+    errno.ELOOP: "leads through links in a circle, or through one that may not be followed",
     errno.EACCES: "is closed to the user that simulations run as",
     errno.EPERM: "is closed to the user that simulations run as",
     errno.EINVAL: "is no name of a directory",
@@ -110,9 +110,9 @@ def make_places(launch: Launch, never_ran: Callable[[str], bool]) -> Places:
     root = _open_share(launch)
     with _explained(f"the directory {launch.directory or '.'!r}"):
         application = _open_application(launch, root)
+    runs = _open_runs(launch, root, application)
+    _refuse_to_run_again(launch, root, runs, never_ran)
     os.close(root)
-    runs = _open_runs(launch, application)
-    _refuse_to_run_again(launch, runs, never_ran)
     for name in directory_names(launch.run_id, launch.run_uid):
         made = _make_run(launch, runs, name)
         if made is not None:
@@ -161,22 +161,23 @@ def _is_empty(root: int) -> bool:
         os.close(top)
 
 
-def _open_runs(launch: Launch, application: int) -> int:
-    # A link is "not a directory" too: O_NOFOLLOW with O_DIRECTORY, open(2).
-    with _explained(f"{on_share(launch.directory, RUNS)!r}, where runs have their directories (through no link),"):
+def _open_runs(launch: Launch, root: int, application: int) -> int:
+    path = on_share(launch.directory, RUNS)
+    with _explained(f"{path!r}, where runs have their directories,"):
         with suppress(FileExistsError):
             os.mkdir(RUNS, dir_fd=application)
-        return open_beneath(application, RUNS, _DIRECTORY)
+        # From the top of the share, for a link here may lead anywhere on it.
+        return open_beneath(root, path, _DIRECTORY, links=True)
 
 
-def _refuse_to_run_again(launch: Launch, runs: int, never_ran: Callable[[str], bool]) -> None:
+def _refuse_to_run_again(launch: Launch, root: int, runs: int, never_ran: Callable[[str], bool]) -> None:
     """Raise RanAlready where a directory of one of its names says that this same run was launched there."""
     for number, name in enumerate(directory_names(launch.run_id, launch.run_uid)):
         with _explained(f"the run directory {on_share(launch.directory, RUNS, name)!r}"):
             # What stood at the first name may have gone since another was taken in its place.
             if number and not _is_there(runs, name):
                 return
-            found = _identity(runs, name)
+            found = _identity(root, on_share(launch.directory, RUNS, name, IDENTITY))
         if isinstance(found, dict) and found.get("run_uid") == launch.run_uid:
             earlier = str(found.get("ticket"))
             if not never_ran(earlier):
@@ -226,11 +227,11 @@ def _is_there(runs: int, name: str) -> bool:
     return True
 
 
-def _identity(runs: int, name: str) -> Any:
+def _identity(root: int, path: str) -> Any:
     """What the identity file of a run directory says; None for whatever may have been planted in its place."""
     try:
         # A pipe planted there must not make this wait for somebody to write into it.
-        opened = open_beneath(runs, f"{name}/{IDENTITY}", os.O_RDONLY | os.O_NONBLOCK)
+        opened = open_beneath(root, path, os.O_RDONLY | os.O_NONBLOCK, links=True)
         with open(opened, "rb") as file:
             return json.loads(file.read(_LONGEST_IDENTITY) or b"")
     except OSError as error:

@@ -36,8 +36,8 @@ _ROOT_KINDS: dict[int, AwayKind] = {
 }
 _REASONS = {
     errno.ENOENT: "there is no such file",
-    errno.ELOOP: "it is a link, or lies behind one, and links are not followed here",
-    errno.EXDEV: "it lies outside the share",
+    errno.ELOOP: "the links that lead to it go in a circle",
+    errno.EXDEV: "it lies outside the share; links are followed if they are relative and stay on it",
 }
 
 
@@ -79,20 +79,22 @@ class Share:
             os.close(descriptor)
 
     @contextmanager
-    def opened(self, path: str) -> Iterator[int]:
+    def opened(self, path: str) -> Iterator[tuple[int, int]]:
+        """What lies at a path, through links that stay on the share, and the share's own directory."""
         with self.root() as root:
             # Not to wait for the other end of a FIFO; what it is that was opened can be asked only then.
-            descriptor = open_beneath(root, path or ".", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)
+            flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
+            descriptor = open_beneath(root, path or ".", flags, links=True)
+            try:
+                yield descriptor, root
+            finally:
+                os.close(descriptor)
 
 
 def read(share: Share, request: dict[str, Any]) -> Answer:
     """A piece of a file. Raises Failure, OSError."""
     offset, length = _whole(request, "offset", _OFFSET_LIMIT), _whole(request, "length", READ_LIMIT)
-    with share.opened(_path(request)) as descriptor:
+    with share.opened(_path(request)) as (descriptor, _):
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise Failure("refused", f"{_path(request)!r} on the share {share.name} is not a regular file.")
@@ -107,25 +109,40 @@ def read(share: Share, request: dict[str, Any]) -> Answer:
 
 def listing(share: Share, request: dict[str, Any]) -> Answer:
     """What lies in a directory. Raises Failure, OSError."""
-    with share.opened(_path(request)) as descriptor:
+    path = _path(request)
+    with share.opened(path) as (descriptor, root):
         if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            raise Failure("refused", f"{_path(request)!r} on the share {share.name} is not a directory.")
+            raise Failure("refused", f"{path!r} on the share {share.name} is not a directory.")
         with os.scandir(descriptor) as found:
             others = (entry for entry in found if not PROBE.fullmatch(entry.name))
-            entries = [_entry(entry) for entry in islice(others, LIST_LIMIT)]
+            entries = [_entry(entry, root, path) for entry in islice(others, LIST_LIMIT)]
             complete = next(others, None) is None
     listed = sorted((entry for entry in entries if entry), key=lambda entry: str(entry["name"]))
     return {"ok": True, "entries": listed, "complete": complete}, b""
 
 
-def _entry(entry: os.DirEntry[str]) -> dict[str, Any] | None:
+def _entry(entry: os.DirEntry[str], root: int, path: str) -> dict[str, Any] | None:
+    """A line of a listing; a link that can be followed is shown as what it leads to."""
     try:
         status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:  # removed since
         return None
+    if stat.S_ISLNK(status.st_mode):
+        status = _led_to(root, f"{path}/{entry.name}".lstrip("/")) or status
     kinds = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
     kind = kinds.get(stat.S_IFMT(status.st_mode), "other")
     return {"name": entry.name, "size": status.st_size, "mtime": status.st_mtime, "kind": kind}
+
+
+def _led_to(root: int, link: str) -> os.stat_result | None:
+    try:
+        target = open_beneath(root, link, os.O_PATH, links=True)
+    except OSError:
+        return None
+    try:
+        return os.fstat(target)
+    finally:
+        os.close(target)
 
 
 def _path(request: dict[str, Any]) -> str:

@@ -72,11 +72,35 @@ def test_nothing_is_made_through_a_link_in_place_of_the_runs(bench: Workbench, t
     assert not (bench.application / "ran").exists()
 
 
-def test_not_even_a_link_within_the_application_stands_for_the_runs(bench: Workbench) -> None:
-    (bench.application / "other").mkdir()
-    (bench.application / "lackey-runs").symlink_to("other")
-    assert bench.run().result == "not_started"
-    assert os.listdir(bench.application / "other") == []
+@pytest.mark.parametrize("way", ["elsewhere", "../scratch", "../up/scratch"])
+def test_the_runs_of_an_application_may_lie_elsewhere_on_the_share(bench: Workbench, way: str) -> None:
+    (bench.application / "elsewhere").mkdir()
+    (bench.share / "scratch").mkdir()
+    (bench.share / "up").symlink_to(".")
+    (bench.application / "lackey-runs").symlink_to(way)
+    launch = bench.draft("echo ran")
+    bench.hand_over(launch)
+    receipt = bench.finish(launch)
+    assert receipt.run_directory == "heat/lackey-runs/7"
+    assert (bench.application / way / "7" / "log.txt").read_text() == "ran\n"
+    assert bench.run(run_uid=launch.run_uid).ran_as == launch.ticket
+
+
+def test_a_run_whose_directory_was_moved_away_behind_a_link_does_not_run_again(bench: Workbench) -> None:
+    first = bench.draft("echo ran >> ../count")
+    bench.hand_over(first)
+    bench.finish(first)
+    os.rename(bench.application / "lackey-runs" / "7", bench.share / "kept")
+    (bench.application / "lackey-runs" / "7").symlink_to("../../kept")
+    assert bench.run("echo ran >> ../count", run_uid=first.run_uid).ran_as == first.ticket
+    assert (bench.share / "count").read_text() == "ran\n"
+
+
+def test_links_in_a_circle_are_a_reason(bench: Workbench) -> None:
+    (bench.share / "one").symlink_to("other")
+    (bench.share / "other").symlink_to("one")
+    receipt = bench.run(directory="one")
+    assert receipt.reason and "'one' leads through links in a circle" in receipt.reason
 
 
 def test_a_file_in_place_of_the_runs_is_a_reason(bench: Workbench) -> None:
@@ -106,7 +130,7 @@ def test_nothing_runs_outside_of_the_share(bench: Workbench, tmp_path: Path, way
     (bench.application / "next").symlink_to("../up")
     receipt = bench.run("echo > ran", directory=way)
     assert (receipt.result, receipt.share_away) == ("not_started", False)
-    assert receipt.reason == f"the directory {way!r} leads out of the share"
+    assert receipt.reason and receipt.reason.startswith(f"the directory {way!r} leads out of the share (links are")
     assert os.listdir(outside) == []
 
 

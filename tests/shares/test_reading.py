@@ -74,19 +74,46 @@ def test_a_missing_file_and_a_missing_directory_are_said_to_be_missing(share: Pa
         files.listing("lab", "heat")
 
 
-def test_nothing_is_read_through_a_link_wherever_it_stands(share: Path, files: Files, tmp_path: Path) -> None:
+def test_links_that_stay_on_the_share_are_followed(share: Path, files: Files) -> None:
+    (share / "scratch" / "7").mkdir(parents=True)
+    (share / "scratch" / "7" / "log.txt").write_text("mine")
+    (share / "heat").mkdir()
+    (share / "heat" / "lackey-runs").symlink_to("../scratch")
+    (share / "latest").symlink_to("heat")
+    (share / "heat" / "log").symlink_to("lackey-runs/7/log.txt")
+    for path in ("heat/lackey-runs/7/log.txt", "latest/lackey-runs/7/log.txt", "latest/log"):
+        assert files.read("lab", path, 0, 10).content == b"mine"
+    assert [entry.name for entry in files.listing("lab", "latest/lackey-runs/7").entries] == ["log.txt"]
+
+
+def test_nothing_is_read_through_a_link_that_leaves_the_share_wherever_it_stands(
+    share: Path, files: Files, tmp_path: Path
+) -> None:
     (tmp_path / "secret").mkdir()
     (tmp_path / "secret" / "key").write_text("secret")
     (share / "key").write_text("mine")
     (share / "at_the_end").symlink_to(tmp_path / "secret" / "key")
     (share / "on_the_way").symlink_to(tmp_path / "secret")
-    (share / "inside").symlink_to("key")
+    (share / "up").symlink_to("../secret/key")
+    (share / "up_and_back").symlink_to(f"../{share.name}/key")
+    (share / "absolute").symlink_to(share / "key")
     (share / "chain").symlink_to("on_the_way")
-    for path in ("at_the_end", "on_the_way/key", "inside", "chain/key"):
-        with pytest.raises(FileRefused, match="links are not followed"):
+    (share / "magic").symlink_to("/proc/self/root")
+    for path in ("at_the_end", "on_the_way/key", "up", "up_and_back", "absolute", "chain/key", "magic/etc/passwd"):
+        with pytest.raises(FileRefused, match="links are followed if they are relative and stay on it"):
             files.read("lab", path, 0, 10)
-    with pytest.raises(FileRefused, match="links are not followed"):
+    with pytest.raises(FileRefused, match="outside the share"):
         files.listing("lab", "on_the_way")
+
+
+def test_links_in_a_circle_and_links_to_nothing_are_said_to_be_so(share: Path, files: Files) -> None:
+    (share / "one").symlink_to("other")
+    (share / "other").symlink_to("one")
+    (share / "nowhere").symlink_to("gone")
+    with pytest.raises(FileRefused, match="in a circle"):
+        files.read("lab", "one", 0, 10)
+    with pytest.raises(FileMissing):
+        files.read("lab", "nowhere", 0, 10)
 
 
 def test_nothing_is_read_through_a_link_that_is_swapped_in_at_any_moment(
@@ -124,7 +151,9 @@ def test_what_is_no_regular_file_is_refused_without_waiting_for_it(share: Path, 
     (share / "directory").mkdir()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(share / "socket"))
-        for path in ("fifo", "directory", "socket", ""):
+        for name in ("fifo", "socket"):
+            (share / f"to_{name}").symlink_to(name)
+        for path in ("fifo", "directory", "socket", "", "to_fifo", "to_socket"):
             with pytest.raises(FileRefused):
                 files.read("lab", path, 0, 10)
         for path in ("fifo", "socket"):
@@ -137,18 +166,25 @@ def test_a_listing_tells_names_sizes_and_kinds_in_order(share: Path, files: File
     (share / "heat" / "log.txt").write_bytes(b"12345")
     (share / "heat" / "frames").mkdir()
     (share / "heat" / "away").symlink_to("/nowhere")
+    (share / "heat" / "latest").symlink_to("log.txt")
+    (share / "heat" / "over").symlink_to("../over")
+    (share / "heat" / "round").symlink_to("round")
+    (share / "over").mkdir()
     os.mkfifo(share / "heat" / "pipe")
     listing = files.listing("lab", "heat")
     assert listing.complete
     assert [(entry.name, entry.kind) for entry in listing.entries] == [
         ("away", "link"),
         ("frames", "directory"),
+        ("latest", "file"),
         ("log.txt", "file"),
+        ("over", "directory"),
         ("pipe", "other"),
+        ("round", "link"),
     ]
-    assert listing.entries[2].size == 5
-    assert listing.entries[2].mtime == (share / "heat" / "log.txt").stat().st_mtime
-    assert [entry.name for entry in files.listing("lab", "").entries] == ["heat"]
+    assert [entry.size for entry in listing.entries[2:4]] == [5, 5]
+    assert listing.entries[3].mtime == (share / "heat" / "log.txt").stat().st_mtime
+    assert [entry.name for entry in files.listing("lab", "").entries] == ["heat", "over"]
 
 
 def test_a_name_that_is_no_utf8_is_listed_and_can_be_read(share: Path, files: Files) -> None:

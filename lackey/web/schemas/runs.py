@@ -206,7 +206,7 @@ class MetricQuery(PageQuery):
 
 
 class FileOut(Answer):
-    """What lies in a run's directory. `kind` is `file`, `directory`, `link` or `other`."""
+    """What lies in a run's directory. `kind` is `file`, `directory`, `link` (not followed) or `other`."""
 
     name: str
     size: int
