@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from lackey.domain.paths import Share
+from lackey.domain.shell import DEFAULT_SHELL, checked_shell
 from lackey.domain.typed_paths import checked_drive, checked_unc
 
 _PLACES = (Path("lackey.toml"), Path("/etc/lackey/lackey.toml"))
@@ -73,11 +74,15 @@ class ShareSettings(_Table):
 
 
 class LocalExecutorSettings(_Table):
-    """`[executor.local]`. `kill_grace`: seconds between TERM and KILL, for a simulation to save what it has."""
+    """`[executor.local]`. `kill_grace`: seconds between TERM and KILL, for a simulation to save what it has.
+
+    `shell`: what runs the commands of applications that name none of their own.
+    """
 
     slots: Annotated[int, Field(ge=1)] = Field(default_factory=lambda: os.cpu_count() or 1)
     user: str | None = None
     kill_grace: Annotated[float, Field(ge=0)] = 10.0
+    shell: Annotated[str, AfterValidator(checked_shell)] = DEFAULT_SHELL
 
 
 class ExecutorSettings(_Table):

@@ -37,6 +37,7 @@ def test_nothing_needs_to_be_set_to_begin(nowhere: Path) -> None:
     assert settings.database_url == f"sqlite:///{nowhere}/var/lackey.sqlite3"
     assert settings.shares == {"local": Share("local", f"{nowhere}/var/share")}
     assert (settings.server.url, settings.executor.local.slots) == (None, os.cpu_count())
+    assert settings.executor.local.shell == "/bin/sh"
     assert settings.server.log_limit == 10 * 1024 * 1024
     settings.make_own_share()
     assert (nowhere / "var/share").is_dir()
@@ -61,6 +62,7 @@ path = "../store"
 slots = 3
 user = "lackey-run"
 kill_grace = 0.5
+shell = "/bin/bash -l"
 """
 
 
@@ -73,7 +75,7 @@ def test_every_key_of_the_file_counts_and_its_paths_count_from_it(file: Path) ->
     assert settings.shares["store"] == Share("store", str(file.parent.parent / "store"))
     assert list(settings.shares) == ["lab", "store"]
     local = settings.executor.local
-    assert (local.slots, local.user, local.kill_grace) == (3, "lackey-run", 0.5)
+    assert (local.slots, local.user, local.kill_grace, local.shell) == (3, "lackey-run", 0.5, "/bin/bash -l")
     settings.make_own_share()
     assert not (file.parent / "state").exists(), "there is no share of its own to make"
 
@@ -139,6 +141,9 @@ def test_a_variable_that_lackey_does_not_know_is_named(name: str, monkeypatch: p
         ("[[share]]\nname = 'a/b'\npath = '/x'", "share.0.name: "),
         ("[executor.local]\nslots = 0", "executor.local.slots: "),
         ("[executor.local]\nslots = 'many'", "executor.local.slots: "),
+        ("[executor.local]\nshell = 'bash -l'", "executor.local.shell: Value error, should be the absolute path"),
+        ("[executor.local]\nshell = ''", "executor.local.shell: "),
+        ("[executor.local]\nshell = '/bin/bash \"-l'", "a quote that is not closed"),
         ("[database]\nurl = 'mysql://x'", "must begin with sqlite"),
         ("[server]\nlog_limit = 1", "server.log_limit: "),
         ('[[share]]\nname = "a"\npath = "/x\\u0000"', "share.0.path: Value error, holds a NUL"),

@@ -35,7 +35,10 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Application:
-    """Something that can be run: a directory below its project's, a command, defaults. Limits are in seconds."""
+    """Something that can be run: a directory below its project's, a command, defaults. Limits are in seconds.
+
+    `shell` runs the command; None: the executor's own shell.
+    """
 
     id: int
     project_id: int
@@ -55,6 +58,7 @@ class Application:
     retries: int
     max_running: int | None
     workdir: str
+    shell: str | None
     cpus: int | None
     memory: str | None
     created_at: datetime

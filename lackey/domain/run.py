@@ -57,6 +57,8 @@ class Run:
 
     `uid` is random and never comes again, unlike `id` (a restored backup, a new database over an old share).
     `settled_at` is when lackey learned of its end, by its own clock; `ended_at` may be what another clock said.
+    `log_says`: the line of its log that tells why its command could not be had.
+    `shell` is its application's own; None: the executor's, as it is when the run is launched.
     `ticket` names the one attempt to launch it; `ticket_open` as long as that attempt's process may live.
     """
 
@@ -77,6 +79,7 @@ class Run:
     share: str | None
     directory: str | None
     workdir: str
+    shell: str | None
     parameters: dict[str, str]
     environment: dict[str, str]
     priority: int
@@ -116,6 +119,7 @@ class Run:
     stop_log_size: int
     file_size: int | None
     log_kept: bool
+    log_says: str | None
     revision: int
 
     @property

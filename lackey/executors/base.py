@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from lackey.domain.receipt import KillCause, Receipt
+from lackey.domain.shell import DEFAULT_SHELL, shell_words
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class Launch:
 
     `share_path` is absolute, as this host sees it; `directory` is the application's, relative to it. `kill_grace` is
     in seconds, from TERM to KILL. `user` is the one that the command runs as; None: the launching user. `wake_path` is
-    a Unix datagram socket that is told when there is something new to look at.
+    a Unix datagram socket that is told when there is something new to look at. `shell` is a path with options behind
+    it; a scheduler of before it was there sends none.
     """
 
     ticket: str
@@ -38,6 +40,7 @@ class Launch:
     user: str | None
     kill_grace: float
     wake_path: str
+    shell: str = DEFAULT_SHELL
 
     def check(self) -> None:
         """Raises NotStarted for what could never be launched, or not where it was meant to be.
@@ -79,6 +82,13 @@ def _named(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(name, str) and _text(of) for name, of in value.items())
 
 
+def _shell(value: Any) -> bool:
+    try:
+        return bool(shell_words(value))
+    except (ValueError, AttributeError):
+        return False
+
+
 _LAUNCH_CHECKS: dict[str, Callable[[Any], bool]] = {
     "ticket": _text,
     "installation": _text,
@@ -97,6 +107,7 @@ _LAUNCH_CHECKS: dict[str, Callable[[Any], bool]] = {
     "user": lambda value: value is None or _plain(value),
     "kill_grace": lambda value: type(value) in (int, float) and 0 <= value < math.inf,
     "wake_path": _text,
+    "shell": _shell,
 }
 
 

@@ -9,42 +9,15 @@ import errno
 import json
 import os
 import signal
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
 from lackey.accounts import Account
+from lackey.domain.shell import shell_words
 from lackey.executors.base import Launch, NotStarted
-from lackey.executors.directories import Places, on_share, refusal
-
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+from lackey.executors.directories import Places, refusal
 
 _RESETTABLE = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
-
-
-def environment(launch: Launch, account: Account, run_directory: str, own: Mapping[str, str]) -> dict[str, str]:
-    """All that the command finds in its environment. Of the launcher's `own`, only LANG and TZ are passed on."""
-    given = {
-        "LACKEY_URL": launch.url,
-        "LACKEY_RUN_ID": str(launch.run_id),
-        "LACKEY_TOKEN": launch.token,
-        "LACKEY_RUN_DIR": _absolute(launch, run_directory),
-        "LACKEY_APPLICATION_DIR": _absolute(launch, on_share(launch.directory)),
-    }
-    return {
-        "PATH": PATH,
-        "HOME": account.home,
-        "USER": account.name,
-        "LANG": own.get("LANG", "C.UTF-8"),
-        "TZ": own.get("TZ", ":/etc/localtime"),
-        **launch.environment,
-        **given,
-        **{f"LACKEY_PARAM_{name.upper()}": value for name, value in launch.parameters.items()},
-    }
-
-
-def _absolute(launch: Launch, relative: str) -> str:
-    return os.path.join(launch.share_path, relative).rstrip("/") or "/"
 
 
 @dataclass(frozen=True)
@@ -103,8 +76,9 @@ def _become(launch: Launch, account: Account, places: Places, env: dict[str, str
         account.become()
         step = f"the directory {launch.directory!r}" if launch.workdir == "application" else "the run directory"
         os.fchdir(places.application if launch.workdir == "application" else places.run)
-        step = "the command"
-        os.execve("/bin/sh", ["/bin/sh", "-c", launch.command], env)
+        step = f"the shell {launch.shell!r}"
+        shell = shell_words(launch.shell)
+        os.execve(shell[0], [*shell, "-c", launch.command], env)
     except Exception as error:
         code = error.errno if isinstance(error, OSError) else None
         os.write(said, json.dumps([step, code, str(error)]).encode())

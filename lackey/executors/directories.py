@@ -197,7 +197,7 @@ def _make_run(launch: Launch, runs: int, name: str) -> tuple[int, int] | None:
             add_file(run, "parameters.json", parameters + "\n")
             log = open_beneath(run, "log.txt", _NEW_FILE | os.O_APPEND)
             # Last: what is made by half is nobody's, and stands for no launch.
-            add_file(run, IDENTITY, json.dumps(launch.identity()) + "\n")
+            add_file(run, IDENTITY, json.dumps({**launch.identity(), "shell": launch.shell}) + "\n")
         except OSError:
             remove_run(runs, run, name)
             raise

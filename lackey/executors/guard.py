@@ -21,6 +21,7 @@ from lackey.executors import command as commands
 from lackey.executors.base import Launch, NotStarted
 from lackey.executors.delivery import copy_receipt, hand_in
 from lackey.executors.directories import Places, RanAlready, forget_run, make_places
+from lackey.executors.environment import environment
 from lackey.executors.processes import descendants, send, start_ticks
 from lackey.executors.tickets import Command, Mark, Owner
 from lackey.wake import send_to
@@ -98,7 +99,7 @@ def start(launch: Launch, mark: Mark) -> Followed:
     except NoSuchAccount as error:
         raise NotStarted(str(error)) from error
     places = _make_places(launch, mark, account)
-    env = commands.environment(launch, account, places.run_directory, os.environ)
+    env = environment(launch, account, places.run_directory, os.environ)
     try:
         process = commands.prepare(launch, account, places, env)
     except OSError as error:

@@ -107,6 +107,7 @@ def _place(settings: Settings, installation: str) -> Place:
         slots=local.slots,
         user=local.user,
         kill_grace=local.kill_grace,
+        shell=local.shell,
     )
 
 

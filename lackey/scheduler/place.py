@@ -20,6 +20,7 @@ class Place:
     slots: int
     user: str | None
     kill_grace: float
+    shell: str
 
     def launch_of(self, claim: Claim) -> Launch:
         """What the executor is to launch for a claim. Raises NotStarted for a run that has no place to run in."""
@@ -44,4 +45,5 @@ class Place:
             user=self.user,
             kill_grace=self.kill_grace,
             wake_path=self.wake_path,
+            shell=self.shell if run.shell is None else run.shell,
         )

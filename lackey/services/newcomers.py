@@ -18,7 +18,7 @@ WAITS_FOR_SLOT = "waits for a free slot"
 # What a new run of the same takes over: its inputs, as they were when the first one was made.
 _INPUTS = (
     *("name", "project_id", "application_id", "project", "application", "launched", "command", "share", "directory"),
-    *("workdir", "parameters", "environment", "priority", "executor", "time_limit", "start_grace", "silence"),
+    *("workdir", "shell", "parameters", "environment", "priority", "executor", "time_limit", "start_grace", "silence"),
     *("retries", "cpus", "memory"),
 )
 _COUNTED_ONE_IN = 64

@@ -23,6 +23,7 @@ _DEFAULTS: dict[str, Any] = {
     "share": None,
     "directory": None,
     "workdir": "application",
+    "shell": None,
     "environment": {},
     "executor": "local",
     "time_limit": None,

@@ -139,6 +139,12 @@ def test_the_user_of_simulations_has_to_be_there_and_not_root(
     assert executors["level"] == level and what in executors["what"]
 
 
+@pytest.mark.parametrize("shell", ["/opt/no-such/bash -l", "/etc/passwd", "/etc"])
+def test_a_shell_that_is_no_program_is_trouble(examine: Examine, shell: str) -> None:
+    told, _ = examine(f"[executor.local]\nshell = '{shell}'\n")["executors"]
+    assert told["level"] == "trouble" and shell.split()[0] in told["what"] and "[executor.local] shell" in told["mend"]
+
+
 def test_an_executor_that_is_paused_is_a_warning_with_the_way_out(
     examine: Examine, alone: Lackey, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from lackey.domain.receipt import KillCause
 from lackey.executors.base import Absent, Ended, Running, Void
+from lackey.executors.environment import language, time_zone
 from tests.executors.workbench import Workbench, alive, until
 
 HOSTILE = "$(touch pwned) `touch pwned`; touch pwned & \"'\\ \n*?"
@@ -75,8 +76,9 @@ def test_the_environment_is_what_the_contract_names_and_nothing_else(
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": me.pw_dir,
         "USER": me.pw_name,
-        "LANG": os.environ.get("LANG", "C.UTF-8"),
-        "TZ": os.environ.get("TZ", ":/etc/localtime"),
+        "LANG": language(os.environ),
+        "TZ": time_zone(os.environ),
+        "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": "2",
         "LACKEY_URL": launch.url,
         "LACKEY_RUN_ID": "7",

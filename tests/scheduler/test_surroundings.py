@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from lackey.domain.run import RunState
+from lackey.executors.environment import language, time_zone
 from lackey.services import reading
 from lackey.services.reading import Search
 from tests.nursery import Nursery
@@ -41,8 +42,9 @@ def test_the_environment_holds_what_the_run_needs_and_nothing_of_the_service_s(d
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": me.pw_dir,
         "USER": me.pw_name,
-        "LANG": os.environ.get("LANG", "C.UTF-8"),
-        "TZ": os.environ.get("TZ", ":/etc/localtime"),
+        "LANG": language(os.environ),
+        "TZ": time_zone(os.environ),
+        "PYTHONUNBUFFERED": "1",
         "PWD": str(discreet.place / "lab/heat"),  # the shell's own
         "OMP_NUM_THREADS": "2",
         "LACKEY_URL": "https://lackey.example",
@@ -51,6 +53,34 @@ def test_the_environment_holds_what_the_run_needs_and_nothing_of_the_service_s(d
         "LACKEY_APPLICATION_DIR": str(discreet.place / "lab/heat"),
         "LACKEY_PARAM_N": "64",
     }
+
+
+def test_the_shell_is_that_of_the_executor_or_the_application_s_own(nursery: Nursery, tmp_path: Path) -> None:
+    stage = Stage(nursery, tmp_path, shell="/bin/bash -e")
+    stage.start_scheduler()
+    try:
+        usual = stage.until_ended(stage.schedule(stage.add("heat", 'echo "$0 $-"')))
+        own = stage.until_ended(stage.schedule(stage.add("cool", 'echo "$0"', shell="/bin/sh")))
+        assert (stage.log(usual), usual.shell) == ("/bin/bash ehBc\n", None)
+        assert (stage.log(own), own.shell) == ("/bin/sh\n", "/bin/sh")
+    finally:
+        stage.close()
+
+
+def test_a_run_whose_application_and_runs_lie_behind_links_is_seen(stage: Stage) -> None:
+    (stage.place / "lab/2026").mkdir(parents=True)
+    (stage.place / "lab/scratch").mkdir()
+    (stage.place / "lab/latest").symlink_to("2026")
+    (stage.place / "lab/2026/lackey-runs").symlink_to("../scratch")
+    # In two pieces, for words are looked for in commands too.
+    application = stage.add("heat", "echo commen''cement", directory="latest")
+    run_id = stage.schedule(application)
+    stage.until_ended(run_id)
+    until(lambda: stage.get(run_id).log_kept, "its log")
+    run = stage.get(run_id)
+    assert (run.state, run.file_size) == (RunState.SUCCEEDED, len("commencement\n"))
+    assert run.run_directory == f"latest/lackey-runs/{run_id}"
+    assert [each.id for each in reading.runs(stage.database, Search(words="commencement"), None, 10)] == [run_id]
 
 
 def test_nothing_of_the_service_s_can_be_seen_in_the_processes_above_a_run(discreet: Stage) -> None:
@@ -96,9 +126,11 @@ def test_simulations_run_as_the_user_that_is_set_and_can_not_read_the_service_s_
 
 
 def test_the_log_of_a_run_of_that_user_is_read_and_kept(shared: Stage) -> None:
-    application = shared.add("heat", "echo commencement; chmod 600 $LACKEY_RUN_DIR/log.txt")
+    # In two pieces, for words are looked for in commands too.
+    application = shared.add("heat", "echo commen''cement; chmod 600 $LACKEY_RUN_DIR/log.txt")
     shutil.chown(shared.place / "lab/heat", "nobody")
     run_id = shared.schedule(application)
+    shared.until_ended(run_id)
     until(lambda: shared.get(run_id).log_kept, "its log")
     found = reading.runs(shared.database, Search(words="commencement"), None, 10)
     assert [run.id for run in found] == [run_id]

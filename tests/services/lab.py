@@ -22,7 +22,7 @@ LOG_LIMIT = 1 << 20
 
 PROJECT: dict[str, Any] = {"name": "heat", "title": "", "description": "", "share": "lab", "directory": "heat"}
 APPLICATION: dict[str, Any] = {
-    **dict.fromkeys(("time_limit", "start_grace", "silence", "max_running", "cpus", "memory")),
+    **dict.fromkeys(("time_limit", "start_grace", "silence", "max_running", "cpus", "memory", "shell")),
     "project": "heat",
     "name": "explicit",
     "description": "",

@@ -23,7 +23,7 @@ _RUN: dict[str, Any] = {
     "after": [],
 }
 _APPLICATION: dict[str, Any] = {
-    **dict.fromkeys(("time_limit", "start_grace", "silence", "max_running", "cpus", "memory")),
+    **dict.fromkeys(("time_limit", "start_grace", "silence", "max_running", "cpus", "memory", "shell")),
     "description": "",
     "command": "./run",
     "parameters": [],

@@ -1,8 +1,10 @@
 """What simulations are launched by, and as whom."""
 
+import os
 import pwd
 
 from lackey.cli.checks.finding import Finding, Level
+from lackey.domain.shell import shell_words
 from lackey.settings import Settings
 
 _OWN_USER = (
@@ -12,20 +14,33 @@ _OWN_USER = (
 
 
 def executors(settings: Settings) -> list[Finding]:
-    """How many runs go on at once here, and whether simulations have a user of their own."""
+    """How many runs go on at once here, as whom, and whether the shell that runs commands is there."""
+    return [*_shell(settings.executor.local.shell), _user(settings)]
+
+
+def _shell(shell: str) -> list[Finding]:
+    path = shell_words(shell)[0]
+    if os.path.isfile(path) and os.access(path, os.X_OK):
+        return []
+    what = f"the shell that runs commands is no program on this host: {path}"
+    return [_finding("trouble", what, "Install it, or name another one in [executor.local] shell.")]
+
+
+def _user(settings: Settings) -> Finding:
+    """Whether simulations have a user of their own."""
     local = settings.executor.local
     slots = f"{local.slots} at once on this host"
     if local.user is None:
         what = f"simulations run as the user that the scheduler runs as (root, if root started it), {slots}"
-        return [_finding("warning", what, _OWN_USER)]
+        return _finding("warning", what, _OWN_USER)
     try:
         uid = pwd.getpwnam(local.user).pw_uid
     except KeyError:
         mend = f"Make the user: adduser --system --group {local.user}."
-        return [_finding("trouble", f"simulations should run as {local.user}, and there is no such user here", mend)]
+        return _finding("trouble", f"simulations should run as {local.user}, and there is no such user here", mend)
     if uid == 0:
-        return [_finding("trouble", "simulations run as root", "Name another user in [executor.local] user.")]
-    return [_finding("ok", f"simulations run as {local.user}, {slots}")]
+        return _finding("trouble", "simulations run as root", "Name another user in [executor.local] user.")
+    return _finding("ok", f"simulations run as {local.user}, {slots}")
 
 
 def _finding(level: Level, what: str, mend: str | None = None) -> Finding:

@@ -50,6 +50,7 @@ class ApplicationRow(Base):
     retries: Mapped[int]
     max_running: Mapped[int | None]
     workdir: Mapped[str]
+    shell: Mapped[str | None]
     cpus: Mapped[int | None]
     memory: Mapped[str | None]
     created_at: Mapped[datetime]

@@ -58,6 +58,7 @@ class RunRow(Base):
     share: Mapped[str | None]
     directory: Mapped[str | None]
     workdir: Mapped[str]
+    shell: Mapped[str | None]
     parameters: Mapped[dict[str, str]] = mapped_column(JSON)
     environment: Mapped[dict[str, str]] = mapped_column(JSON)
     priority: Mapped[int]
@@ -97,6 +98,7 @@ class RunRow(Base):
     stop_log_size: Mapped[int] = mapped_column(Id)
     file_size: Mapped[int | None] = mapped_column(Id)
     log_kept: Mapped[bool]
+    log_says: Mapped[str | None]
     revision: Mapped[int]
 
 
