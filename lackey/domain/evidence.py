@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
+from lackey.domain import exits
 from lackey.domain.run import RunState
 
 KillCause = Literal["cancelled", "timed_out"]
@@ -159,9 +160,13 @@ class Verdict:
     marks: tuple[str, ...] = ()
 
 
-def judge(evidence: Evidence) -> Verdict:
-    """The state and outcome that the evidence comes to, and when it started and ended."""
-    verdict = _outcome(evidence)
+def judge(evidence: Evidence, log_says: str | None = None) -> Verdict:
+    """The state and outcome that the evidence comes to, and when it started and ended.
+
+    `log_says` is the line of its log that tells why a command could not be had (`exits.last_words`); it is for the
+    reason alone.
+    """
+    verdict = _outcome(evidence, log_says)
     stop = evidence.exit_stop or evidence.plain_stop
     ended = None
     if verdict.state is not None and verdict.state.is_final:
@@ -175,7 +180,7 @@ def judge(evidence: Evidence) -> Verdict:
     )
 
 
-def _outcome(evidence: Evidence) -> Verdict:
+def _outcome(evidence: Evidence, log_says: str | None) -> Verdict:
     observed, stop = evidence.observed, evidence.exit_stop
     if evidence.kill:
         code = observed.exit if observed else stop.exit if stop else None
@@ -183,9 +188,9 @@ def _outcome(evidence: Evidence) -> Verdict:
             RunState(evidence.kill.cause), evidence.kill.reason, code, observed.signal if observed else None, "observed"
         )
     if stop:
-        return _by_exit(stop.exit, None, None, "reported")
+        return _by_exit(stop.exit, None, None, "reported", log_says)
     if observed:
-        return _by_exit(observed.exit, observed.signal, observed.reason, "observed")
+        return _by_exit(observed.exit, observed.signal, observed.reason, "observed", log_says)
     if evidence.plain_stop:
         return _by_exit(0, None, None, "reported")
     silence = evidence.silence
@@ -195,23 +200,13 @@ def _outcome(evidence: Evidence) -> Verdict:
     return Verdict(RunState.RUNNING if alive else None)
 
 
-def _by_exit(code: int | None, signal: int | None, reason: str | None, source: Source) -> Verdict:
+def _by_exit(
+    code: int | None, signal: int | None, reason: str | None, source: Source, log_says: str | None = None
+) -> Verdict:
     state = RunState.SUCCEEDED if code == 0 and signal is None else RunState.FAILED
     if reason is None and state is RunState.FAILED:
-        reason = _why(code, signal, source)
+        reason = exits.reason(code, signal, log_says, is_reported=source == "reported")
     return Verdict(state, reason, code, signal, source)
-
-
-def _why(code: int | None, signal: int | None, source: Source) -> str:
-    if signal is not None:
-        return f"ended by signal {signal}"
-    # POSIX, Shell Command Language 2.8.2: 126 and 127 are the shell's own words.
-    if source == "observed" and code == 126:
-        return "the command is not executable (exit code 126); the log says more"
-    if source == "observed" and code == 127:
-        # An interpreter whose name ends in a carriage return is not found either, and no log shows that it does.
-        return "the command was not found, or is a script with Windows line ends (exit code 127); the log says more"
-    return f"ended with exit code {code}"
 
 
 def _ended(seen: Observed | Kill | Silence | None) -> float | None:

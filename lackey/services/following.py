@@ -5,7 +5,8 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from lackey.domain.evidence import Evidence, Silence
+from lackey.domain.evidence import Evidence, Silence, judge
+from lackey.domain.exits import last_words
 from lackey.domain.run import Garbled, Run, RunState, scheduler_of
 from lackey.services import hearing
 from lackey.services.hearing import ALWAYS, SET_BACK, Gaps
@@ -16,6 +17,7 @@ from lackey.store.database import Database
 
 # A log.txt stays where it is; this much of it is kept here, for when the share is away and to find runs by its words.
 FILE_LOG_LIMIT = 1024 * 1024
+_LOG_END = 4096
 
 
 # A scheduler that has not been heard from for this long is down, or cut off from the database.
@@ -133,6 +135,8 @@ def keep_file_log(database: Database, run_id: int, size: int, pieces: list[tuple
             if content:
                 logs.put(connection, run_id, "file", start, content)
         words.index(connection, run_id, b"\n".join(content for _, content in pieces).decode(errors="replace"))
-        runs.change(connection, run, {"file_size": size, "log_kept": True})
+        said = last_words(run.exit_code, pieces[-1][1][-_LOG_END:]) if pieces else None
+        why = {} if said is None else {"log_says": said, "reason": judge(evidence_of(run), said).reason}
+        runs.change(connection, run, {"file_size": size, "log_kept": True, **why})
 
     database.write(work)

@@ -19,9 +19,9 @@ def evidence_of(run: Run) -> Evidence:
     return Evidence.from_json(run.evidence)
 
 
-def judged(evidence: Evidence, state: RunState, reason: str | None) -> dict[str, Any]:
+def judged(evidence: Evidence, state: RunState, reason: str | None, log_says: str | None = None) -> dict[str, Any]:
     """What a run holds of its evidence. `state` and `reason` stand as long as nothing shows that it has started."""
-    verdict = judge(evidence)
+    verdict = judge(evidence, log_says)
     heard = None if evidence.heard is None else instant(evidence.heard)
     return {
         "evidence": evidence.to_json(),
@@ -51,7 +51,7 @@ def settle(
     `event` is written where something happened that is worth a line though the state stays as it was.
     Raises Changed when the run has changed since it was read.
     """
-    columns = judged(evidence, run.state, run.reason)
+    columns = judged(evidence, run.state, run.reason, run.log_says)
     state: RunState = columns["state"]
     if state is not run.state and state not in NEXT[run.state]:
         raise AssertionError(f"run {run.id}: {run.state} may not become {state}")

@@ -177,7 +177,7 @@ def test_what_a_desk_saves_on_the_share_is_run_there_and_watched_from_the_desk(g
 @pytest.mark.parametrize(
     ("command", "reason", "said"),
     [
-        ("./model", "is a script with Windows line ends (exit code 127)", b"./model: not found"),
+        ("./model", "was not found (exit code 127)", b"./model: not found"),
         ("sh model", "ended with exit code 2", b"model: 2: Syntax error"),
     ],
     ids=["by_its_name", "by_the_shell"],

@@ -30,7 +30,7 @@ def test_an_exit_code_is_kept(stage: Stage) -> None:
 
 def test_a_signal_is_kept(stage: Stage) -> None:
     run = stage.until_ended(stage.schedule(stage.add("heat", "kill -KILL $$")))
-    assert (run.state, run.exit_code, run.signal, run.reason) == (RunState.FAILED, None, 9, "ended by signal 9")
+    assert (run.state, run.exit_code, run.signal, run.reason) == (RunState.FAILED, None, 9, KILLED)
 
 
 def test_memory_and_cpu_are_kept(stage: Stage) -> None:
@@ -53,7 +53,23 @@ def test_a_command_that_is_not_executable_is_a_failure_with_the_reason(stage: St
     (stage.place / "lab/heat/solver").write_text("true\n")
     run = stage.until_ended(stage.schedule(application))
     assert (run.state, run.exit_code) == (RunState.FAILED, 126)
-    assert run.reason and "not executable" in run.reason
+    assert run.reason and "could not be executed" in run.reason
+
+
+def test_the_reason_says_what_the_log_says_once_that_is_known(stage: Stage) -> None:
+    run_id = stage.schedule(stage.add("heat", "module load openfoam; ./solver --help; openfoam"))
+    stage.until_ended(run_id)
+    until(lambda: stage.get(run_id).log_kept, "its log")
+    reason = stage.get(run_id).reason
+    assert reason == "a command was not found (exit code 127); the log ends: /bin/sh: 1: openfoam: not found"
+    assert stage.get(run_id).state is RunState.FAILED
+
+
+def test_what_the_log_says_stays_when_more_is_reported_of_the_run(stage: Stage) -> None:
+    run_id = stage.schedule(stage.add("heat", "source venv/bin/activate"))
+    until(lambda: "source is bash's" in (stage.get(run_id).reason or ""), "what the log says")
+    reporting.start(stage.database, run_id, None, None, now())
+    assert "source is bash's" in (stage.get(run_id).reason or "")
 
 
 def test_an_application_whose_directory_is_not_there_fails_with_the_reason(stage: Stage) -> None:

@@ -94,7 +94,7 @@ def test_facts_tell_what_a_run_may_take_and_what_it_follows(visitor: Visitor) ->
 
 @pytest.mark.parametrize(
     ("code", "words"),
-    [(127, "the command was not found"), (137, "SIGKILL"), (139, "used memory that is not its own"), (3, "3</dd>")],
+    [(127, "a command was not found"), (137, "SIGKILL"), (139, "used memory that is not its own"), (3, "3</dd>")],
 )
 def test_an_exit_code_is_said_in_words(visitor: Visitor, code: int, words: str) -> None:
     run = visitor.api.reported_run()

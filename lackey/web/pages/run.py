@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
+from lackey.domain import exits
 from lackey.domain.paths import shown_paths
 from lackey.domain.refusals import Conflict, TooMany
 from lackey.domain.run import FINAL, WAITING, Run, RunState
@@ -13,7 +14,7 @@ from lackey.web.api import run_log
 from lackey.web.pages.report_lines import end_of_token, report_lines, to_new_run
 from lackey.web.pages.routes import Html, SeeOther, Unchanged, page
 from lackey.web.pages.run_files import FileRows, call_of, files_in
-from lackey.web.pages.run_history import exit_meaning, line_of, signal_meaning
+from lackey.web.pages.run_history import line_of
 from lackey.web.pages.shown import run_row
 from lackey.web.present import run_out
 from lackey.web.visits import Visit
@@ -131,8 +132,8 @@ def _facts(visit: Visit, run: Run) -> dict[str, Any]:
         "is_being_cancelled": run.cancel_requested_at is not None and (run.ticket_open or run.state not in FINAL),
         "may_hold": run.launched and run.waits,
         "is_waiting": run.state in WAITING,
-        "exit_meaning": "" if run.exit_code is None else exit_meaning(run.exit_code),
-        "signal_meaning": "" if run.signal is None else signal_meaning(run.signal),
+        "exit_meaning": "" if run.exit_code is None else exits.code_meaning(run.exit_code),
+        "signal_meaning": "" if run.signal is None else exits.signal_meaning(run.signal),
     }
 
 

@@ -1,6 +1,5 @@
-"""What has happened to a run, and how it ended, in words."""
+"""What has happened to a run, in words."""
 
-import signal
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,25 +19,6 @@ _MOVED = {
     "lost": "heard no more of it",
     "timed_out": "ended it at its limit",
     "corrected": "learned better",
-}
-_SIGNALS = {
-    "SIGHUP": "the terminal or session that it was started from was closed",
-    "SIGINT": "it was interrupted, as by Ctrl-C",
-    "SIGQUIT": "it was told to quit, as by Ctrl-\\",
-    "SIGILL": "it came to an instruction that this processor does not have",
-    "SIGABRT": "it ended itself, after a fault that it had found: a failed assertion, say",
-    "SIGBUS": "it used memory that is not there: a file that was cut while it was mapped, say",
-    "SIGFPE": "it divided whole numbers by zero, or the like",
-    "SIGKILL": "it was killed: by somebody, or by the system, which does so when memory runs out",
-    "SIGSEGV": "it used memory that is not its own",
-    "SIGPIPE": "who read its output was gone",
-    "SIGTERM": "it was asked to end",
-    "SIGXCPU": "it had used up its processor time",
-    "SIGXFSZ": "a file of its became larger than it may",
-}
-_SHELL = {
-    126: "the command is there, but can't be executed",
-    127: "the command was not found",
 }
 
 
@@ -82,22 +62,3 @@ def _changes(details: dict[str, Any]) -> str:
     if "at" in details:
         words.append(f"moved it to {details['at']}")
     return " and ".join(words)
-
-
-def exit_meaning(code: int) -> str:
-    """What an exit code means by the custom of shells (POSIX, Shell Command Language, 2.8.2); empty if nothing."""
-    if code > 128 and (name := _signal_name(code - 128)):
-        return f"as a shell says that {name} ended its command" + (f": {_SIGNALS[name]}" if name in _SIGNALS else "")
-    return _SHELL.get(code, "")
-
-
-def signal_meaning(number: int) -> str:
-    """What it means that a signal ended a process; empty if nothing in particular."""
-    return _SIGNALS.get(_signal_name(number), "")
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return ""
