@@ -47,14 +47,18 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         {"multiple": True, "metavar": "NAME=VALUE", "help": "A variable of its environment."},
     ),
     (("--time-limit",), {**_LIMIT, "help": "It is ended after this long; none: never."}),
-    (("--start-grace",), {**_LIMIT, "help": "It is lost if it does not report its start for this long."}),
-    (("--silence",), {**_LIMIT, "help": "It is lost if it says nothing for this long."}),
+    (
+        ("--start-grace",),
+        {**_LIMIT, "help": "A run not launched here is lost if it does not report its start for this long."},
+    ),
+    (("--silence",), {**_LIMIT, "help": "A run not launched here is lost if it says nothing for this long."}),
     (("--retries",), {"type": click.IntRange(min=0), "help": "How often it is run again after it failed."}),
     (("--max-running",), {"type": click.IntRange(min=1), "help": "How many of its runs go on at a time."}),
     (
         ("--workdir",),
         {"type": click.Choice(["application", "run"]), "help": "Whose directory its command begins in."},
     ),
+    (("--shell",), {"help": "What runs its command: '/bin/bash -l'; none: the executor's own shell."}),
     (("--executor",), {"help": "What launches it."}),
 )
 
@@ -87,7 +91,7 @@ def split_name(full_name: str) -> tuple[str, str]:
 def _fields(given: dict[str, Any]) -> dict[str, Any]:
     """The options that were given, as the API's fields."""
     fields = {
-        name: None if value == "none" and name in _LIMITS else value
+        name: None if value == "none" and name in (*_LIMITS, "shell") else value
         for name, value in given.items()
         if value is not None and value != () and name not in ("parameters", "kinds", "choices", "environment")
     }
@@ -202,6 +206,7 @@ def _print(application: dict[str, Any], as_json: bool) -> None:
             *(("environment", f"{name}={value}") for name, value in application["environment"].items()),
             ("executor", application["executor"]),
             ("workdir", application["workdir"]),
+            ("shell", application["shell"]),
             *((name.replace("_", " "), show.span(application[name])) for name in _LIMITS),
             ("retries", str(application["retries"])),
             ("max running", "" if application["max_running"] is None else str(application["max_running"])),

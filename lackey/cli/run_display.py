@@ -45,6 +45,7 @@ def fields(each: dict[str, Any]) -> list[tuple[str, show.Cell | None]]:
         ("ended", show.moment(each["ended_at"])),
         ("took", _took(each)),
         ("command", each["command"]),
+        ("shell", each["shell"]),
         *(("parameter", f"{name}={value}") for name, value in each["parameters"].items()),
         ("directory", show.directory(each["paths"], each["directory"] or "")),
         ("host", each["host"]),

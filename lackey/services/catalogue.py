@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from lackey.domain.application import Application, Parameter, Project
-from lackey.domain.command import check_command, check_parameters
+from lackey.domain.command import check_command, check_environment, check_parameters
 from lackey.domain.limits import ENVIRONMENT_BYTES
 from lackey.domain.paths import Place, Share
 from lackey.domain.refusals import Conflict, NotFound, invalid
@@ -84,6 +84,7 @@ def add_application(
             if project.archived_at is not None:
                 raise Conflict(f"project {project.name} is archived")
             columns = {name: value for name, value in values.items() if name != "project"}
+            check_environment(columns["environment"])
             _check(columns)
             columns |= {"directory": _directory(columns["directory"], project, shares), "project_id": project.id}
             name = f"{project.name}/{values['name']}"
@@ -112,6 +113,7 @@ def change_application(
             columns["project_id"] = project.id
         if "directory" in columns:
             columns["directory"] = _directory(columns["directory"], project, shares)
+        check_environment(columns.get("environment", ()))
         _check({**vars(known), **columns})
         if columns:
             with _unique(f"there is an application {columns.get('name', known.name)} in this project already"):

@@ -78,6 +78,8 @@ def _values(connection: Connection, wanted: Wanted) -> dict[str, Any]:
         basis |= dict.fromkeys(("project_id", "application_id", "project", "application"))
     else:
         basis = _from_application(_runnable(connection, wanted.application), wanted)
+    if not wanted.launch and wanted.instead.get("retries"):
+        raise invalid("retries", "is for runs that lackey launches: it can't run again what somebody else has started")
     missing = sorted(set(wanted.after) - runs.states_of(connection, wanted.after).keys())
     if missing:
         raise invalid("after", f"there is no run {', '.join(map(str, missing))}")

@@ -28,6 +28,7 @@ def test_an_application_is_made_with_all_that_can_be_said_of_it(cli: Lackey, as_
     given = ["--command", "./tide {n} {sea}", "-p", "n=64", "--parameter", "sea", "--kind", "n=integer"]
     given += ["--choices", "sea=north,baltic", "--env", "A=b=c", "--time-limit", "90", "--start-grace", "5.5"]
     given += ["--silence", "60", "--retries", "2", "--max-running", "3", "--workdir", "run", "--executor", "local"]
+    given += ["--shell", "/bin/bash -l"]
     made = as_json("application", "add", "seas/tide", "--directory", "tide", "--description", "ebb, flow", *given)
     assert made["parameters"] == [
         {"name": "n", "default": "64", "kind": "integer", "choices": []},
@@ -35,6 +36,9 @@ def test_an_application_is_made_with_all_that_can_be_said_of_it(cli: Lackey, as_
     ]
     assert (made["environment"], made["time_limit"], made["workdir"]) == ({"A": "b=c"}, 90.0, "run")
     assert (made["start_grace"], made["silence"], made["retries"], made["max_running"]) == (5.5, 60.0, 2, 3)
+    assert made["shell"] == "/bin/bash -l" and "/bin/bash -l" in cli("app", "show", "seas/tide").stdout
+    assert as_json("app", "edit", "seas/tide", "--shell", "none") == made | {"shell": None}
+    assert as_json("app", "edit", "seas/tide", "--shell", "/bin/bash -l") == made
     assert made in as_json("app", "list", "--project", "seas")
     assert as_json("app", "show", "seas/tide") == made
     text = cli("app", "show", "seas/tide").stdout

@@ -170,7 +170,7 @@ def test_all_that_an_application_has_can_be_typed_and_changed(visitor: Visitor) 
     visitor.api.application()
     form = form_to(visitor.see("/application/1/edit"), "/application/1/edit")
     form["command"] = "./heat {n} {label}"
-    form["cpus"], form["memory"], form["time_limit"], form["workdir"] = "4", "2G", "0.5", "run"
+    form["shell"], form["time_limit"], form["workdir"] = "/bin/bash -l", "0.5", "run"
     for number, name in enumerate(("n", "label")):
         form.set("parameter.name", name, index=number)
     form.set("parameter.kind", "integer", index=0)
@@ -184,9 +184,17 @@ def test_all_that_an_application_has_can_be_typed_and_changed(visitor: Visitor) 
         ("label", "text", ""),
     ]
     assert found["environment"] == {"OMP_NUM_THREADS": "4"}
-    assert (found["cpus"], found["memory"], found["time_limit"], found["workdir"]) == (4, "2G", 0.5, "run")
+    assert (found["shell"], found["time_limit"], found["workdir"]) == ("/bin/bash -l", 0.5, "run")
     form_to(visitor.see("/application/1/edit"), "/application/1/edit").submit()
     assert visitor.api.get("/api/application/1").json == found
+    assert "<code>/bin/bash -l</code>" in visitor.see("/application/1").text
+    form = form_to(visitor.see("/application/1/edit"), "/application/1/edit")
+    form["shell"] = "bash"
+    refused = form.submit(status=400)
+    assert "Shell should be the absolute path of a shell" in refused.text
+    form["shell"] = ""
+    form.submit().follow()
+    assert visitor.api.get("/api/application/1").json["shell"] is None
 
 
 def test_what_is_wrong_in_a_row_is_said_in_that_row(visitor: Visitor) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from lackey.store import applications
 from tests.web.client import Api, fields_at_fault
 
 
@@ -84,6 +85,70 @@ def test_all_faulty_and_unknown_fields_are_named_at_once(api: Api) -> None:
     answer = api.post("/api/application", body).json
     assert {"field": "project", "message": "is needed"} in answer["errors"]
     assert {"field": "colour", "message": "is not known here"} in answer["errors"]
+
+
+@pytest.mark.parametrize(
+    "shell", ["", " ", "bash", "./bash", "/bin/", "/bin/bash '", "/bin/sh\n", "/\0", 5, "/" * 1001]
+)
+def test_a_shell_that_is_no_absolute_path_is_refused(api: Api, shell: Any) -> None:
+    made = api.application()
+    body = {"project": "heat", "name": "other", "command": "true", "shell": shell}
+    assert fields_at_fault(api.post("/api/application", body)) == ["shell"]
+    assert fields_at_fault(api.put(f"/api/application/{made['id']}", {"shell": shell})) == ["shell"]
+
+
+def test_a_run_is_made_with_the_shell_of_its_application_and_keeps_it_when_it_is_done_again(api: Api) -> None:
+    made = api.application(shell="/bin/bash -l")
+    assert made["shell"] == "/bin/bash -l"
+    first = api.post("/api/run", {"application": "heat/explicit"}).json
+    assert api.put(f"/api/application/{made['id']}", {"shell": None}).json["shell"] is None
+    assert api.post("/api/run", {"application": "heat/explicit"}).json["shell"] is None
+    api.post(f"/api/run/cancel/{first['id']}")
+    assert api.post(f"/api/run/rerun/{first['id']}").json["shell"] == first["shell"] == "/bin/bash -l"
+
+
+@pytest.mark.parametrize("field", ["cpus", "memory", "gpus"])
+def test_what_is_not_counted_yet_is_refused(api: Api, field: str) -> None:
+    made, told = api.application(), {"field": field, "message": "is not counted yet; leave it out"}
+    named = {"project": "heat", "name": "other", "command": "true"}
+    for value in (1, "4 GiB", ""):
+        for answer in (
+            api.post("/api/application", {**named, field: value}),
+            api.put(f"/api/application/{made['id']}", {field: value}),
+            api.post("/api/run", {"application": "heat/explicit", field: value}),
+        ):
+            assert (answer.status_int, answer.json["errors"]) == (400, [told])
+    assert api.put(f"/api/application/{made['id']}", {field: None, "retries": 1}).json["retries"] == 1
+    assert api.post("/api/run", {"application": "heat/explicit", field: None}).status_int == 201
+    described = api.get("/api/openapi.json").json["components"]["schemas"]
+    for schema in ("NewApplication", "ApplicationChange", "NewRun"):
+        assert field not in described[schema]["properties"]
+
+
+def test_an_application_that_names_what_is_not_counted_can_be_changed_all_the_same(api: Api) -> None:
+    made = api.application()
+    with api.database.writer.begin() as connection:
+        applications.change_application(connection, made["id"], {"cpus": 4, "memory": "8G"})
+    changed = api.put(f"/api/application/{made['id']}", {"description": "faster"})
+    assert (changed.status_int, changed.json["cpus"], changed.json["memory"]) == (200, 4, "8G")
+    assert api.post("/api/run", {"application": "heat/explicit"}).status_int == 201
+
+
+@pytest.mark.parametrize("name", ["LACKEY_TOKEN", "LACKEY_RUN_DIR", "LACKEY_PARAM_N", "LACKEY_PARAM_"])
+def test_a_variable_that_lackey_sets_itself_is_refused(api: Api, name: str) -> None:
+    made = api.application()
+    body = {"project": "heat", "name": "other", "command": "true", "environment": {name: "mine", "LACKEY": "mine"}}
+    assert fields_at_fault(api.post("/api/application", body)) == [f"environment.{name}"]
+    changed = api.put(f"/api/application/{made['id']}", {"environment": {name: "mine"}})
+    assert fields_at_fault(changed) == [f"environment.{name}"]
+
+
+def test_a_run_that_lackey_does_not_launch_can_not_be_retried(api: Api) -> None:
+    body = {"launch": False, "name": "by hand", "retries": 1}
+    assert fields_at_fault(api.post("/api/run", body)) == ["retries"]
+    assert api.post("/api/run", {**body, "retries": 0}).status_int == 201
+    api.application(retries=2)
+    assert api.post("/api/run", {"launch": False, "application": "heat/explicit"}).status_int == 201
 
 
 def test_names_are_unique(api: Api) -> None:

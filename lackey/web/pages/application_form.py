@@ -16,7 +16,7 @@ from lackey.web.visits import Visit
 _SPARE_ROWS = 3
 _KINDS = ("text", "integer", "number", "boolean", "choice")
 _PLAIN = ("name", "description", "directory", "command", "workdir", "executor", "retries")
-_MAY_BE_NONE = ("time_limit", "start_grace", "silence", "max_running", "cpus", "memory")
+_MAY_BE_NONE = ("time_limit", "start_grace", "silence", "max_running", "shell")
 _COLUMNS = ("name", "kind", "default", "empty", "choices")
 _NEW = {"workdir": "application", "executor": catalogue.EXECUTORS[0], "retries": "0"}
 # What an empty default means: there is none, so that a value has to be given, or it is an empty text.

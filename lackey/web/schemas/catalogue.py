@@ -8,15 +8,15 @@ from pydantic import AfterValidator, Field
 from lackey.web.schemas.base import Answer, Body, Page, PageQuery, Paths
 from lackey.web.schemas.types import (
     SHELL_TEXT,
-    Cpus,
     Executor,
     LongText,
-    Memory,
     Name,
+    NotCounted,
     ParameterValue,
     Reference,
     Retries,
     Seconds,
+    Shell,
     ShortText,
     Variable,
 )
@@ -24,6 +24,7 @@ from lackey.web.schemas.types import (
 # The longest directory there can be, percent-encoded, and what stands before it.
 Directory = Annotated[str, Field(max_length=4096)]
 _FORMS = r"\\fileserver\lab\heat, smb://fileserver/lab/heat, Z:\heat, /srv/lab/heat, lab:heat"
+_COMMAND = "for the shell; {name} stands for the parameter's value, quoted"
 ShellText = Annotated[str, Field(max_length=SHELL_TEXT)]
 # Lines that end as on Windows would give the shell words that end in a carriage return.
 _UnixLines = AfterValidator(lambda text: text.replace("\r\n", "\n"))
@@ -82,7 +83,7 @@ class ApplicationChange(Body):
     name: Name = ""
     description: LongText = ""
     directory: Annotated[Directory, Field(description=f"relative to the project's, or in it: {_FORMS}")] = ""
-    command: Annotated[Command, Field(description="for /bin/sh; {name} stands for the parameter's value, quoted")] = ""
+    command: Annotated[Command, Field(description=_COMMAND)] = ""
     parameters: Annotated[list[ParameterIn], Field(max_length=200)] = []
     environment: dict[Variable, ShellText] = {}
     executor: Executor = "local"
@@ -92,8 +93,12 @@ class ApplicationChange(Body):
     retries: Retries = 0
     max_running: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     workdir: Literal["application", "run"] = "application"
-    cpus: Cpus | None = None
-    memory: Memory | None = None
+    shell: Annotated[
+        Shell | None, Field(description="what runs the command: `/bin/bash -l`; null: the executor's own shell")
+    ] = None
+    cpus: NotCounted = None
+    memory: NotCounted = None
+    gpus: NotCounted = None
 
 
 class NewApplication(ApplicationChange):
@@ -101,7 +106,7 @@ class NewApplication(ApplicationChange):
 
     project: Annotated[Reference, Field(description="id or name")]
     name: Name
-    command: Annotated[Command, Field(description="for /bin/sh; {name} stands for the parameter's value, quoted")]
+    command: Annotated[Command, Field(description=_COMMAND)]
 
 
 class ParameterOut(Answer):
@@ -136,6 +141,7 @@ class ApplicationOut(Answer):
     retries: int
     max_running: int | None
     workdir: str
+    shell: str | None
     cpus: int | None
     memory: str | None
     created_at: datetime

@@ -9,12 +9,11 @@ from pydantic.json_schema import SkipJsonSchema
 from lackey.domain.run import ACTIVE, FINAL, RunState
 from lackey.web.schemas.base import Answer, Body, Page, PageQuery, Paths, Query
 from lackey.web.schemas.types import (
-    Cpus,
     Executor,
     Id,
-    Memory,
     Moment,
     MomentOrNow,
+    NotCounted,
     ParameterValue,
     Priority,
     Reference,
@@ -56,8 +55,9 @@ class NewRun(Body):
     silence: Seconds | None = None
     retries: Retries = 0
     executor: Executor = "local"
-    cpus: Cpus | None = None
-    memory: Memory | None = None
+    cpus: NotCounted = None
+    memory: NotCounted = None
+    gpus: NotCounted = None
 
     @staticmethod
     def from_form(fields: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class NewRun(Body):
 
 
 # The fields of a new run that take the place of its application's.
-INSTEAD = {"time_limit", "start_grace", "silence", "retries", "executor", "cpus", "memory"}
+INSTEAD = {"time_limit", "start_grace", "silence", "retries", "executor"}
 
 
 class RunChange(Body):
@@ -120,6 +120,7 @@ class RunOut(Answer):
     sweep: int | None
     schedule: int | None
     command: str | None
+    shell: Annotated[str | None, Field(description="its application's own; null: the executor's")]
     directory: str | None
     paths: Paths | None
     parameters: dict[str, str]

@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
 
 from lackey.domain.application import NAME
 from lackey.domain.evidence import instant
+from lackey.domain.shell import SHELL_LENGTH, checked_shell
 from lackey.services.catalogue import EXECUTORS
 
 MAX_ID = 10**18 - 1
@@ -26,7 +28,6 @@ _RFC3339 = re.compile(
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
-_MEMORY = re.compile(r"[1-9][0-9]{0,14}[KMGT]?")
 _TEXT_NUMBER = {"type": "string", "pattern": f"^{_NUMBER.pattern}$"}
 _TEXT_INTEGER = {"type": "string", "pattern": f"^{_INTEGER.pattern}$"}
 # The kernel takes no single argument or variable over 128 KiB (execve(2)); a character has up to four bytes.
@@ -102,10 +103,9 @@ def _variable(value: str) -> str:
     return value
 
 
-def _memory(value: str) -> str:
-    if not _MEMORY.fullmatch(value):
-        raise ValueError("should be a whole number, with K, M, G or T behind it; without one it is megabytes")
-    return value
+def _not_counted(value: Any) -> None:
+    if value is not None:
+        raise ValueError("is not counted yet; leave it out")
 
 
 def _parameter(value: Any) -> str:
@@ -171,7 +171,6 @@ Name = Annotated[
 Variable = Annotated[
     str, AfterValidator(_variable), WithJsonSchema({"type": "string", "pattern": f"^{_VARIABLE.pattern}$"})
 ]
-Memory = Annotated[str, AfterValidator(_memory), WithJsonSchema({"type": "string", "pattern": f"^{_MEMORY.pattern}$"})]
 ParameterValue = Annotated[
     str,
     BeforeValidator(_parameter),
@@ -183,12 +182,18 @@ ParameterValue = Annotated[
 Executor = Annotated[
     str, AfterValidator(_executor), WithJsonSchema({"type": "string", "enum": list(EXECUTORS)}, mode="validation")
 ]
+Shell = Annotated[
+    str,
+    AfterValidator(checked_shell),
+    WithJsonSchema({"type": "string", "pattern": "^/", "maxLength": SHELL_LENGTH}),
+]
 Cursor = Annotated[int | None, PlainValidator(_cursor), WithJsonSchema({"type": "string"})]
 
 Id = Annotated[int, Field(ge=0, le=MAX_ID)]
 Seconds = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 Priority = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
 Retries = Annotated[int, Field(ge=0, le=100)]
-Cpus = Annotated[int, Field(ge=1, le=1_000_000)]
+# What a run takes, once that is counted: refused until then, so that nobody relies on it.
+NotCounted = SkipJsonSchema[Annotated[None, Field(exclude=True), PlainValidator(_not_counted)]]
 ShortText = Annotated[str, Field(max_length=200)]
 LongText = Annotated[str, Field(max_length=20_000)]
