@@ -30,7 +30,7 @@ def _seconds(text: str) -> float | str:
 
 _LIMIT = {"type": _seconds, "metavar": "SECONDS"}
 _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
-    (("--command",), {"help": "For /bin/sh; {n} stands for the value of parameter n, quoted by itself."}),
+    (("--command",), {"help": "For its shell; {n} stands for the value of parameter n, quoted by itself."}),
     (("--directory",), {"help": f"Its directory, relative to the project's, or as you type it: {show.PATHS}."}),
     (("--description",), {"help": "What it does."}),
     (

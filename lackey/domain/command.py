@@ -6,9 +6,6 @@ from collections.abc import Iterable
 from lackey.domain.application import Parameter
 from lackey.domain.refusals import FieldError, Invalid, invalid
 
-# What lackey tells each run that it launches, beside its parameters.
-OWN_VARIABLES = frozenset({"LACKEY_URL", "LACKEY_RUN_ID", "LACKEY_TOKEN", "LACKEY_RUN_DIR", "LACKEY_APPLICATION_DIR"})
-_PREFIX = "LACKEY_PARAM_"
 PARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # `${n}` and `{n,m}` are the shell's own; only `{name}` with nothing else inside is a placeholder.
 _PLACEHOLDER = re.compile(r"(?<!\$)\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -16,14 +13,7 @@ _PLACEHOLDER = re.compile(r"(?<!\$)\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 def variable(name: str) -> str:
     """The environment variable that carries the parameter."""
-    return f"{_PREFIX}{name.upper()}"
-
-
-def check_environment(environment: Iterable[str]) -> None:
-    """Raise Invalid, naming every variable that lackey sets itself: what was given would be overridden in silence."""
-    own = [name for name in environment if name in OWN_VARIABLES or name.startswith(_PREFIX)]
-    if own:
-        raise Invalid(*(FieldError(f"environment.{name}", "is set by lackey; take another name") for name in own))
+    return f"LACKEY_PARAM_{name.upper()}"
 
 
 def check_command(command: str, names: Iterable[str]) -> None:

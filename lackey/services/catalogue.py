@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from lackey.domain.application import Application, Parameter, Project
-from lackey.domain.command import check_command, check_environment, check_parameters
+from lackey.domain.command import check_command, check_parameters
+from lackey.domain.environment import check_environment
 from lackey.domain.limits import ENVIRONMENT_BYTES
 from lackey.domain.paths import Place, Share
 from lackey.domain.refusals import Conflict, NotFound, invalid

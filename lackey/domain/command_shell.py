@@ -5,7 +5,6 @@ made, and takes the executor's as it is at the launch: that one belongs to the h
 what is run again to have it.
 """
 
-import os
 import shlex
 
 DEFAULT_SHELL = "/bin/sh"
@@ -31,8 +30,3 @@ def shell_words(text: str) -> list[str]:
     if not found or not found[0].startswith("/") or found[0].endswith("/"):
         raise ValueError("should be the absolute path of a shell, and its options, if any: /bin/bash -l")
     return found
-
-
-def shell_name(text: str) -> str:
-    """What the shell is called: `bash` for `/bin/bash -l`."""
-    return os.path.basename(shell_words(text)[0])
