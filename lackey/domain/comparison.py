@@ -7,7 +7,10 @@ from lackey.domain.run import Run
 
 Value = str | float | None
 
-_OUTCOME = ("exit_code", "signal", "outcome_source", "cpu_seconds", "max_rss_bytes", "host", "command", "time_limit")
+_OUTCOME = (
+    *("exit_code", "signal", "outcome_source", "cpu_seconds", "max_rss_bytes", "host", "command", "shell"),
+    "time_limit",
+)
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,14 @@ def test_what_differs_is_marked_with_a_word(visitor: Visitor, pair: Any) -> None
     assert page.html.select_one("th.differs") is not None
 
 
+def test_another_shell_is_a_difference(visitor: Visitor) -> None:
+    visitor.api.application()
+    visitor.api.post("/api/run", {"application": 1})
+    visitor.api.put("/api/application/1", {"shell": "/bin/bash -l"})
+    visitor.api.post("/api/run", {"application": 1})
+    assert rows(visitor.see("/compare?run=1&run=2"))["Shell differs"] == ["–", "/bin/bash -l"]
+
+
 def test_what_looks_the_same_is_not_called_different(visitor: Visitor) -> None:
     for stop in (60.001, 60.002):
         run = visitor.api.reported_run()

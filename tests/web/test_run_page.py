@@ -83,11 +83,17 @@ def begun(visitor: Visitor, launched: dict[str, Any]) -> dict[str, Any]:
 
 def test_facts_tell_what_a_run_may_take_and_what_it_follows(visitor: Visitor) -> None:
     first = visitor.api.reported_run()
-    visitor.api.application(time_limit=3600, retries=2, silence=60)
+    visitor.api.application(time_limit=3600, retries=2, silence=60, shell="/bin/bash -l")
     fields = {"application": 1, "after": [first["id"]], "priority": 7}
     run = visitor.api.post("/api/run", fields).json
     page = visitor.see(f"/run/{run['id']}").text
-    for shown in ("1 h 00 min", "Retries left</dt><dd>2", "1 min 00 s", "Priority</dt><dd>7"):
+    for shown in (
+        "1 h 00 min",
+        "Retries left</dt><dd>2",
+        "1 min 00 s",
+        "Priority</dt><dd>7",
+        "<code>/bin/bash -l</code>",
+    ):
         assert shown in page
     assert f'<a href="/run/{first["id"]}">run {first["id"]}</a>' in page
 

@@ -33,6 +33,7 @@ _LABELS = {
     "max_rss_bytes": "Memory at most",
     "host": "Host",
     "command": "Command",
+    "shell": "Shell",
     "time_limit": "Time limit",
 }
 _IN_WORDS: dict[str, Callable[[float], str]] = {
@@ -94,7 +95,9 @@ def compare(visit: Visit) -> Html:
 
 
 def _outcome(row: Row) -> Line:
-    kind = {"state": "state", "command": "code"}.get(row.name, "num" if row.name in _IN_WORDS else "text")
+    kind = {"state": "state", "command": "code", "shell": "code"}.get(
+        row.name, "num" if row.name in _IN_WORDS else "text"
+    )
     return _line(_LABELS[row.name], kind, row)
 
 
