@@ -30,7 +30,7 @@ def test_a_scheduled_run_shows_all_that_is_promised(api: Api) -> None:
     shown = made.json
     assert len(shown.pop("token")) == 36 and shown == api.run(shown)
     assert shown == {
-        **dict.fromkeys(("outcome_source", "parent", "cause", "sweep", "schedule", "handle", "host"), None),
+        **dict.fromkeys(("outcome_source", "parent", "cause", "sweep", "schedule", "handle", "host", "shell"), None),
         **dict.fromkeys(("started_at", "ended_at", "duration", "exit_code", "signal"), None),
         **dict.fromkeys(("max_rss_bytes", "cpu_seconds", "progress"), None),
         "id": shown["id"],
