@@ -57,6 +57,7 @@ class Run:
 
     `uid` is random and never comes again, unlike `id` (a restored backup, a new database over an old share).
     `settled_at` is when lackey learned of its end, by its own clock; `ended_at` may be what another clock said.
+    `told` is what its reports say beside the outcome (`domain.told`); `progress` what that shows of how far it is.
     `ticket` names the one attempt to launch it; `ticket_open` as long as that attempt's process may live.
     """
 
@@ -112,6 +113,7 @@ class Run:
     max_rss_bytes: int | None
     cpu_seconds: float | None
     progress: dict[str, Any] | None
+    told: dict[str, Any] | None
     log_size: int
     stop_log_size: int
     file_size: int | None

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from lackey.domain import told
 from lackey.domain.evidence import Evidence, instant, judge
 from lackey.domain.run import NEXT, Event, Run, RunState
 from lackey.services.newcomers import retry_if_due
@@ -56,6 +57,7 @@ def settle(
     if state is not run.state and state not in NEXT[run.state]:
         raise AssertionError(f"run {run.id}: {run.state} may not become {state}")
     columns["settled_at"] = _settled_at(run, state, now)
+    columns["marks"] = told.marks((values or {}).get("told", run.told), tuple(columns["marks"]))
     settled = runs.change(connection, run, {**columns, **(values or {})})
     if state is not run.state:
         log.info("run %d: %s → %s", run.id, run.state, state)
