@@ -22,8 +22,8 @@ class Row:
 
     @property
     def differs(self) -> bool:
-        """Whether not all are the same; to have none differs from having one."""
-        return len(set(self.values)) > 1
+        """Whether not all are the same, of which NaN is one; to have none differs from having one."""
+        return len({"nan" if value != value else value for value in self.values}) > 1
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ Honest work meets none of them; who meets one is told which it is and what to do
 REPORT_BYTES = 1 << 30
 UNAUTHENTICATED_BYTES = 1 << 20
 FIELDS_BYTES = 1 << 20
+VALUE_BYTES = 64 << 10
 BODY_BYTES = 1 << 20
 QUERY_BYTES = 8 << 10
 

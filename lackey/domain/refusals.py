@@ -81,6 +81,12 @@ class TooLarge(Refusal):
     code = "too-large"
 
 
+class NotReadable(Refusal):
+    """The body is encoded in a way that is not read here; `Accept-Encoding` says what is."""
+
+    code = "not-readable"
+
+
 class TooMany(Refusal):
     """There are as many of these as there may be; the same request may work once there are fewer."""
 

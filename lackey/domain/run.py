@@ -59,6 +59,7 @@ class Run:
     `settled_at` is when lackey learned of its end, by its own clock; `ended_at` may be what another clock said.
     `log_says`: the line of its log that tells why its command could not be had.
     `shell` is its application's own; None: the executor's, as it is when the run is launched.
+    `told` is what its reports say beside the outcome (`domain.told`); `progress` what that shows of how far it is.
     `ticket` names the one attempt to launch it; `ticket_open` as long as that attempt's process may live.
     """
 
@@ -115,6 +116,7 @@ class Run:
     max_rss_bytes: int | None
     cpu_seconds: float | None
     progress: dict[str, Any] | None
+    told: dict[str, Any] | None
     log_size: int
     stop_log_size: int
     file_size: int | None

@@ -12,6 +12,7 @@ from lackey.store import keys
 from lackey.store.database import Database
 
 # Each scope may do what the ones before it may.
+_BEGIN = "lackey_"
 SCOPES = ("read", "run", "manage", "admin")
 
 
@@ -45,7 +46,12 @@ def create_once(database: Database, name: str, scope: str, now: datetime, once: 
 
 
 def _new_secret() -> str:
-    return f"lackey_{secrets.token_urlsafe(32)}"
+    return f"{_BEGIN}{secrets.token_urlsafe(32)}"
+
+
+def is_one(secret: str) -> bool:
+    """Whether it has the form of a key, so that it can be no run's token."""
+    return secret.startswith(_BEGIN)
 
 
 def _add(connection: Connection, name: str, scope: str, secret: str, now: datetime, once: Once | None) -> Key:

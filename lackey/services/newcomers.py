@@ -23,6 +23,7 @@ _INPUTS = (
 )
 _COUNTED_ONE_IN = 64
 _RETRY_DELAY_SECONDS = 10.0
+_CHILDREN_AT_MOST = 1_000
 
 
 def create(
@@ -105,13 +106,28 @@ def again(
 def retry_if_due(connection: Connection, run: Run, now: datetime) -> None:
     """Make the retry of a launched run that has just ended badly, if it has retries left.
 
-    Each retry has one fewer, and begins a little later, so that what broke has time to mend.
+    Each retry has one fewer, and begins a little later, so that what broke has time to mend. One that lackey withdrew,
+    because the run was heard from again, is none.
     """
     if run.retries <= 0 or not run.launched or run.state in (RunState.SUCCEEDED, RunState.CANCELLED):
         return
-    if not runs.has_child(connection, run.id, "retry"):
+    if all(_was_withdrawn(retry) for retry in _retries(connection, run.id)):
         retry, _ = again(connection, run, "retry", "lackey", now, now + timedelta(seconds=_RETRY_DELAY_SECONDS))
         runs.change(connection, retry, {"retries": run.retries - 1})
+
+
+def waiting_retries(connection: Connection, run_id: int) -> list[Run]:
+    """The retries of a run that nobody has begun to launch."""
+    return [retry for retry in _retries(connection, run_id) if retry.waits]
+
+
+def _retries(connection: Connection, run_id: int) -> list[Run]:
+    return [child for child in runs.children(connection, run_id, _CHILDREN_AT_MOST) if child.cause == "retry"]
+
+
+def _was_withdrawn(retry: Run) -> bool:
+    never_began = retry.state is RunState.CANCELLED and retry.ticket is None and retry.started_at is None
+    return never_began and retry.cancel_requested_at is None
 
 
 def _origin(run: Run) -> dict[str, Any]:

@@ -4,14 +4,16 @@ Reports commute: each is merged into the evidence in a way that does not depend 
 is worked out anew (`settling.settle`). `now` is the time of receipt.
 """
 
+import hashlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
+from lackey.domain import told as told_of
 from lackey.domain.evidence import Stop
 from lackey.domain.limits import LOG_PIECES, LOG_TEXTS, METRIC_NAMES, METRIC_POINTS
 from lackey.domain.refusals import NotAuthenticated, OtherOutcome, invalid
@@ -23,6 +25,10 @@ from lackey.store.metrics import Metric
 
 _CONTRADICTIONS_KEPT = 20
 _COUNTED_ONE_IN = 256
+# Head and tail of a stop's log, and of the one that took its place.
+_STOP_TEXTS = 4
+
+Marks = Collection[str]
 
 
 @dataclass(frozen=True)
@@ -44,24 +50,21 @@ class Progress:
     total: float | None = None
     message: str | None = None
 
-    @property
-    def order(self) -> tuple[Any, ...]:
-        """The latest counts; of two in one second the one that is further, and what is told before what is not."""
-        told = (self.fraction, self.done, self.total, self.message)
-        return (self.ts, *((part is not None, part if part is not None else 0) for part in told))
-
 
 def authenticate(database: Database, run_id: int, token: str | None) -> None:
-    """Raise NotAuthenticated unless the token speaks for this run: one indexed read, and the same for no such run."""
+    """Raise NotAuthenticated unless the token speaks for this run: one indexed read, and the same for no such run.
+
+    What a script with Windows line ends puts behind it, and the case of its letters (RFC 9562, section 4), are nothing.
+    """
     if token is not None:
         with database.read() as connection:
-            if tokens.run_of(connection, token) == run_id:
+            if tokens.run_of(connection, token.strip()) == run_id:
                 return
     raise NotAuthenticated("wrong or missing token for this run")
 
 
-def start(database: Database, run_id: int, ts: float | None, host: str | None, now: datetime) -> Run:
-    """It has started."""
+def start(database: Database, run_id: int, ts: float | None, host: str | None, now: datetime, marks: Marks = ()) -> Run:
+    """It has started. `marks`: what is odd about the report, here and below."""
 
     def work(connection: Connection) -> Run:
         run = runs.get(connection, run_id)
@@ -71,8 +74,11 @@ def start(database: Database, run_id: int, ts: float | None, host: str | None, n
         learned = (known.start_ts, known.start_received) != (evidence.start_ts, evidence.start_received)
         if learned and events.has_room(connection, run_id):
             event = Event(run_id, now, "start", "run", "reported its start", _told(ts=ts, host=host))
-        values = {"host": host} if host and run.ticket is None else {}
-        return settle(connection, run, evidence, "run", now, event, values)
+        told = _marked(run, marks)
+        if host:
+            at = now.timestamp() if ts is None else ts
+            told = told_of.with_start_host(told, run.host, host, at)
+        return settle(connection, run, evidence, "run", now, event, _noted(run, told))
 
     return database.write(work)
 
@@ -85,6 +91,7 @@ def stop(
     log: LogText | None,
     log_limit: int,
     now: datetime,
+    marks: Marks = (),
 ) -> Run:
     """It has ended. The same stop again changes nothing.
 
@@ -99,9 +106,14 @@ def stop(
             _note_contradiction(connection, run, told, now)
             return run, False
         evidence = known.with_stop(stopped).heard_from(now.timestamp())
-        values: dict[str, Any] = {"host": host} if host and run.host is None and run.ticket is None else {}
-        if log is not None and log.size and not run.stop_log_size:
-            values["stop_log_size"] = keep_text(connection, run_id, "stop", 0, log, log_limit)
+        noted = _marked(run, marks)
+        names_exit = stopped.exit is not None
+        if host:
+            noted = told_of.with_stop_host(noted, run.host, host, names_exit=names_exit)
+        values: dict[str, Any] = {}
+        if log is not None and log.size:
+            noted, values = _with_last_words(connection, run, noted, log, log_limit, names_exit=names_exit)
+        values |= _noted(run, noted)
         event = (
             None if known.with_stop(stopped) == known else Event(run_id, now, "stop", "run", "reported its end", told)
         )
@@ -113,17 +125,18 @@ def stop(
     return run
 
 
-def progress(database: Database, run_id: int, told: Progress, now: datetime) -> Run:
-    """How far it is. The latest by its own time counts."""
+def progress(database: Database, run_id: int, said: Progress, now: datetime, marks: Marks = ()) -> Run:
+    """How far it is. Of each thing that it says the latest by its own time counts."""
 
     def merge(run: Run, _: Connection) -> dict[str, Any]:
-        known = None if run.progress is None else Progress(**run.progress)
-        return {} if known is not None and known.order >= told.order else {"progress": vars(told)}
+        told = told_of.with_progress(run.told or {}, run.progress, said.ts, vars(said))
+        shown = told_of.progress_shown(told)
+        return {"told": told, **({} if shown == run.progress else {"progress": shown})}
 
-    return _sign_of_life(database, run_id, merge, now)
+    return _sign_of_life(database, run_id, merge, now, marks)
 
 
-def keep_metrics(database: Database, run_id: int, told: list[Metric], now: datetime) -> Run:
+def keep_metrics(database: Database, run_id: int, told: list[Metric], now: datetime, marks: Marks = ()) -> Run:
     """Figures to keep."""
 
     def merge(_: Run, connection: Connection) -> dict[str, Any]:
@@ -131,7 +144,7 @@ def keep_metrics(database: Database, run_id: int, told: list[Metric], now: datet
         metrics.put(connection, run_id, told)
         return {}
 
-    return _sign_of_life(database, run_id, merge, now)
+    return _sign_of_life(database, run_id, merge, now, marks)
 
 
 def _refuse_too_many(connection: Connection, run_id: int, told: list[Metric]) -> None:
@@ -148,7 +161,15 @@ def _refuse_too_many(connection: Connection, run_id: int, told: list[Metric]) ->
             )
 
 
-def keep_log(database: Database, run_id: int, log: LogText, offset: int | None, log_limit: int, now: datetime) -> Run:
+def keep_log(
+    database: Database,
+    run_id: int,
+    log: LogText,
+    offset: int | None,
+    log_limit: int,
+    now: datetime,
+    marks: Marks = (),
+) -> Run:
     """A piece of the log, at `offset` in bytes; without one, at the end of what is known."""
 
     def merge(run: Run, connection: Connection) -> dict[str, Any]:
@@ -161,24 +182,56 @@ def keep_log(database: Database, run_id: int, log: LogText, offset: int | None, 
             raise invalid("offset", f"the log has {LOG_PIECES} pieces with gaps between (LOG_PIECES); send it in order")
         return {"log_size": end}
 
-    return _sign_of_life(database, run_id, merge, now)
+    return _sign_of_life(database, run_id, merge, now, marks)
 
 
 def _sign_of_life(
-    database: Database, run_id: int, merge: Callable[[Run, Connection], dict[str, Any]], now: datetime
+    database: Database, run_id: int, merge: Callable[[Run, Connection], dict[str, Any]], now: datetime, marks: Marks
 ) -> Run:
     def work(connection: Connection) -> Run:
         run = runs.get(connection, run_id)
         evidence = evidence_of(run).heard_from(now.timestamp())
-        return settle(connection, run, evidence, "run", now, values=merge(run, connection))
+        values = merge(run, connection)
+        told = _marked(run, marks, values.get("told"))
+        return settle(connection, run, evidence, "run", now, values={**values, **_noted(run, told)})
 
     return database.write(work)
+
+
+def _marked(run: Run, marks: Marks, told: told_of.Told | None = None) -> told_of.Told:
+    noted = (run.told or {}) if told is None else told
+    for mark in marks:
+        noted = told_of.with_mark(noted, mark)
+    return noted
+
+
+def _noted(run: Run, told: told_of.Told) -> dict[str, Any]:
+    """What changes in the run by what it has told. Where lackey launched it, the host is known."""
+    if told == (run.told or {}):
+        return {}
+    host = told_of.host_of(told)
+    return {"told": told, **({"host": host} if host and run.ticket is None else {})}
+
+
+def _with_last_words(
+    connection: Connection, run: Run, told: told_of.Told, log: LogText, log_limit: int, *, names_exit: bool
+) -> tuple[told_of.Told, dict[str, Any]]:
+    """Keep the log of a stop, if it is the one that counts; what was told then, and what changes in the run."""
+    held = told.get("stop_log")
+    digest = hashlib.sha256(log.head + log.tail).hexdigest()
+    noted = told_of.with_stop_log(told, log.size, digest, names_exit=names_exit)
+    if noted.get("stop_log") == held or (held is None and run.stop_log_size):
+        return told, {}
+    if held is not None:
+        logs.drop(connection, run.id, "stop")
+    return noted, {"stop_log_size": keep_text(connection, run.id, "stop", 0, log, log_limit)}
 
 
 def keep_text(connection: Connection, run_id: int, part: str, start: int, log: LogText, log_limit: int) -> int:
     """Store what is kept of a piece of log, and its words; where it ends, in bytes as sent."""
     end = start + log.size
-    is_found = part == "stop" or words.count_texts(connection, run_id, LOG_TEXTS) < LOG_TEXTS
+    most = LOG_TEXTS + (_STOP_TEXTS if part == "stop" else 0)
+    is_found = words.count_texts(connection, run_id, most) < most
     for first, content in ((start, log.head), (end - len(log.tail), log.tail)):
         # What was held already was found by its words already, too.
         if content and logs.put(connection, run_id, part, first, content) and is_found:

@@ -1,14 +1,16 @@
 """Where evidence becomes state. Every change of a run's state, whoever brings it, goes through `settle`."""
 
 import logging
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
-from lackey.domain.evidence import Evidence, instant, judge
+from lackey.domain import told
+from lackey.domain.evidence import Evidence, Kill, instant, judge
 from lackey.domain.run import NEXT, Event, Run, RunState
-from lackey.services.newcomers import retry_if_due
+from lackey.services.newcomers import retry_if_due, waiting_retries
 from lackey.store import events, runs
 
 log = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ def settle(
     if state is not run.state and state not in NEXT[run.state]:
         raise AssertionError(f"run {run.id}: {run.state} may not become {state}")
     columns["settled_at"] = _settled_at(run, state, now)
+    columns["marks"] = told.marks((values or {}).get("told", run.told), tuple(columns["marks"]))
     settled = runs.change(connection, run, {**columns, **(values or {})})
     if state is not run.state:
         log.info("run %d: %s → %s", run.id, run.state, state)
@@ -64,7 +67,17 @@ def settle(
         events.add(connection, event)
     if _is_decided(settled) and not _is_decided(run):
         retry_if_due(connection, settled, now)
+    elif state is not run.state and _is_decided(run) and (state is RunState.SUCCEEDED or not _is_decided(settled)):
+        _withdraw_retry(connection, settled, now)
     return settled
+
+
+def _withdraw_retry(connection: Connection, run: Run, now: datetime) -> None:
+    """The run was taken for ended badly, and is not: what was to repeat it is not started, if it has not been."""
+    for retry in waiting_retries(connection, run.id):
+        why = f"run {run.id}, which it was to repeat, is {run.state} after all"
+        evidence = replace(evidence_of(retry), kill=Kill("cancelled", now.timestamp(), why))
+        settle(connection, retry, evidence, "lackey", now)
 
 
 def _is_decided(run: Run) -> bool:

@@ -95,6 +95,11 @@ def add_all(connection: Connection, pieces: Iterable[tuple[int, str, int, bytes]
         connection.execute(_ADD, rows)
 
 
+def drop(connection: Connection, run_id: int, part: str) -> None:
+    """Let all of a part go."""
+    connection.execute(delete(LogPieceRow).where(*_of(run_id, part)))
+
+
 def let_go(connection: Connection, run_id: int, part: str, end: int, limit: int) -> None:
     """Drop the pieces that lie wholly between the head and the tail of a log that reaches up to `end`."""
     if end > limit:

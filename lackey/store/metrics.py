@@ -1,11 +1,12 @@
 """Figures that runs report: one for each place, the latest."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Insert, func, or_, select
+from sqlalchemy import Connection, Insert, and_, case, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from lackey.domain.limits import METRIC_NAMES, METRIC_POINTS
@@ -13,11 +14,12 @@ from lackey.store.models import MetricRow
 
 # Along what a figure is drawn.
 _WHERE = func.coalesce(MetricRow.step, MetricRow.ts)
+_NUMBER = case((MetricRow.is_nan, None), else_=MetricRow.value)
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure. `ts` is unix seconds; `step` the simulation's own count, if it gave one."""
+    """A figure, which may be infinite or NaN. `ts` is unix seconds; `step` the simulation's count, if it gave one."""
 
     name: str
     value: float
@@ -32,7 +34,10 @@ class Metric:
 
 @dataclass(frozen=True)
 class Summary:
-    """A figure of a run at a glance: how many values it has, and which. `has_steps`: some of them stand at a step."""
+    """A figure of a run at a glance: how many values it has, and which. `has_steps`: some of them stand at a step.
+
+    `least` and `greatest` are of those that are numbers; NaN if none is.
+    """
 
     name: str
     count: int
@@ -43,14 +48,22 @@ class Summary:
 
 
 def put(connection: Connection, run_id: int, metrics: list[Metric]) -> None:
-    """Keep the figures. For one place the latest `ts` wins, of two with one `ts` the greater: in any order the same."""
+    """Keep the figures. For one place the latest `ts` wins, of two with one `ts` the greater: in any order the same.
+
+    NaN is greater than any number.
+    """
     statement = _keep_the_latest(connection.dialect.name)
     rows = [
-        {"run_id": run_id, "name": m.name, "place": m.place, "step": m.step, "ts": m.ts, "value": m.value}
+        {"run_id": run_id, "name": m.name, "place": m.place, "step": m.step, "ts": m.ts, **_stored(m.value)}
         for m in metrics
     ]
     for row in rows:
         connection.execute(statement, row)
+
+
+def _stored(value: float) -> dict[str, Any]:
+    # -0.0 is 0.0: of two that are equal none is the greater.
+    return {"value": 0.0, "is_nan": True} if math.isnan(value) else {"value": value + 0.0, "is_nan": False}
 
 
 @cache
@@ -58,20 +71,30 @@ def _keep_the_latest(dialect: str) -> Insert:
     make: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = make(MetricRow.metadata.tables[MetricRow.__tablename__])
     new = statement.excluded
-    later = or_(new.ts > MetricRow.ts, (new.ts == MetricRow.ts) & (new.value > MetricRow.value))
+    greater = and_(~MetricRow.is_nan, or_(new.is_nan, new.value > MetricRow.value))
+    later = or_(new.ts > MetricRow.ts, and_(new.ts == MetricRow.ts, greater))
     kept: Insert = statement.on_conflict_do_update(
-        index_elements=["run_id", "name", "place"], set_={"ts": new.ts, "value": new.value}, where=later
+        index_elements=["run_id", "name", "place"],
+        set_={"ts": new.ts, "value": new.value, "is_nan": new.is_nan},
+        where=later,
     )
     return kept
 
 
 def of_run(connection: Connection, run_id: int, name: str | None, after: int, limit: int) -> list[Metric]:
     """The run's figures, by name, then step, then time; `after` are passed over."""
-    statement = select(MetricRow.name, MetricRow.value, MetricRow.ts, MetricRow.step).where(MetricRow.run_id == run_id)
+    wanted = (MetricRow.name, MetricRow.value, MetricRow.is_nan, MetricRow.ts, MetricRow.step)
+    statement = select(*wanted).where(MetricRow.run_id == run_id)
     if name is not None:
         statement = statement.where(MetricRow.name == name)
     order = (MetricRow.name, _WHERE, MetricRow.place)
-    return [Metric(*row) for row in connection.execute(statement.order_by(*order).offset(after).limit(limit))]
+    rows = connection.execute(statement.order_by(*order).offset(after).limit(limit))
+    return [Metric(row.name, _value(row), row.ts, row.step) for row in rows]
+
+
+def _value(row: Any) -> float:
+    value: float = math.nan if row.is_nan else row.value
+    return value
 
 
 def has_points(connection: Connection, run_id: int, name: str, least: int) -> bool:
@@ -101,12 +124,12 @@ def summaries(connection: Connection, run_id: int) -> list[Summary]:
         MetricRow.name,
         func.count(),
         func.count(MetricRow.step),
-        func.min(MetricRow.value),
-        func.max(MetricRow.value),
+        func.min(_NUMBER),
+        func.max(_NUMBER),
     ).where(MetricRow.run_id == run_id, MetricRow.name.in_(wanted))
     last = _last_values(connection, [run_id], wanted).get(run_id, {})
     found = [
-        Summary(name, count, steps > 0, last[name], least, greatest)
+        Summary(name, count, steps > 0, last[name], *(math.nan if one is None else one for one in (least, greatest)))
         for name, count, steps, least, greatest in connection.execute(statement.group_by(MetricRow.name))
     ]
     return sorted(found, key=lambda one: one.name)
@@ -117,9 +140,11 @@ def points(connection: Connection, run_id: int, name: str) -> list[tuple[float, 
 
     `METRIC_POINTS` at most.
     """
-    statement = select(_WHERE, MetricRow.value).where(MetricRow.run_id == run_id, MetricRow.name == name)
+    statement = select(_WHERE, MetricRow.value, MetricRow.is_nan).where(
+        MetricRow.run_id == run_id, MetricRow.name == name
+    )
     rows = connection.execute(statement.order_by(_WHERE, MetricRow.place).limit(METRIC_POINTS))
-    return [(where, value) for where, value in rows]
+    return [(where, math.nan if is_nan else value) for where, value, is_nan in rows]
 
 
 def last_values(connection: Connection, run_ids: Sequence[int]) -> dict[int, dict[str, float]]:
@@ -136,13 +161,11 @@ def _last_values(connection: Connection, run_ids: Sequence[int], wanted: list[st
         partition_by=(MetricRow.run_id, MetricRow.name), order_by=(_WHERE.desc(), MetricRow.place.desc())
     )
     ranked = (
-        select(MetricRow.run_id, MetricRow.name, MetricRow.value, number.label("number"))
+        select(MetricRow.run_id, MetricRow.name, MetricRow.value, MetricRow.is_nan, number.label("number"))
         .where(MetricRow.run_id.in_(run_ids), MetricRow.name.in_(wanted))
         .subquery()
     )
     last: dict[int, dict[str, float]] = {}
-    for run_id, name, value in connection.execute(
-        select(ranked.c.run_id, ranked.c.name, ranked.c.value).where(ranked.c.number == 1)
-    ):
-        last.setdefault(run_id, {})[name] = value
+    for row in connection.execute(select(ranked).where(ranked.c.number == 1)):
+        last.setdefault(row.run_id, {})[row.name] = _value(row)
     return last

@@ -177,12 +177,6 @@ def due_jobs(connection: Connection, now: datetime, before_id: int | None, limit
     return [as_run(row) for row in connection.execute(statement.order_by(RunRow.id.desc()).limit(limit)).mappings()]
 
 
-def has_child(connection: Connection, run_id: int, cause: str) -> bool:
-    """Whether a run was made from this one for this cause."""
-    statement = select(RunRow.id).where(RunRow.parent_id == run_id, RunRow.cause == cause).limit(1)
-    return connection.execute(statement).first() is not None
-
-
 def states_of(connection: Connection, run_ids: Sequence[int]) -> dict[int, RunState]:
     """The states of those of the runs that exist."""
     rows = connection.execute(select(RunRow.id, RunRow.state).where(RunRow.id.in_(run_ids)))

@@ -9,7 +9,7 @@ from lackey.domain.limits import TOKENS
 from lackey.store.database import unique
 from lackey.store.models import TokenRow
 
-_RUN_OF = select(TokenRow.run_id).where(TokenRow.digest == bindparam("known"))
+_RUN_OF = select(TokenRow.run_id).where(TokenRow.digest.in_([bindparam("as_sent"), bindparam("lower")]))
 
 
 def digest(secret: str) -> bytes:
@@ -40,5 +40,9 @@ def known(connection: Connection, digests: Collection[bytes]) -> set[bytes]:
 
 
 def run_of(connection: Connection, token: str) -> int | None:
-    """The id of the run that the token speaks for; one indexed read."""
-    return connection.execute(_RUN_OF, {"known": digest(token)}).scalar_one_or_none()
+    """The id of the run that the token speaks for; one indexed read.
+
+    Tokens are given out in lower case, and those that were taken over are as they were.
+    """
+    sent = {"as_sent": digest(token), "lower": digest(token.lower())}
+    return connection.execute(_RUN_OF, sent).scalars().first()

@@ -38,7 +38,7 @@ class Service:
 class Call:
     """A request that has been let in: when it was received, who asks, whether it may come again.
 
-    `range` is what its header of this name says.
+    `range` is what its header of this name says. `decoded`: text of the report was not UTF-8.
     """
 
     service: Service
@@ -46,6 +46,7 @@ class Call:
     asker: Asker | None = None
     once: Once | None = None
     range: str | None = None
+    decoded: bool = False
 
     @property
     def database(self) -> Database:

@@ -63,6 +63,10 @@ class _Handler(WSGIRequestHandler):
             return False
         return True
 
+    def get_environ(self) -> dict[str, Any]:
+        """As wsgiref has it, but that a body without a type is not said to be text/plain."""
+        return {**super().get_environ(), "CONTENT_TYPE": self.headers.get("Content-Type", "")}
+
     def log_error(self, format: str, *args: Any) -> None:
         """What is no HTTP is not repeated: it could hold anything."""
         log.info("%s sent what is no request, or nothing", self.address_string())

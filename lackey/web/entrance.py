@@ -14,8 +14,8 @@ from typing import Any
 
 from lackey.domain.application import Asker
 from lackey.domain.limits import BODY_BYTES, REPORT_BYTES
-from lackey.domain.refusals import Invalid, NotAuthenticated, TooLarge, invalid
-from lackey.services import reporting
+from lackey.domain.refusals import FieldError, Invalid, NotAuthenticated, TooLarge, invalid
+from lackey.services import keys, reporting
 from lackey.services.once import Once
 from lackey.web import asking, early_token, incoming
 from lackey.web.bodies import RAW_FIELD, BodyError, ReportBody, read_report
@@ -23,11 +23,19 @@ from lackey.web.call import Call, Service
 from lackey.web.queries import query_of
 from lackey.web.routes import PATH_ID, Route
 from lackey.web.schemas.base import Body
+from lackey.web.schemas.reports import Report
 from lackey.web.validation import check, check_query
 
 _ONCE_CHARACTERS = 255
 _NO_RUN = -1
+# No form and no JSON has a field of this name: it is no text.
+_NO_LOG = "\ud800"
 _JSON = "application/json"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_MULTIPART = re.compile(rb'--([^\r\n"\\]{1,70})\r\nContent-Disposition:', re.IGNORECASE)
+_LOOKED_AT = 100
+# A name that is shown; another may be a token, or anything.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]{0,30}")
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -48,11 +56,24 @@ class Sent:
         """What finds a token in it; None: none can be in it."""
         return early_token.finder(self.content_type) if self.first else None
 
-    def read(self, log_field: str, log_limit: int, limit: int) -> ReportBody:
+    def read(self, log_field: str, log_limit: int, limit: int, known: frozenset[str] | None = None) -> ReportBody:
         """All of it. Raises BodyError."""
         if not self.first and self.kind.startswith(_JSON):
             return ReportBody({}, None)
-        return read_report(self.pieces, self.content_type, log_field, log_limit, limit)
+        return read_report(self.pieces, self.content_type, log_field, log_limit, limit, known)
+
+    def looked_at(self, names: Iterable[str]) -> "Sent":
+        """The same, with the type that it plainly is where it came without one: JSON, or a form of these fields."""
+        if self.content_type.strip():
+            return self
+        if self.first.removeprefix(_BYTE_ORDER_MARK).lstrip().startswith(b"{"):
+            return replace(self, content_type=_JSON)
+        if multipart := _MULTIPART.match(self.first):
+            boundary = multipart[1].decode("latin-1")
+            return replace(self, content_type=f'{_FORMS[1]}; boundary="{boundary}"')
+        name, separator, _ = self.first[:_LOOKED_AT].partition(b"=")
+        is_form = separator and name.decode("latin-1") in names
+        return replace(self, content_type=_FORMS[0]) if is_form else self
 
 
 @dataclass(frozen=True)
@@ -84,11 +105,11 @@ def _read_body(route: Route, model: type[Body], environ: dict[str, Any]) -> tupl
     incoming.check_length(environ, BODY_BYTES)
     sent = _sent(environ, content_type if may_be_form else _JSON)
     try:
-        read = sent.read("", 0, BODY_BYTES)
+        read = sent.read(_NO_LOG, 0, BODY_BYTES)
     except BodyError as error:
         raise _refusal(error) from None
     is_form = not sent.kind.startswith(_JSON)
-    if read.log is not None:  # what the reader takes for a log here is a field without a name
+    if "" in read.fields:
         raise invalid("body", "has a field without a name")
     fields = model.from_form(read.fields) if is_form else read.fields
     return fields, check(model, fields, strict=not is_form)
@@ -96,6 +117,7 @@ def _read_body(route: Route, model: type[Body], environ: dict[str, Any]) -> tupl
 
 def _sent(environ: dict[str, Any], content_type: str) -> Sent:
     """The body. JSON shows by its first character too: `curl -d '{…}'` calls it a form."""
+    incoming.check_encoding(environ)
     pieces = incoming.pieces(environ)
     first = next(pieces, b"")
     if first.lstrip().startswith(b"{") and content_type.lower().startswith(_FORMS):
@@ -118,29 +140,68 @@ def _once(asker: Asker | None, environ: dict[str, Any], fields: dict[str, Any]) 
 
 
 def _admit_report(service: Service, route: Route, environ: dict[str, Any], path_id: str) -> Admitted:
+    path_id = path_id.rstrip("\r")  # the end of a line of a script of Windows
     run_id = int(path_id) if re.fullmatch(PATH_ID, path_id) else _NO_RUN
     bearer = asking.bearer(environ) or None
+    if bearer is not None and keys.is_one(bearer):  # a user's, which says nothing of the run
+        bearer = None
     if bearer is not None:
         reporting.authenticate(service.database, run_id, bearer)
     incoming.check_length(environ, REPORT_BYTES)
     sent = _sent(environ, environ.get("CONTENT_TYPE", ""))
+    known = _known_fields(route)
+    is_raw = bearer is not None and route.log_field == RAW_FIELD
+    if not is_raw:
+        sent = sent.looked_at({*(known or ()), route.log_field or ""})
     token = bearer
     try:
         if token is None:
             token, sent = _authenticated(service, run_id, sent, route.log_field == RAW_FIELD)
-        read = sent.read(route.log_field or "", service.log_limit, REPORT_BYTES)
+        query = _report_query(route, environ)
+        read = sent.read(route.log_field or "", service.log_limit, REPORT_BYTES, known)
     except BodyError as error:
         raise _refusal(error) from None
     fields = dict(read.fields)
     named = fields.pop("token", None)
     if bearer is None and named != token:
         reporting.authenticate(service.database, run_id, named if isinstance(named, str) else None)
-    arguments: dict[str, Any] = {"run_id": run_id, "log": read.log}
-    if route.query is not None:
-        arguments["query"] = check_query(route.query, query_of(environ))
+    arguments: dict[str, Any] = {"run_id": run_id, "log": read.log, **query}
     if route.body is not None:
-        arguments["body"] = check(route.body, fields)
-    return Admitted(Call(service, service.clock()), arguments)
+        arguments["body"] = _checked_report(route.body, fields, read)
+    return Admitted(Call(service, service.clock(), decoded=read.odd.decoded), arguments)
+
+
+def _known_fields(route: Route) -> frozenset[str] | None:
+    """The fields that a report may have beside its log; None: all of its fields are looked at."""
+    if route.body is None or not issubclass(route.body, Report):
+        return None
+    return frozenset({"token", *route.body.model_fields})
+
+
+def _report_query(route: Route, environ: dict[str, Any]) -> dict[str, Any]:
+    """What stands behind the `?`, for a report that takes it; for others nothing may. Raises Invalid."""
+    query = query_of(environ)
+    if route.query is not None:
+        return {"query": check_query(route.query, query)}
+    if not query:
+        return {}
+    name = re.split("[=&]", query, maxsplit=1)[0]
+    shown = name if _NAME.fullmatch(name) else "query"
+    raise invalid(shown, "stands behind the ? of the address, where no report is read: send it in the body (curl -d)")
+
+
+def _checked_report(model: type[Body], fields: dict[str, Any], read: ReportBody) -> Body:
+    """The report, unless what nobody understands in it may be the very thing that it says. Raises Invalid."""
+    objections: list[FieldError] = []
+    if issubclass(model, Report):
+        objections = model.objections(fields, read.log is not None, read.odd.unknown, read.odd.faults)
+    try:
+        body = check(model, fields)
+    except Invalid as refusal:
+        raise Invalid(*objections, *refusal.errors) if objections else refusal from None
+    if objections:
+        raise Invalid(*objections)
+    return body
 
 
 def _authenticated(service: Service, run_id: int, sent: Sent, may_be_raw: bool) -> tuple[str | None, Sent]:

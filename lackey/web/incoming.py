@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from lackey.domain.refusals import Invalid, TooLarge, invalid
+from lackey.domain.refusals import Invalid, NotReadable, TooLarge, invalid
 
 PIECE = 64 * 1024
 
@@ -27,6 +27,14 @@ def check_length(environ: dict[str, Any], limit: int) -> None:
     length = declared_length(environ)
     if length is not None and length > limit:
         raise TooLarge(f"the body has {length} bytes; at most {limit} are read here")
+
+
+def check_encoding(environ: dict[str, Any]) -> None:
+    """Refuse a body that is compressed, which would be kept as it is, and read by nobody. Raises NotReadable."""
+    sent = str(environ.get("HTTP_CONTENT_ENCODING", "")).lower()
+    names = [name.strip() for name in sent.split(",")]
+    if any(name not in ("", "identity") for name in names):
+        raise NotReadable(f"Content-Encoding: {sent[:40]!r} is not read here; send the body as it is, without one")
 
 
 def check_size(received: int, limit: int) -> None:

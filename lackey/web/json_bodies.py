@@ -12,7 +12,8 @@ from collections.abc import Callable
 from itertools import chain, zip_longest
 from typing import Any
 
-from lackey.web.report_body import BodyError
+from lackey.domain.limits import VALUE_BYTES
+from lackey.web.report_body import SHOWN_ONLY, BodyError, Oddities
 
 _STRUCTURE = re.compile(rb'["{}\[\],:]')
 _STRING = re.compile(rb'"|\\.', re.DOTALL)
@@ -29,14 +30,23 @@ _DECODER = json.JSONDecoder(strict=False)
 
 
 class LogCutter:
-    """Scans JSON as it comes; `log` gets the decoded bytes of the string under the top-level key `field`.
+    """Scans JSON as it comes; `log` gets the decoded bytes of the strings under the top-level key `field`.
+
+    Of other top-level keys only the `known` ones keep their values (None: all), and of those no string that is longer
+    than any honest one; the others become null, and are handed to `note`.
 
     `found` says whether there is one; `document` is, after the last chunk, the JSON without that string's text. No
     outcome is refused for its log: bytes that are no UTF-8, bare control characters and escapes that JSON does not know
     pass unchanged, and half of a surrogate pair becomes the three bytes that UTF-8 would have for it.
     """
 
-    def __init__(self, field: str, log: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        field: str,
+        log: Callable[[bytes], None],
+        known: frozenset[str] | None = None,
+        note: Callable[[str], None] = len,  # type: ignore[assignment]
+    ) -> None:
         self.document = bytearray()
         self.found = False
         self._field = field
@@ -46,6 +56,9 @@ class LogCutter:
         self._depth = 0
         self._mark = b""
         self._string = slice(0, 0)
+        self._known = known
+        self._note = note
+        self._passes = False
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes, in pieces of any size."""
@@ -57,21 +70,37 @@ class LogCutter:
     def _structure(self, data: bytes, position: int) -> int:
         found = _STRUCTURE.search(data, position)
         if found is None:
-            self.document += data[position:]
+            self._keep(data[position:])
             return len(data)
-        self.document += data[position : found.end()]
         mark = found[0]
+        if self._passes and self._depth == 1 and mark in b",}":
+            self._passes = False
+            position = found.start()
+        self._keep(data[position : found.end()])
         if mark == b'"':
             self._enter_string()
             return found.end()
         self._depth += (mark in b"{[") - (mark in b"}]")
         self._mark = mark
+        if mark == b":" and self._depth == 1:
+            self._enter_value()
         return found.end()
 
+    def _keep(self, piece: bytes) -> None:
+        if not self._passes:
+            self.document += piece
+
+    def _enter_value(self) -> None:
+        name = self._last_string()
+        if self._known is not None and name is not None and name not in self._known and name != self._field:
+            self._note(name)
+            self.document += b"null"
+            self._passes = True
+
     def _enter_string(self) -> None:
-        if self._depth == 1 and self._mark == b":" and self._last_string() == self._field:
-            if self.found:
-                raise BodyError(self._field, "is given more than once")
+        if self._passes:
+            self._step = self._passed_text
+        elif self._depth == 1 and self._mark == b":" and self._last_string() == self._field:
             self.found = True
             self._step = self._log_text
         else:
@@ -85,7 +114,21 @@ class LogCutter:
             return None
         return text if isinstance(text, str) else None
 
+    def _passed_text(self, data: bytes, position: int) -> int:
+        found = _LOG_TEXT.match(data, position)
+        end = found.end() if found else position
+        if data[end : end + 1] == b'"':
+            self._step = self._structure
+            return end + 1
+        self._rest = data[end:]  # half an escape, if anything
+        return len(data)
+
     def _other_text(self, data: bytes, position: int) -> int:
+        if self._known is not None and self._depth == 1 and len(self.document) - self._string.start > VALUE_BYTES:
+            del self.document[self._string.start :]
+            self.document += b'""'
+            self._step = self._passed_text
+            return position
         found = _STRING.search(data, position)
         if found is None:
             end = len(data) - data.endswith(b"\\", position)
@@ -160,23 +203,40 @@ def _unescaped(text: bytes, decoding: str, encoding: str) -> bytes:
     return found.encode("utf-8", encoding)
 
 
-def json_object(document: bytes | bytearray) -> dict[str, Any]:
-    """The object that a document is. Raises BodyError if it is none, and for fields that are given more than once."""
+def json_object(document: bytes | bytearray, odd: Oddities | None = None) -> dict[str, Any]:
+    """The object that a document is. Raises BodyError if it is none, and for fields that are given more than once.
+
+    With `odd`, as for reports: what is no text is decoded with replacement, and noted there; a field may be repeated.
+    """
     # Errors from None: the original ones carry the document, and so the token.
     try:
         # Text first: json.loads would take UTF-16 from bytes. A byte order mark is what PowerShell begins with.
-        fields = json.loads(document.decode("utf-8-sig"), object_pairs_hook=_unique, parse_int=_number)
-        json.dumps(fields, ensure_ascii=False).encode()
+        text = document.decode("utf-8-sig") if odd is None else odd.text(document).removeprefix("\ufeff")
+        hook = _unique if odd is None else _repeatable
+        fields = json.loads(text, object_pairs_hook=hook, parse_int=_number, strict=odd is None)
+        fields = _text_throughout(fields, odd)
     except UnicodeDecodeError:
         raise BodyError(None, "the JSON is not UTF-8") from None
-    except UnicodeEncodeError:
-        raise BodyError(None, "the JSON holds half of a surrogate pair, which is no text") from None
     except json.JSONDecodeError as error:
-        raise BodyError(None, f"this is not JSON: {error.msg}") from None
+        how = "the JSON is not UTF-8" if odd is not None and odd.decoded else f"this is not JSON: {error.msg}"
+        raise BodyError(None, how) from None
     except RecursionError:
         raise BodyError(None, "the JSON is nested too deeply") from None
     if not isinstance(fields, dict):
         raise BodyError(None, "the JSON must be an object")
+    return fields
+
+
+def _text_throughout(fields: Any, odd: Oddities | None) -> Any:
+    """The same, without halves of surrogate pairs, which are no text."""
+    written = json.dumps(fields, ensure_ascii=False)
+    try:
+        written.encode()
+    except UnicodeEncodeError:
+        if odd is None:
+            raise BodyError(None, "the JSON holds half of a surrogate pair, which is no text") from None
+        odd.decoded = True
+        return json.loads(written.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
     return fields
 
 
@@ -186,6 +246,15 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if name in fields:
             raise BodyError(name, "is given more than once")
         fields[name] = value
+    return fields
+
+
+def _repeatable(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in fields and fields[name] != value and name not in SHOWN_ONLY:
+            raise BodyError(name, "is given more than once, and differently")
+        fields.setdefault(name, value)
     return fields
 
 

@@ -13,6 +13,7 @@ from lackey.domain.refusals import (
     NotAllowed,
     NotAuthenticated,
     NotFound,
+    NotReadable,
     Refusal,
     TooLarge,
     Unavailable,
@@ -69,8 +70,8 @@ def refusals_of(route: Route) -> list[type[Refusal]]:
         found |= {NotAllowed}
         found |= {NotFound} if route.path_names else set()
     if route.body is not None:
-        found |= {Invalid, TooLarge}
-    if route.query is not None or route.status == 201:
+        found |= {Invalid, TooLarge, NotReadable}
+    if route.query is not None or route.is_report or route.status == 201:
         found |= {Invalid}
     return sorted(found, key=problems.status_of)
 

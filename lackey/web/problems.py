@@ -9,6 +9,7 @@ from lackey.domain.refusals import (
     NotAllowed,
     NotAuthenticated,
     NotFound,
+    NotReadable,
     Refusal,
     TooLarge,
     TooMany,
@@ -27,11 +28,14 @@ STATUS: dict[type[Refusal], int] = {
     NotFound: 404,
     Conflict: 409,
     TooLarge: 413,
+    NotReadable: 415,
     TooMany: 429,
     Unavailable: 503,
 }
 HEADERS: dict[int, dict[str, str]] = {
     401: {"WWW-Authenticate": 'Bearer realm="lackey"'},
+    # RFC 9110, section 12.5.3.
+    415: {"Accept-Encoding": "identity"},
     429: {"Retry-After": "60"},
     503: {"Retry-After": "5"},
 }

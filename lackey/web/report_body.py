@@ -1,10 +1,16 @@
-"""What comes of reading a report's body: its fields, as much of its log as is kept, or an error."""
+"""What comes of reading a report's body: its fields, as much of its log as is kept, what was odd, or an error."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
+from lackey.domain.refusals import FieldError
+
 # The tail is cut only now and then, for each cut moves what stays.
 _SLACK = 1 << 20
+# What these say is shown, and nothing follows from it.
+SHOWN_ONLY = frozenset({"host", "message"})
+_NAMED_AT_MOST = 5
+_NAME_CHARACTERS = 40
 
 
 class BodyError(Exception):
@@ -55,9 +61,47 @@ class LogSink:
         return Kept(bytes(self._head), bytes(self._tail), self._size)
 
 
+@dataclass
+class Oddities:
+    """What a body holds beside what is understood. It costs no outcome that is named, and counts where none is.
+
+    `unknown`: the first names of fields that nobody knows; `faults`: what is wrong with the body itself; `decoded`:
+    text in it was not UTF-8, and what was no text stands as U+FFFD.
+    """
+
+    unknown: list[str] = field(default_factory=list)
+    faults: list[FieldError] = field(default_factory=list)
+    decoded: bool = False
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another name would be noted."""
+        return len(self.unknown) < _NAMED_AT_MOST
+
+    def note_unknown(self, name: str) -> None:
+        """There is a field of this name; the first few are noted, each once."""
+        name = name[:_NAME_CHARACTERS]
+        if self.has_room and name not in self.unknown:
+            self.unknown.append(name)
+
+    def note_fault(self, field: str, message: str) -> None:
+        """Something is wrong with the body; noted once."""
+        if (fault := FieldError(field, message)) not in self.faults:
+            self.faults.append(fault)
+
+    def text(self, sent: bytes | bytearray) -> str:
+        """What was sent, as text."""
+        try:
+            return sent.decode()
+        except UnicodeDecodeError:
+            self.decoded = True
+            return sent.decode(errors="replace")
+
+
 @dataclass(frozen=True)
 class ReportBody:
     """The fields of a report, without its log, which is None if there was none. Not shown, for one may be the token."""
 
     fields: dict[str, Any] = field(repr=False)
     log: Kept | None
+    odd: Oddities = field(default_factory=Oddities, repr=False)

@@ -29,6 +29,8 @@ from tests.cli.conftest import calls
 from tests.cli.desk import DEADLINE_SECONDS, Service, serving, start, wait_for
 from tests.postgres import Cluster
 
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
 
 def accepts(service: Service, key: str) -> bool:
     """Whether the key opens what only an admin's key opens."""
@@ -80,6 +82,15 @@ def test_a_body_that_is_not_read_does_not_cost_its_sender_the_answer(service: Se
         connection.sendall(b"x" * length)
         status = connection.recv(100).split()[1]
     assert status == (b"413" if with_key else b"401")
+
+
+def test_a_report_that_names_no_type_is_looked_at(service: Service) -> None:
+    header = {"Authorization": f"Bearer {service.key}"}
+    made = requests.post(f"{service.url}/api/run", data="launch=false&name=x", headers={**header, **FORM}, timeout=30)
+    run = made.json()
+    body = f"token={run['token']}&exit=3".encode()
+    answer = requests.put(f"{service.url}/api/run/stop/{run['id']}", data=body, timeout=30)
+    assert (answer.request.headers.get("Content-Type"), answer.json()["exit_code"]) == (None, 3)
 
 
 def test_slow_clients_do_not_keep_others_waiting(service: Service) -> None:

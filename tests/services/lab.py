@@ -80,15 +80,22 @@ class Lab:
         """The kinds of the run's events, the oldest first."""
         return [event.kind for event in self.history(run_id)]
 
-    def start(self, run_id: int, ts: float | None = None) -> Run:
+    def start(self, run_id: int, ts: float | None = None, host: str | None = None) -> Run:
         """The run reports its start."""
-        return reporting.start(self.database, run_id, ts, None, self.clock())
+        return reporting.start(self.database, run_id, ts, host, self.clock())
 
-    def stop(self, run_id: int, code: int | None = None, ts: float | None = None, log: bytes | None = None) -> Run:
+    def stop(
+        self,
+        run_id: int,
+        code: int | None = None,
+        ts: float | None = None,
+        log: bytes | None = None,
+        host: str | None = None,
+    ) -> Run:
         """The run reports its end."""
         told = None if log is None else LogText(log, b"", len(log))
         stopped = Stop(code, ts, self.clock.ts)
-        return reporting.stop(self.database, run_id, stopped, None, told, LOG_LIMIT, self.clock())
+        return reporting.stop(self.database, run_id, stopped, host, told, LOG_LIMIT, self.clock())
 
     def claim(self, slots: int = 100, host: str = "h1", away: dict[str, str] | None = None) -> list[Claim]:
         """A scheduler on `host` claims what may start."""

@@ -289,4 +289,38 @@ def test_success_and_cancelling_are_not_retried_and_nothing_is_retried_twice(lab
     lab.clock.forward(1)
     lab.start(lost.run.id)
     lab.stop(lost.run.id, 3)
-    assert len(lab.runs()) == 4
+    assert len([run for run in lab.runs() if run.parent_id == lost.run.id and run.waits]) == 1
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_the_retry_of_a_run_that_comes_back_is_withdrawn_unless_the_run_fails_after_all(lab: Lab, code: int) -> None:
+    claim = lab.launched(instead={"retries": 2})
+    launching.gone(lab.database, claim.ticket, None, lab.clock())
+    assert lab.state(claim.run.id) is RunState.LOST
+    first = lab.runs()[-1]
+    assert (first.parent_id, first.cause, first.state) == (claim.run.id, "retry", RunState.SCHEDULED)
+    lab.start(claim.run.id)
+    withdrawn = lab.run(first.id)
+    assert withdrawn.state is RunState.CANCELLED
+    assert withdrawn.reason == f"run {claim.run.id}, which it was to repeat, is running after all"
+    lab.stop(claim.run.id, code)
+    waiting = [run for run in lab.runs() if run.cause == "retry" and run.state is RunState.SCHEDULED]
+    assert [(run.parent_id, run.retries) for run in waiting] == ([(claim.run.id, 1)] if code else [])
+
+
+def test_a_retry_that_has_begun_is_left_alone_when_the_first_run_comes_back(lab: Lab) -> None:
+    claim = lab.launched(instead={"retries": 1})
+    launching.gone(lab.database, claim.ticket, None, lab.clock())
+    retry = lab.runs()[-1]
+    lab.start(retry.id)
+    lab.stop(claim.run.id, 0)
+    assert (lab.state(claim.run.id), lab.state(retry.id)) == (RunState.SUCCEEDED, RunState.RUNNING)
+
+
+def test_a_retry_that_somebody_cancelled_is_not_made_again(lab: Lab) -> None:
+    claim = lab.launched(instead={"retries": 1})
+    launching.gone(lab.database, claim.ticket, None, lab.clock())
+    ending.cancel(lab.database, lab.runs()[-1].id, "anna", lab.clock())
+    lab.start(claim.run.id)
+    lab.stop(claim.run.id, 3)
+    assert len(lab.runs()) == 2

@@ -9,9 +9,10 @@ from tests.web.client import Api
 from tests.web.conftest import MakeApi
 
 REPORTS: list[tuple[str, dict[str, Any]]] = [
-    ("start", {"ts": 1369312595}),
-    ("start", {"ts": 1369312700}),
+    ("start", {"ts": 1369312595, "host": "n2"}),
+    ("start", {"ts": 1369312700, "host": "n1"}),
     ("progress", {"ts": 1369315000, "fraction": 0.25}),
+    ("progress", {"ts": 1369316000000, "message": "in milliseconds"}),
     ("progress", {"ts": 1369318000, "done": 6, "total": 10, "message": "sweeping"}),
     ("progress", {"ts": 1369318000, "done": 5, "total": 10}),
     ("metric", {"ts": 1369315000, "name": "residual", "value": 0.5, "step": 1}),
@@ -20,9 +21,12 @@ REPORTS: list[tuple[str, dict[str, Any]]] = [
     ("log", {"offset": 0, "text": "first\n"}),
     ("log", {"offset": 6, "text": "second\n"}),
     ("log", {"offset": 20, "text": "after a gap\n"}),
-    ("stop", {"ts": 1369322595, "exit": 3, "log": "asdf 123"}),
-    ("stop", {"exit": 3, "log": "asdf 123"}),
-    ("stop", {"ts": 1369322500}),
+    ("metric", {"ts": 1369316000, "name": "residual", "value": "NaN", "step": 2}),
+    ("metric", {"ts": 1369316000, "name": "residual", "value": 7, "step": 2}),
+    ("stop", {"ts": 1369322595, "exit": 3, "log": "asdf 123", "host": "n3"}),
+    ("stop", {"exit": 3, "log": "asdf 124 and more"}),
+    ("stop", {"exit_code": 3, "log": "asdf 125 and more", "host": "n4"}),
+    ("stop", {"ts": 1369322500, "log": "a stop that says less has a longer log", "host": "n0"}),
 ]
 TIMELESS = ("id", "token")
 
@@ -42,6 +46,9 @@ def test_reports_in_any_order_and_repetition_give_the_same_run(make_api: MakeApi
     api = make_api()
     expected = outcome(api, list(range(len(REPORTS))))
     assert (expected[0]["state"], expected[0]["exit_code"], expected[0]["duration"]) == ("failed", 3, 10000.0)
+    assert (expected[0]["host"], expected[0]["marks"]) == ("n2", ["clock"])
+    assert (expected[0]["progress"]["fraction"], expected[0]["progress"]["message"]) == (0.6, "sweeping")
+    assert expected[2].endswith(b"asdf 125 and more")
     everything = some.permutations(range(len(REPORTS)))
     again = some.lists(some.integers(0, len(REPORTS) - 1), max_size=6)
 

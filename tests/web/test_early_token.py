@@ -120,9 +120,9 @@ def test_a_token_within_another_field_is_none(api: Api) -> None:
         assert send(api, "stop", run["id"], (body % run["token"]).encode(), kind)[0] == 401, body
 
 
-def test_a_second_token_is_refused_whichever_is_good(api: Api) -> None:
+def test_a_second_token_that_is_another_is_refused_whichever_is_good(api: Api) -> None:
     run = api.reported_run()
-    for first, second in ((run["token"], "wrong"), ("wrong", run["token"]), (run["token"], run["token"])):
+    for first, second in ((run["token"], "wrong"), ("wrong", run["token"])):
         twice = f'{{"token": "{first}", "token": "{second}"}}'
         for kind, body in ((FORM, f"token={first}&token={second}"), (JSON, twice)):
             assert send(api, "stop", run["id"], body.encode(), kind)[0] in (400, 401)

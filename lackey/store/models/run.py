@@ -94,6 +94,7 @@ class RunRow(Base):
     max_rss_bytes: Mapped[int | None] = mapped_column(Id)
     cpu_seconds: Mapped[float | None]
     progress: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    told: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     log_size: Mapped[int] = mapped_column(Id)
     stop_log_size: Mapped[int] = mapped_column(Id)
     file_size: Mapped[int | None] = mapped_column(Id)

@@ -1,8 +1,9 @@
 """Reports: what simulations say about themselves, each with the token of its run."""
 
+from lackey.domain import told
 from lackey.domain.evidence import Stop
 from lackey.domain.receipt import parse_receipt
-from lackey.domain.refusals import Conflict, OtherOutcome, invalid
+from lackey.domain.refusals import Conflict, FieldError, Invalid, OtherOutcome, invalid
 from lackey.domain.run import Run
 from lackey.services import launching, reporting
 from lackey.services.reading import Metric
@@ -26,18 +27,20 @@ from lackey.web.schemas.runs import RunOut
 @report("start")
 def start(call: Call, run_id: int, body: StartReport, log: Kept | None) -> RunOut:
     """Report that the run has started."""
-    return _answered(call, reporting.start(call.database, run_id, body.ts, body.host, call.now))
+    return _answered(call, reporting.start(call.database, run_id, body.ts, body.host, call.now, _marks(call)))
 
 
 @report("stop", may=[OtherOutcome])
 def stop(call: Call, run_id: int, body: StopReport, log: Kept | None) -> RunOut:
     """Report that the run has ended.
 
-    The same again changes nothing; a different one is refused with the outcome on record.
+    The same again changes nothing; a different one is refused with the outcome on record. A stop without an exit code
+    says success, so in such a one a field that is not known is refused.
     """
-    stopped = Stop(body.exit, body.ts, call.now.timestamp())
-    limit = call.service.log_limit
-    return _answered(call, reporting.stop(call.database, run_id, stopped, body.host, _text(log), limit, call.now))
+    stopped = Stop(body.code, body.ts, call.now.timestamp())
+    limit, marks = call.service.log_limit, _marks(call)
+    run = reporting.stop(call.database, run_id, stopped, body.host, _text(log), limit, call.now, marks)
+    return _answered(call, run)
 
 
 @report("receipt", may=[Conflict])
@@ -56,22 +59,29 @@ def receipt(call: Call, run_id: int, body: ReceiptReport, log: Kept | None) -> R
 
 @report("progress")
 def progress(call: Call, run_id: int, body: ProgressReport, log: Kept | None) -> RunOut:
-    """Report how far the run is; it is a sign of life too."""
-    told = Progress(_moment(call, body.ts), body.fraction, body.done, body.total, body.message)
-    return _answered(call, reporting.progress(call.database, run_id, told, call.now))
+    """Report how far the run is; it is a sign of life too. Each of the fields is kept until a later one comes."""
+    at = _moment(call, body.ts)
+    said = Progress(at.at, body.fraction, body.done, body.total, body.message)
+    return _answered(call, reporting.progress(call.database, run_id, said, call.now, _marks(call, at)))
 
 
 @report("metric")
 def metric(call: Call, run_id: int, body: MetricReport, log: Kept | None) -> RunOut:
     """Report a figure, or several.
 
-    There is one value for each name and step, or name and time where there is no step; the latest wins.
+    There is one value for each name and step, or name and time where there is no step; the latest wins. Of several in
+    `metrics` the good ones are kept, and a 400 names the others.
     """
-    told = [
-        Metric(one.name, one.value, _moment(call, body.ts if one.ts is None else one.ts), one.step)
-        for one in body.figures
-    ]
-    return _answered(call, reporting.keep_metrics(call.database, run_id, told, call.now))
+    moments = [_moment(call, body.ts if one.ts is None else one.ts) for one in body.figures]
+    figures = [Metric(one.name, one.value, at.at, one.step) for one, at in zip(body.figures, moments, strict=True)]
+    errors = body.metrics.errors if body.metrics else ()
+    if errors and not figures:
+        raise Invalid(*errors)
+    run = reporting.keep_metrics(call.database, run_id, figures, call.now, _marks(call, *moments))
+    if errors:
+        first = FieldError(errors[0].field, f"{errors[0].message} (the {len(figures)} that are right were kept)")
+        raise Invalid(first, *errors[1:])
+    return _answered(call, run)
 
 
 @report("log", log_field="text")
@@ -83,10 +93,12 @@ def log(call: Call, run_id: int, body: LogReport, query: LogReportQuery, log: Ke
     """
     text = _text(log)
     if text is None:
-        raise invalid("text", "is needed")
+        raise invalid("text", "is needed; a file is sent as it is by curl -T FILE, or by -F text=@FILE")
     offset = query.offset if body.offset is None else body.offset
+    if query.offset not in (None, offset):
+        raise invalid("offset", "is given in the body and behind the ?, and differently")
     limit = call.service.log_limit
-    return _answered(call, reporting.keep_log(call.database, run_id, text, offset, limit, call.now))
+    return _answered(call, reporting.keep_log(call.database, run_id, text, offset, limit, call.now, _marks(call)))
 
 
 def _answered(call: Call, run: Run) -> RunOut:
@@ -95,8 +107,14 @@ def _answered(call: Call, run: Run) -> RunOut:
     return run_out(run, call.service.shares)
 
 
-def _moment(call: Call, ts: float | None) -> float:
-    return call.now.timestamp() if ts is None else ts
+def _moment(call: Call, ts: float | None) -> told.Moment:
+    return told.moment(ts, call.now.timestamp())
+
+
+def _marks(call: Call, *moments: told.Moment) -> list[str]:
+    """What is odd about the report, beside what its start and stop show."""
+    odd = {told.DECODED: call.decoded, told.CLOCK: any(at.is_odd for at in moments)}
+    return [mark for mark, is_so in odd.items() if is_so]
 
 
 def _text(log: Kept | None) -> LogText | None:

@@ -47,7 +47,8 @@ def _out(curve: Curve, by_step: bool) -> dict[str, object]:
         "count": curve.count,
         "whole": curve.whole,
         "x": [x for x, _ in curve.points],
-        "y": [y for _, y in curve.points],
+        # JSON has no other word for what is no finite number: a gap.
+        "y": [y if math.isfinite(y) else None for _, y in curve.points],
     }
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
 from lackey.domain.run import ACTIVE, FINAL, RunState
@@ -23,6 +23,7 @@ from lackey.web.schemas.types import (
     Variable,
 )
 
+_FIGURE = {"anyOf": [{"type": "number"}, {"type": "string", "enum": ["NaN", "Infinity", "-Infinity"]}]}
 _FORM_PARAMETER = "parameters."
 _GROUPS = {"active": ACTIVE, "final": FINAL, **{state.value: frozenset({state}) for state in RunState}}
 
@@ -188,10 +189,12 @@ class Events(Page[EventOut]):
 
 
 class MetricOut(Answer):
-    """A figure; `at` is its own time."""
+    """A figure; `at` is its own time. JSON has no words for a value that is no finite number: it is a string then."""
+
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
     name: str
-    value: float
+    value: Annotated[float, WithJsonSchema(_FIGURE, mode="serialization")]
     step: float | None
     at: datetime | None
 

@@ -26,12 +26,22 @@ _RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+# What simulations print. Fortran writes D for double precision, and drops the letter before three digits of exponent;
+# a value that does not fit its format is a row of stars. C libraries of Windows write 1.#INF and -1.#IND.
+_FIGURE = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))(?:[eEdDqQ]([+-]?[0-9]+)|([+-][0-9]{3}))?")
+_NO_NUMBERS = re.compile(
+    r"([+-]?)(?:(inf|infinity|1\.#inf0*)|(?:nan|nanq|nans|1\.#(?:[qs]?nan|ind)0*)(?:\([^)]*\))?)", re.IGNORECASE
+)
+_STARS = re.compile(r"\*+")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
-_TEXT_NUMBER = {"type": "string", "pattern": f"^{_NUMBER.pattern}$"}
-_TEXT_INTEGER = {"type": "string", "pattern": f"^{_INTEGER.pattern}$"}
+_TEXT_NUMBER = {"type": "string", "pattern": f"^{_FIGURE.pattern}$"}
+_TEXT_FIGURE = {"type": "string", "description": "also `nan`, `inf`, `-inf` and Fortran's `1.0D-03`"}
+TEXT_INTEGER = {"type": "string", "pattern": f"^{_INTEGER.pattern}$"}
 # The kernel takes no single argument or variable over 128 KiB (execve(2)); a character has up to four bytes.
 SHELL_TEXT = 30_000
+# By so much a fraction may pass 0 or 1: what adding up in single precision comes to.
+_ROUNDING = 1e-6
 
 
 def _moment(value: Any) -> datetime:
@@ -61,14 +71,36 @@ def _moment_or_now(value: Any) -> datetime | None:
     return None if value is None or value == "now" else _moment(value)
 
 
-def _number(value: Any) -> float:
-    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-        value = float(value)
+def _figure(value: Any) -> float:
+    if isinstance(value, str):
+        value = _printed(value.strip())
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("should be a number")
-    if not math.isfinite(value):
-        raise ValueError("should be a finite number")
     return float(value)
+
+
+def _printed(text: str) -> float | None:
+    """The number that a simulation printed; None if it is none."""
+    if found := _FIGURE.fullmatch(text):
+        digits, exponent, bare_exponent = found.groups()
+        return float(f"{digits}e{exponent or bare_exponent or 0}")
+    if odd := _NO_NUMBERS.fullmatch(text):
+        return math.nan if odd[2] is None else -math.inf if odd[1] == "-" else math.inf
+    if _STARS.fullmatch(text):
+        raise ValueError("is a row of stars: the value does not fit the format that it was written with")
+    return None
+
+
+def _number(value: Any) -> float:
+    number = _figure(value)
+    if not math.isfinite(number):
+        raise ValueError("should be a finite number")
+    return number
+
+
+def _near_one(value: Any) -> float:
+    number = _number(value)
+    return min(max(number, 0.0), 1.0) if -_ROUNDING <= number <= 1 + _ROUNDING else number
 
 
 def _integer(value: Any) -> int:
@@ -155,8 +187,18 @@ MomentOrNow = Annotated[
 Number = Annotated[
     float, BeforeValidator(_number), WithJsonSchema({"anyOf": [{"type": "number"}, _TEXT_NUMBER]}, mode="validation")
 ]
+# May be infinite, or NaN.
+AnyNumber = Annotated[
+    float, BeforeValidator(_figure), WithJsonSchema({"anyOf": [{"type": "number"}, _TEXT_FIGURE]}, mode="validation")
+]
+Fraction = Annotated[
+    float,
+    BeforeValidator(_near_one),
+    Field(ge=0, le=1),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, _TEXT_NUMBER]}, mode="validation"),
+]
 Integer = Annotated[
-    int, BeforeValidator(_integer), WithJsonSchema({"anyOf": [{"type": "integer"}, _TEXT_INTEGER]}, mode="validation")
+    int, BeforeValidator(_integer), WithJsonSchema({"anyOf": [{"type": "integer"}, TEXT_INTEGER]}, mode="validation")
 ]
 Reference = Annotated[
     int | str,

@@ -2,7 +2,7 @@
 
 const HEIGHT = 220;
 
-/** @typedef {{name: string, by: "step" | "time", count: number, whole: boolean, x: number[], y: number[]}} Curve */
+/** @typedef {{name: string, by: "step" | "time", count: number, whole: boolean, x: number[], y: (number | null)[]}} Curve */
 
 /** Whether charts can be drawn here. */
 export function canDraw() {
@@ -13,7 +13,7 @@ export class Chart {
   element = document.createElement("figure");
   name;
   x = /** @type {number[]} */ ([]);
-  y = /** @type {number[]} */ ([]);
+  y = /** @type {(number | null)[]} */ ([]);
   /** How many values there are in all; what is drawn may be thinned out. */
   count = 0;
   #by = "step";
@@ -83,7 +83,7 @@ export class Chart {
       ticks: { stroke: style.getPropertyValue("--line"), width: 1 },
     };
     const time = this.#by === "time";
-    const positive = this.#logarithmic && this.y.every((value) => value > 0);
+    const positive = this.#logarithmic && this.y.every((value) => value === null || value > 0);
     return {
       ...this.#size(),
       scales: { x: { time }, y: positive ? { distr: 3 } : { range: inside } },
