@@ -123,13 +123,18 @@ class Service:
 
 @contextmanager
 def serving(
-    directory: Path, *options: str, port: int | None = None, ready: str = "/readyz", **more: str
+    directory: Path,
+    *options: str,
+    port: int | None = None,
+    ready: str = "/readyz",
+    python: Path = Path(sys.executable),
+    **more: str,
 ) -> Iterator[Service]:
     """A service, ready, and ended with the block."""
     port = port or free_port()
     with (directory / "serve.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "lackey", "serve", "--port", str(port), *options],
+            [str(python), "-m", "lackey", "serve", "--port", str(port), *options],
             cwd=directory,
             env=environment(**more),
             stdin=subprocess.DEVNULL,
