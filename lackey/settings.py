@@ -3,6 +3,7 @@
 Where the file is: `--config`, `LACKEY_CONFIG`, `./lackey.toml`, `/etc/lackey/lackey.toml`; none is needed to begin.
 """
 
+import codecs
 import os
 import tomllib
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from lackey.domain.command_shell import DEFAULT_SHELL, checked_shell
 from lackey.domain.paths import Share
 from lackey.domain.typed_paths import checked_drive, checked_unc
 
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _PLACES = (Path("lackey.toml"), Path("/etc/lackey/lackey.toml"))
 # Names that begin like settings and are none: what a launched simulation finds, and what the command line goes by.
 _NO_SETTINGS = ("LACKEY_PARAM_",)
@@ -175,7 +177,21 @@ def load(config: Path | None = None) -> Settings:
         _each_once("path", [str(share.path) for share in settings.share])
     except ValueError as error:
         raise SettingsError(f"{path}: share: {error}") from error
+    _check_paths(settings)
     return settings
+
+
+def _check_paths(settings: Settings) -> None:
+    """Names that are no text can be told to nobody: not to SQLite, not to a reader, not over HTTP."""
+    for used in (*settings.own_places, *(share.path for share in settings.share)):
+        try:
+            str(used).encode()
+        except UnicodeEncodeError as error:
+            shown = os.fsencode(used).decode(errors="backslashreplace")
+            raise SettingsError(
+                f"{shown}: the name of this directory is not in UTF-8, which lackey needs; rename it, or use another "
+                "(if it looks right here, the locale is at fault: set LC_ALL=C.UTF-8)"
+            ) from error
 
 
 def _each_once(key: str, values: list[str]) -> None:
@@ -194,9 +210,14 @@ def find(config: Path | None) -> Path | None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except OSError as error:
         raise SettingsError(f"{path}: can't be read: {error.strerror}") from error
+    if content.startswith(_UTF16):
+        raise SettingsError(f"{path}: is in UTF-16; save it as UTF-8")
+    try:
+        # Editors on Windows begin UTF-8 with a byte order mark.
+        return tomllib.loads(content.decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: is no TOML: {error}") from error
 

@@ -166,10 +166,11 @@ def register(api: Api) -> None:
         raise Trouble(said.decode(errors="replace"))
 
 
-def sign_in_link(log: Path) -> str:
-    """What the service has said of how to sign in."""
+def sign_in_line(log: Path, run: int) -> str:
+    """What the service has said of how to sign in, leading to the page of a run."""
     lines = log.read_text(errors="replace").splitlines()
-    return next(line for line in lines if line.startswith("To sign in")).replace("127.0.0.1", "localhost")
+    line = next(line for line in lines if line.startswith("To sign in")).replace("127.0.0.1", "localhost")
+    return f"{line}?next=/run/{run}"
 
 
 def newest_run(api: Api) -> dict[str, Any] | None:
@@ -177,8 +178,8 @@ def newest_run(api: Api) -> dict[str, Any] | None:
     return next(iter(api("GET", f"/api/run?application=examples/{EXAMPLE}&limit=1")["items"]), None)
 
 
-def run_example(api: Api, signals: Signals) -> int:
-    """Run the example, show how it goes, and return its exit code. A run that is interrupted is cancelled."""
+def run_example(api: Api, signals: Signals) -> tuple[int, int]:
+    """Run the example, and show how it goes; the run's id and exit code. A run that is interrupted is cancelled."""
     before = newest_run(api)
     child = start("run", "now", f"examples/{EXAMPLE}", "--follow", environment=api.environment)
     try:
@@ -193,7 +194,7 @@ def run_example(api: Api, signals: Signals) -> int:
         raise Trouble("the example did not start; the lines above say why")
     print(f"\nRun {run['id']} of examples/{EXAMPLE} {run['state']}, exit code {run['exit_code']}.")
     print(f"Its page: {api.url.replace('127.0.0.1', 'localhost')}/run/{run['id']}", flush=True)
-    return child.returncode
+    return run["id"], child.returncode
 
 
 def cancel_newest(api: Api, before: dict[str, Any] | None) -> None:
@@ -217,11 +218,12 @@ def quickstart(port: int, once: bool) -> int:
     print(f"Starting lackey on port {port} …", flush=True)
     with service(port, data_directory, signals) as api:
         register(api)
-        print(sign_in_link(data_directory / LOG), flush=True)
-        code = run_example(api, signals)
+        run, code = run_example(api, signals)
         if once:
             return code
         print(f"lackey serves http://localhost:{port} until Ctrl-C; its log is {data_directory / LOG}")
+        # Last, where it is seen.
+        print(sign_in_line(data_directory / LOG, run), flush=True)
         while True:
             signals.pause()
 

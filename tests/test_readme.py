@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import textwrap
@@ -11,11 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import requests
 
 from lackey.services import Database, scheduling
 from lackey.settings import load
 from lackey.store import schema, tokens
 from tests.copies import ROOT, copy_project
+from tests.waiting import wait_until
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = [textwrap.dedent(found) for found in re.findall(r"(?:^ {4}.*\n)+", TEXT, re.MULTILINE)]
@@ -105,7 +108,27 @@ def test_the_first_command_shows_a_simulation_and_its_outcome(
     assert started.returncode == 0, started.stdout + started.stderr
     assert "succeeded" in started.stdout + started.stderr
     assert f"http://localhost:{newcomer.port}/run/1" in started.stdout
-    assert f"To sign in, once: http://localhost:{newcomer.port}/sign-in/" in started.stdout
+
+
+def test_the_last_line_of_the_first_command_is_a_link_that_leads_to_the_run_it_has_shown(newcomer: Newcomer) -> None:
+    command = ["scripts/quickstart", "--port", str(newcomer.port)]
+    environment = {**os.environ, **newcomer.environment}
+    output = newcomer.place / "interactive.log"
+    with output.open("wb") as file:
+        process = subprocess.Popen(command, cwd=newcomer.place, env=environment, stdout=file, stderr=file)
+    try:
+        wait_until(lambda: b"To sign in, once: " in output.read_bytes() or process.poll() is not None, 180.0)
+        *before, last = output.read_text().splitlines()
+        page = next(line.removeprefix("Its page: ") for line in before if line.startswith("Its page: "))
+        link = last.removeprefix("To sign in, once: ")
+        with requests.Session() as browser:
+            form = dict(re.findall(r'name="(\w+)" value="([^"]*)"', browser.get(link, timeout=30).text))
+            arrived = browser.post(link.partition("?")[0], data=form, timeout=30)
+        assert arrived.ok and arrived.url == page
+        assert "examples/heat" in arrived.text
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
 
 
 def test_the_first_command_works_a_second_time(newcomer: Newcomer, started: subprocess.CompletedProcess[str]) -> None:

@@ -254,3 +254,13 @@ def test_a_file_that_was_named_has_to_be_there(file: Path, monkeypatch: pytest.M
 def test_settings_cannot_be_changed_afterwards() -> None:
     with pytest.raises(Exception, match="frozen"):
         load().server.url = "http://other"
+
+
+def test_a_file_with_a_byte_order_mark_is_read_and_one_in_utf_16_is_refused_in_words(tmp_path: Path) -> None:
+    file = tmp_path / "lackey.toml"
+    text = "[server]\nurl = 'http://example.org'\n"
+    file.write_text(text, encoding="utf-8-sig")
+    assert load(file).server.url == "http://example.org"
+    file.write_text(text, encoding="utf-16")
+    with pytest.raises(SettingsError, match="is in UTF-16; save it as UTF-8"):
+        load(file)

@@ -4,5 +4,7 @@
 def main() -> None:
     """Carry out what the arguments of this process say, and exit."""
     from lackey.cli.commands import lackey
+    from lackey.cli.standard import prepare
 
+    prepare()
     lackey(prog_name="lackey")

@@ -1,4 +1,4 @@
-"""A program that runs beside `lackey serve`: started again when it ends, ended with it."""
+"""A program that runs beside `lackey serve`: started again when it ends or can't be started, ended with it."""
 
 import logging
 import os
@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+from lackey.again import STEADY_SECONDS, Again
+
 log = logging.getLogger(__name__)
 
-_RESTART_SECONDS = 1.0
 _END_SECONDS = 15.0
 
 
@@ -46,14 +47,30 @@ class Beside:
             self._thread.join()
 
     def _tend(self) -> None:
+        again = Again()
         while not self._ending.is_set():
+            again.began()
+            why = self._until_it_ends(again)
+            if self._ending.is_set():
+                return
+            if again.failed(why):
+                log.error("the scheduler %s; it is started again, until it stays at work", why)
+            self._ending.wait(again.wait_seconds)
+
+    def _until_it_ends(self, again: Again) -> str:
+        """Start it, and wait for its end; what became of it. Raises nothing: this thread has to try again."""
+        try:
             # A process group of its own: Ctrl-C is for this process, which then ends the scheduler.
-            self._child = subprocess.Popen(
+            child = self._child = subprocess.Popen(
                 self._command, env=self._environment, stdin=subprocess.DEVNULL, process_group=0
             )
-            if self._ending.is_set():
-                self._child.terminate()
-            code = self._child.wait()
-            if not self._ending.is_set():
-                log.error("the scheduler has ended with exit code %d; it is started again", code)
-                self._ending.wait(_RESTART_SECONDS)
+        except Exception as error:
+            return f"can't be started: {error}"
+        if self._ending.is_set():
+            child.terminate()
+        try:
+            child.wait(STEADY_SECONDS)
+        except subprocess.TimeoutExpired:
+            if again.recovered():
+                log.info("the scheduler is at work again")
+        return f"has ended with exit code {child.wait()}"

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import requests
 from requests.auth import AuthBase
 
-from lackey.cli.session import KEY_FILE, URL_FILE, Session, Trouble
+from lackey.cli.running import Running, running, url_of
+from lackey.cli.session import KEY_FILE, Session, Trouble
 
 if TYPE_CHECKING:
     from lackey.settings import Settings
@@ -68,6 +69,13 @@ class Client:
     def get(self, path: str, **query: Any) -> Any:
         """GET, with `query` behind the `?`."""
         return _json(self._ask("GET", path, params=query))
+
+    def date(self, path: str) -> str | None:
+        """The time by the service's clock, as it says with its answer to a GET (RFC 9110, Date)."""
+        answer = self._ask("GET", path)
+        if _json(answer) != {"status": "ok"}:
+            raise Refused(f"what answers at {self.place} is not lackey")
+        return answer.headers.get("Date")
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """POST, so that asking again makes nothing twice."""
@@ -150,15 +158,14 @@ class Client:
 def find_service(session: Session) -> Client:
     """A client for the service that LACKEY_URL names, or else the settings, or `lackey serve` on this host.
 
-    The key is LACKEY_KEY; the one that `lackey serve` left in `data_dir` goes to no other service than that.
+    The key is LACKEY_KEY; the one that `lackey serve` left in its `data_dir` goes to no other service than that.
     """
     url, key = os.environ.get("LACKEY_URL"), os.environ.get("LACKEY_KEY")
     if not (url and key):
-        settings = session.settings
-        own = own_url(settings)
-        url = url or own
-        if not key and _same_place(url, own):
-            key = _first_line(settings.data_dir / KEY_FILE)
+        own = own_service(session.settings, url)
+        url = url or own.url
+        if not key and _same_place(url, own.url):
+            key = _first_line(own.data_dir / KEY_FILE)
     if not _is_address(url):
         raise Trouble("LACKEY_URL is no address of a service; it should be like http://localhost:8000")
     if key and not (key.isascii() and key.isprintable()):
@@ -166,9 +173,36 @@ def find_service(session: Session) -> Client:
     return Client(url, key)
 
 
-def own_url(settings: "Settings") -> str:
-    """Where the service of these settings is."""
-    return settings.server.url or _first_line(settings.data_dir / URL_FILE) or "http://localhost:8000"
+def own_service(settings: "Settings", wanted: str | None = None) -> Running:
+    """The service of these settings, or else the one at the URL `wanted`, or the only one that this user runs here.
+
+    Raises Trouble where there are several, and `wanted` names none.
+    """
+    data_dir = settings.data_dir
+    if url := settings.server.url or url_of(data_dir):
+        return Running(url, data_dir)
+    found = running()
+    if wanted:
+        found = [each for each in found if _same_place(each.url, wanted)][:1]
+    if len(found) > 1:
+        several = "".join(f"\n  {each.url} (its data are in {each.data_dir})" for each in found)
+        raise Trouble(f"you run {len(found)} services here; say which by LACKEY_URL:{several}")
+    return found[0] if found else Running("http://localhost:8000", data_dir)
+
+
+def is_elsewhere(session: Session) -> bool:
+    """Whether the service is one that LACKEY_URL names, or that this user runs here with data in another directory.
+
+    That is looked for where nothing tells of a service of this directory. Raises Trouble.
+    """
+    from lackey.cli.db import missing_file
+    from lackey.settings import find
+
+    if os.environ.get("LACKEY_URL"):
+        return True
+    settings = session.settings
+    nothing_here = not find(session.config) and missing_file(settings) is not None and not settings.server.url
+    return nothing_here and bool(running())
 
 
 def _first_line(path: Path) -> str | None:

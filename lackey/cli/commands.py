@@ -18,6 +18,7 @@ from lackey.cli.runs import run
 from lackey.cli.serve import reader, scheduler, serve
 from lackey.cli.session import Session, Trouble
 from lackey.cli.shares import share
+from lackey.cli.terminal import plain
 from lackey.domain.refusals import Refusal
 
 _ALIASES = {"app": "application"}
@@ -41,6 +42,9 @@ class _Lackey(click.Group):
             if error.errno == errno.EPIPE:
                 raise
             raise Trouble(f"{error.filename or 'the system'}: {error.strerror or error}") from error
+        except UnicodeEncodeError as error:
+            # Bytes of an argument or a variable that no character has; what they are the system passes on (PEP 383).
+            raise click.UsageError(f"this is no text: {plain(error.object)}") from error
 
 
 @click.group(cls=_Lackey, context_settings={"help_option_names": ["-h", "--help"]})

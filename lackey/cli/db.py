@@ -18,8 +18,10 @@ _KINDS = ("sqlite:///", "postgresql+psycopg://")
 
 
 @contextmanager
-def opened(settings: "Settings") -> Iterator["Database"]:
+def opened(settings: "Settings", makes: bool = False) -> Iterator["Database"]:
     """The database, whatever state its schema is in; the file of an SQLite one need not be there yet.
+
+    `makes`: the data directory is made if it isn't there.
 
     Root becomes the owner of its directory, as the scheduler does: see `privileges`. Raises Trouble.
     """
@@ -32,7 +34,7 @@ def opened(settings: "Settings") -> Iterator["Database"]:
         raise Trouble(str(error)) from error
     database = Database(settings.database_url)
     try:
-        if database.is_sqlite:
+        if makes and database.is_sqlite:
             settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         yield database
     finally:
@@ -44,9 +46,20 @@ def opened_current(settings: "Settings") -> Iterator["Database"]:
     """The database, at this version's schema. Raises Trouble when it is at another, or not there."""
     with opened(settings) as database:
         at, needed = revisions(database)
+        if at is None and (missing := missing_file(settings)):
+            raise Trouble(
+                f"there is no database {missing}; lackey serve and lackey db upgrade make one, "
+                "and for a service that runs elsewhere set LACKEY_URL"
+            )
         if at != needed:
             raise Trouble(f"{_standing(at, needed)}; bring it there with: lackey db upgrade")
         yield database
+
+
+def missing_file(settings: "Settings") -> Path | None:
+    """The file of the SQLite database, if it isn't there."""
+    file = settings.database_file
+    return file if file is not None and not file.exists() else None
 
 
 def revisions(database: "Database") -> tuple[str | None, str | None]:
@@ -79,7 +92,7 @@ def db() -> None:
 @pass_session
 def upgrade(session: Session) -> None:
     """Bring the schema to what this version needs; harmless when it is there already."""
-    with opened(session.settings) as database:
+    with opened(session.settings, makes=True) as database:
         revisions(database)
         upgrade_schema(database)
         click.echo(f"The schema is at {revisions(database)[0]}.")

@@ -24,6 +24,7 @@ _COLOURS = {"ok": "green", "warning": "yellow", "trouble": "red"}
 def doctor(session: Session, as_json: bool) -> None:
     """Check configuration, database, shares, executors and clock, and say how to mend what is wrong.
 
+    Where LACKEY_URL names a service, or this user's runs elsewhere on this host, it is asked how it is.
     Exit code 1 if there is trouble; a warning is none.
     """
     findings = _examine(session)
@@ -36,12 +37,16 @@ def doctor(session: Session, as_json: bool) -> None:
 
 def _examine(session: Session) -> "list[Finding]":
     from lackey.cli.checks import CHECKS, Apart, Finding
+    from lackey.cli.checks.afar import from_afar
+    from lackey.cli.client import is_elsewhere
     from lackey.settings import find
 
     try:
         settings = session.settings
     except Trouble as trouble:
         return [Finding("configuration", "trouble", line, "Correct it.") for line in trouble.message.splitlines()]
+    if is_elsewhere(session):
+        return from_afar(session.client)
     path = find(session.config)
     read = f"{path} is in force" if path else "there is no lackey.toml: defaults and the environment are in force"
     started = [Apart(check, settings) for check in CHECKS]

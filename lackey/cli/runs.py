@@ -1,6 +1,7 @@
 """`lackey run`."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import click
@@ -9,7 +10,7 @@ from lackey.cli import run_display, show
 from lackey.cli.outcome import is_final, outcome_line
 from lackey.cli.session import Session, Trouble, json_option, pairs, pass_session
 from lackey.cli.terminal import plain
-from lackey.cli.times import read_time
+from lackey.cli.times import Unclear, read_time
 from lackey.domain.run import RunState
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -67,15 +68,17 @@ def now(session: Session, /, application: str, follow: bool, as_json: bool, **gi
 def at(session: Session, /, time: str, application: str, as_json: bool, **given: Any) -> None:
     """Run an application at TIME.
 
-    TIME is unix seconds, RFC 3339 with an offset, or a local time such as "2026-01-31 18:00".
+    TIME is 18:00 (the next one), "tomorrow 9:00", +2h, +90s, "2030-01-31 18:00", all in the zone of this machine, or
+    RFC 3339 with an offset. What was understood is printed; what has passed is refused.
     """
     try:
-        moment, in_words = read_time(time)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-    made = session.client.post("/api/run", {"at": moment, **_body(application, **given)})
-    if in_words:
-        click.echo(f"TIME is taken as {in_words}, the zone of this machine.", err=True)
+        understood = read_time(time, datetime.now(UTC))
+    except Unclear as error:
+        raise click.UsageError(plain(f"{error}.")) from error
+    asked = {"at": "now" if understood is None else understood.at, **_body(application, **given)}
+    made = session.client.post("/api/run", asked)
+    if understood is not None:
+        click.echo(f"TIME is taken as {understood.in_words}.", err=True)
     _made(session, made, follow=False, as_json=as_json)
 
 

@@ -3,17 +3,15 @@
 import contextlib
 import errno
 import logging
-import os
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from lackey import log_lines
-from lackey.cli.session import KEY_FILE, URL_FILE, Session, Trouble, pass_session
+from lackey.cli.session import KEY_FILE, Session, Trouble, pass_session
 
 if TYPE_CHECKING:
     from lackey.web.devserver import DevelopmentServer
@@ -75,6 +73,7 @@ def _serve(session: Session, server: "DevelopmentServer", with_scheduler: bool, 
     from lackey.cli.beside import Beside
     from lackey.cli.db import opened
     from lackey.cli.founding import found
+    from lackey.cli.running import announced
     from lackey.web import devserver
     from lackey.web.link import Link
     from lackey.web.listening import announce
@@ -82,10 +81,10 @@ def _serve(session: Session, server: "DevelopmentServer", with_scheduler: bool, 
     settings = session.settings
     if settings.server.trust_remote_user:
         log.warning("server.trust_remote_user is on, but counts under uWSGI alone; here everybody needs a key")
-    with opened(settings) as database:
+    with opened(settings, makes=True) as database:
         found(settings, database)
     with contextlib.ExitStack() as held:
-        held.enter_context(_announced(settings.data_dir / URL_FILE, server.url))
+        held.enter_context(announced(settings.data_dir, server.url))
         if with_scheduler:
             held.enter_context(Beside(_scheduler_command(session.config), settings.server.url or server.url))
         # While things are given back, another Ctrl-C must not interrupt that.
@@ -109,20 +108,6 @@ def _listen(host: str, port: int) -> "DevelopmentServer":
         if error.errno == errno.EADDRINUSE:
             raise Trouble(f"port {port} of {host} is in use; choose another with --port") from error
         raise Trouble(f"can't listen on {host}, port {port}: {error.strerror}") from error
-
-
-@contextlib.contextmanager
-def _announced(path: Path, url: str) -> Iterator[None]:
-    """Write where this service is into a file, for the command line on this host, as long as it is there."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(f"{url}\n", encoding="ascii")
-    aside.rename(path)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            if path.read_text(encoding="ascii").strip() == url:
-                path.unlink()
 
 
 def _scheduler_command(config: Path | None) -> list[str]:

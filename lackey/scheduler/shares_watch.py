@@ -79,12 +79,15 @@ class SharesWatch:
             self._stop.wait(_EVERY_SECONDS)
 
     def _ask(self, name: str) -> str:
-        hold = self._holds.get(name)
-        if hold is not None:
-            look = self._files.health(name, anew=True).look
-            hold.mended = look is not None and not look.takes_nothing
         try:
+            hold = self._holds.get(name)
+            if hold is not None:
+                look = self._files.health(name, anew=True).look
+                hold.mended = look is not None and not look.takes_nothing
             self._files.probe(name)
         except FileError as error:
             return f"waits for share {name}: {error}"
+        except Exception as error:
+            # Out of memory, say. This thread is the only one that asks, so nothing may end it.
+            return f"waits for share {name}: it can't be asked: {type(error).__name__}: {error}"
         return ""

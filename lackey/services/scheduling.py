@@ -1,7 +1,7 @@
 """Making runs on request, and changing those that wait."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -18,6 +18,9 @@ from lackey.services.settling import move
 from lackey.store import applications, events, notices, runs
 from lackey.store.database import Database
 
+# A time beyond these is a slip: a year, or milliseconds, where unix seconds were asked for.
+_LONGEST_PAST = timedelta(days=1)
+_LONGEST_AHEAD = timedelta(days=200 * 365)
 _DEFAULTS: dict[str, Any] = {
     "command": None,
     "share": None,
@@ -60,6 +63,7 @@ def schedule(database: Database, wanted: Wanted, by: str, now: datetime, once: O
         known = answered(connection, once, now, runs.get)
         if known is not None:
             return runs.get(connection, known), newcomers.another_token(connection, known)
+        _check_at(wanted.at, now)
         newcomers.refuse_too_many(connection, by)
         run, token = newcomers.create(connection, _values(connection, wanted), by, now, wanted.at)
         remember(connection, once, run.id, now)
@@ -68,6 +72,17 @@ def schedule(database: Database, wanted: Wanted, by: str, now: datetime, once: O
         return run, token
 
     return database.write(work)
+
+
+def _check_at(at: datetime | None, now: datetime) -> None:
+    """Raises Invalid for a time that can't have been meant. One that has only just passed is due at once."""
+    if at is None:
+        return
+    said = f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    if at < now - _LONGEST_PAST:
+        raise invalid("at", f"is {said}, which has passed; for a run at once leave it out, or say now")
+    if at > now + _LONGEST_AHEAD:
+        raise invalid("at", f"is in the year {at.year}; unix seconds are taken, not milliseconds, or RFC 3339")
 
 
 def _values(connection: Connection, wanted: Wanted) -> dict[str, Any]:
@@ -121,7 +136,7 @@ def _from_application(application: Application, wanted: Wanted) -> dict[str, Any
 def change(database: Database, run_id: int, values: dict[str, Any], by: str, now: datetime) -> Run:
     """Change `priority`, `at` (`scheduled_at`) or `hold` (`held`) of a run that waits.
 
-    Raises NotFound, Conflict, TooMany.
+    Raises NotFound, Conflict, Invalid, TooMany.
     """
 
     def work(connection: Connection) -> Run:
@@ -129,6 +144,7 @@ def change(database: Database, run_id: int, values: dict[str, Any], by: str, now
         if not run.waits:
             refusal = AlreadyFinal if run.state in FINAL else Conflict
             raise refusal(f"run {run_id} waits no more: {run.state}")
+        _check_at(values.get("at"), now)
         if not events.has_room(connection, run_id):
             raise TooMany(f"run {run_id} was changed {EVENTS} times or more (EVENTS); cancel it, and make another")
         changed = _rescheduled(connection, runs.change(connection, run, _columns(run, values)), by, now)

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from lackey.again import Again
 from lackey.shares.sockets import Hearing
 
 log = logging.getLogger(__name__)
 
 _PACKAGE_PARENT = Path(__file__).resolve().parents[2]
-_RESTART_SECONDS = 1.0
 # Python starts in a tenth of that, and a reader answers at once, but a host may be busy.
 _DEAF_SECONDS = 10.0
 # Whoever looks at what a process does (strace) stops it for moments.
@@ -49,8 +49,8 @@ class Readers:
         for reader in self._readers:
             try:
                 reader.tend()
-            except OSError as error:
-                log.warning("share %s: its reader does not start: %s", reader.name, error)
+            except Exception as error:
+                reader.failed(f"can't be looked after: {error}")
 
     def stop(self) -> None:
         """End all of them; one that hangs in the kernel with its share is left to end when the share is back."""
@@ -74,15 +74,20 @@ class _Reader:
         self.name = name
         self._command = command
         self._socket = socket
-        self._started_at = 0.0
+        self._again = Again()
         self._process: subprocess.Popen[bytes] | None = None
         self._hearing: Hearing | None = None
         self._stopped_since: float | None = None
         # One that was ended, and hangs in the kernel with its share.
         self._left: subprocess.Popen[bytes] | None = None
 
+    def failed(self, why: str) -> None:
+        """Another is started, after a pause; why is told once."""
+        if self._again.failed(why):
+            log.warning("share %s: its reader %s; starting another", self.name, why)
+
     def _start(self) -> None:
-        self._started_at = time.monotonic()
+        self._again.began()
         self._stopped_since = None
         self._process = subprocess.Popen(
             self._command,
@@ -99,19 +104,23 @@ class _Reader:
     def tend(self) -> None:
         if self._left is not None and self._left.poll() is not None:
             self._left = None
+        if self._process is not None and self._process.poll() is not None:
+            self._drop("has ended")
         if self._process is None:
-            self._start()
-        elif self._process.poll() is not None:
-            if time.monotonic() - self._started_at > _RESTART_SECONDS:
-                log.warning("share %s: its reader has ended; starting another", self.name)
-                self._close()
+            if not self._again.wait_seconds:
                 self._start()
         elif self._left is None and (trouble := self._trouble(self._process)):
-            log.warning("share %s: its reader %s; starting another", self.name, trouble)
             self._process.kill()
             self._left = self._process
-            self._close()
+            self._drop(trouble)
             self._start()
+        elif self._again.recovered():
+            log.info("share %s: its reader is at work again", self.name)
+
+    def _drop(self, why: str) -> None:
+        self._close()
+        self._process = None
+        self.failed(why)
 
     def _trouble(self, process: "subprocess.Popen[bytes]") -> str | None:
         """What keeps it from answering although it lives; how its share is, it would say even while that hangs."""

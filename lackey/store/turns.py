@@ -36,8 +36,8 @@ class Turns:
                 try:
                     fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    self._asking = True
-                    threading.Thread(target=self._ask, args=(self._descriptor,), name="turns", daemon=True).start()
+                    if not self._ask_for_it(self._descriptor):
+                        return False
                 else:
                     self._held = True
             self._wanted = True
@@ -59,11 +59,24 @@ class Turns:
                 os.close(self._descriptor)
             self._descriptor = None
 
+    def _ask_for_it(self, descriptor: int) -> bool:
+        """Have a thread wait for the lock; False if there can be no other thread now."""
+        try:
+            threading.Thread(target=self._ask, args=(descriptor,), name="turns", daemon=True).start()
+        except (RuntimeError, MemoryError) as error:
+            log.warning("the lock %s can't be waited for: %s", self._path, error)
+            return False
+        self._asking = True
+        return True
+
     def _ask(self, descriptor: int) -> None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError as error:
             log.warning("the lock %s can't be had: %s", self._path, error)
+            # Whoever wants it next asks anew.
+            with self._changed:
+                self._asking = False
         else:
             self._answer(descriptor)
 

@@ -1,6 +1,7 @@
 """What the tests of the command line share."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,6 +60,8 @@ def calls(monkeypatch: pytest.MonkeyPatch, directory: Path) -> Lackey:
     """The command line, called in a directory."""
     for name in ("LACKEY_URL", "LACKEY_KEY", "LACKEY_CONFIG"):
         monkeypatch.delenv(name, raising=False)
+    if "XDG_STATE_HOME" not in os.environ:
+        monkeypatch.setenv("XDG_STATE_HOME", str(directory / "no-state"))
     monkeypatch.chdir(directory)
 
     def call(*arguments: str, **details: Any) -> Result:

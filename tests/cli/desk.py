@@ -33,7 +33,8 @@ def environment(**more: str) -> dict[str, str]:
     """Of a process that knows nothing but what is given."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LACKEY_", "BOTTLE_"))}
     # No colours and no terminal's width from whoever runs the tests.
-    return kept | {"PYTHONPATH": str(ROOT), "TZ": "UTC", "COLUMNS": "200"} | more
+    own = {"PYTHONPATH": str(ROOT), "TZ": "UTC", "COLUMNS": "200", "XDG_STATE_HOME": "/dev/null/none"}
+    return kept | own | more
 
 
 def start(*arguments: str, cwd: Path, **more: str) -> "subprocess.Popen[str]":
@@ -123,13 +124,18 @@ class Service:
 
 @contextmanager
 def serving(
-    directory: Path, *options: str, port: int | None = None, ready: str = "/readyz", **more: str
+    directory: Path,
+    *options: str,
+    port: int | None = None,
+    ready: str = "/readyz",
+    python: Path = Path(sys.executable),
+    **more: str,
 ) -> Iterator[Service]:
     """A service, ready, and ended with the block."""
     port = port or free_port()
     with (directory / "serve.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "lackey", "serve", "--port", str(port), *options],
+            [str(python), "-m", "lackey", "serve", "--port", str(port), *options],
             cwd=directory,
             env=environment(**more),
             stdin=subprocess.DEVNULL,

@@ -1,14 +1,19 @@
 """How the command line finds the service and its key, and what it makes of other people's servers."""
 
+import json
+import os
+import socket
+import stat
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Lackey, calls
-from tests.cli.desk import Service, free_port
+from tests.cli.desk import DEADLINE_SECONDS, Service, free_port, serving, start
 
 
 class Stranger(BaseHTTPRequestHandler):
@@ -158,3 +163,106 @@ def test_a_password_in_the_address_is_not_shown(cli: Lackey, monkeypatch: pytest
     monkeypatch.setenv("LACKEY_URL", f"http://anna:secret@127.0.0.1:{free_port()}")
     result = cli("run", "list")
     assert result.exit_code == 1 and "secret" not in result.stderr
+
+
+def test_a_service_of_this_user_is_found_from_any_directory_and_not_once_it_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, here, there = tmp_path / "state", tmp_path / "here", tmp_path / "there"
+    for each in (here, there):
+        each.mkdir()
+    monkeypatch.setenv("XDG_STATE_HOME", str(state))
+    cli = calls(monkeypatch, here)
+    with serving(there, "--no-scheduler", ready="/healthz", XDG_STATE_HOME=str(state)) as service:
+        (note,) = (state / "lackey" / "services").iterdir()
+        assert stat.S_IMODE(note.stat().st_mode) == 0o600
+        assert stat.S_IMODE(note.parent.stat().st_mode) == 0o700
+        assert json.loads(cli("project", "list", "--json").stdout) == []
+        assert [each["name"] for each in json.loads(cli("key", "list", "--json").stdout)] == ["local"]
+        found = json.loads(cli("doctor", "--json").stdout)
+        assert {"about": "service", "level": "ok", "what": f"it answers at {service.url}", "mend": None} in found
+        monkeypatch.setenv("LACKEY_URL", service.url)
+        assert cli("project", "list").exit_code == 0
+        monkeypatch.delenv("LACKEY_URL")
+        os.chmod(note.parent, 0o777)
+        assert "no service answers" in cli("project", "list").stderr, "others might have written there"
+        os.chmod(note.parent, 0o700)
+        service.process.kill()
+        service.process.wait()
+        with socket.create_server(("127.0.0.1", service.port)):
+            result = cli("project", "list")
+        assert result.exit_code == 1 and "no service answers at http://localhost:8000" in result.stderr
+        assert list(note.parent.iterdir()) == []
+    assert list(here.iterdir()) == []
+
+
+def test_of_two_services_of_this_user_one_has_to_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    cli = calls(monkeypatch, here)
+    with ExitStack() as both:
+        urls = []
+        for name in ("one", "two"):
+            (tmp_path / name).mkdir()
+            one = serving(tmp_path / name, "--no-scheduler", ready="/healthz", XDG_STATE_HOME=str(tmp_path))
+            urls.append(both.enter_context(one).url)
+        result = cli("project", "list")
+        assert result.exit_code == 1 and "say which by LACKEY_URL" in result.stderr
+        assert all(url in result.stderr for url in urls)
+        monkeypatch.setenv("LACKEY_URL", urls[1])
+        assert cli("project", "list").exit_code == 0
+    assert list((tmp_path / "lackey" / "services").iterdir()) == []
+
+
+def test_keys_and_the_doctor_go_to_the_service_that_the_environment_names(
+    desk: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli = calls(monkeypatch, tmp_path)
+    monkeypatch.setenv("LACKEY_URL", desk.url)
+    monkeypatch.setenv("LACKEY_KEY", desk.key)
+    secret = cli("key", "create", "anna", "--scope", "read").stdout.strip()
+    assert "anna" in [each["name"] for each in desk.api("GET", "/api/key")["items"]]
+    result = cli("doctor", "--json")
+    assert result.exit_code == 0, result.stdout
+    found = {each["about"]: each["level"] for each in json.loads(result.stdout)}
+    expected = {"clock": "ok", "readiness": "ok", "share local": "ok", "executor local": "ok", "service": "warning"}
+    assert found == expected, "a warning about what can't be seen comes last"
+    monkeypatch.setenv("LACKEY_KEY", secret)
+    assert cli("doctor").exit_code == 0
+    assert "scope" in cli("key", "list").stderr
+    assert cli("key", "list").exit_code == 1
+    monkeypatch.setenv("LACKEY_KEY", desk.key)
+    assert cli("key", "revoke", "anna").exit_code == 0
+    monkeypatch.setenv("LACKEY_KEY", secret)
+    result = cli("doctor", "--json")
+    assert result.exit_code == 1 and "does not accept the key" in result.stdout
+    monkeypatch.setenv("LACKEY_URL", f"http://127.0.0.1:{free_port()}")
+    result = cli("doctor", "--json")
+    assert result.exit_code == 1 and "no service answers" in result.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("key", "list"),
+        ("key", "create", "anna", "--scope", "run"),
+        ("key", "revoke", "1"),
+        ("db", "check"),
+        ("run", "list"),
+        ("project", "list"),
+        ("share", "list"),
+        ("example",),
+        ("doctor",),
+    ],
+)
+def test_no_command_makes_a_data_directory_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    process = start(*arguments, cwd=here, XDG_STATE_HOME=str(tmp_path))
+    said = process.communicate(timeout=DEADLINE_SECONDS)
+    assert process.returncode == 1 and "Traceback" not in said[1]
+    assert list(here.iterdir()) == []

@@ -45,9 +45,30 @@ def test_a_local_time_is_understood_in_the_local_zone_which_is_said(cli: Lackey)
     assert "TIME is taken as 2126-01-31 18:00:00" in result.stderr
 
 
-@pytest.mark.parametrize("time", ["4923464400", "2126-01-07T13:00:00Z", "2126-01-07T14:00:00+01:00"])
+@pytest.mark.parametrize("time", ["2126-01-07T13:00:00Z", "2126-01-07T14:00:00+01:00"])
 def test_a_time_with_a_zone_is_taken_as_it_is(as_json: Json, time: str) -> None:
     assert as_json("run", "at", time, "lab/heat")["scheduled_at"] == "2126-01-07T13:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("time", "words"),
+    [
+        ("+60", "may mean seconds"),
+        ("2030", "may mean seconds"),
+        ("1e9", "may mean seconds"),
+        ("202612010800", "may mean seconds"),
+        ("2020-01-31 18:00", "which has passed"),
+        ("2030-01-31", "no time that is understood"),
+        ("0 2 * * *", "looks like a cron expression"),
+    ],
+)
+def test_a_time_that_is_not_surely_meant_is_wrong_usage_and_nothing_is_run(
+    cli: Lackey, as_json: Json, time: str, words: str
+) -> None:
+    before = as_json("run", "list")
+    result = cli("run", "at", time, "lab/heat")
+    assert result.exit_code == 2 and words in result.stderr
+    assert as_json("run", "list") == before
 
 
 def test_runs_are_listed_newest_first_by_state_application_and_words(cli: Lackey, as_json: Json) -> None:
@@ -126,7 +147,7 @@ def test_a_hostile_name_reaches_no_terminal(cli: Lackey, service: Service) -> No
         (("cancel", "987654"), "there is no run 987654"),
         (("now", "lab/none"), "there is no application lab/none"),
         (("now", "lab/heat", "-p", "m=1"), "parameters.m: is not a parameter"),
-        (("at", "0 2 * * *", "lab/heat"), "at: looks like a cron expression"),
+        (("at", "9998-01-31 18:00", "lab/heat"), "at: is in the year 9998"),
         (("list", "--project", "none"), "project: "),
     ],
 )

@@ -6,7 +6,10 @@ import shutil
 import signal
 import socket
 import stat
+import sys
 import threading
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -192,6 +195,62 @@ def test_a_scheduler_that_dies_is_started_again_and_a_service_that_is_killed_tak
         second = service.scheduler()
         service.process.kill()
         second.wait(DEADLINE_SECONDS)
+
+
+def no_python(service: Service, python: Path) -> Callable[[], object]:
+    """Take the interpreter's file away; what brings it back."""
+    away = python.rename(python.with_name("away"))
+    return lambda: away.rename(python)
+
+
+def no_descriptors(service: Service, python: Path) -> Callable[[], object]:
+    """Let the service open nothing more; what lets it again."""
+    before = resource.prlimit(service.process.pid, resource.RLIMIT_NOFILE)
+    held = len(os.listdir(f"/proc/{service.process.pid}/fd"))
+    resource.prlimit(service.process.pid, resource.RLIMIT_NOFILE, (held, before[1]))
+    return lambda: resource.prlimit(service.process.pid, resource.RLIMIT_NOFILE, before)
+
+
+def no_module(service: Service, python: Path) -> Callable[[], object]:
+    """Be in the middle of an upgrade; what ends that."""
+    module = service.directory / "lackey" / "scheduler" / "main.py"
+    away = module.rename(module.with_name("away"))
+    module.write_text("import what_is_still_to_come")
+    return lambda: away.rename(module)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [(no_python, "can't be started"), (no_descriptors, "can't be started"), (no_module, "ended with exit code 1")],
+)
+def test_a_scheduler_that_cannot_be_started_for_a_while_is_started_once_it_can_be(
+    tmp_path: Path, fault: Callable[[Service, Path], Callable[[], object]], words: str
+) -> None:
+    copy_of_lackey(tmp_path)
+    python = own_python(tmp_path / "python")
+    with serving(tmp_path, python=python, PYTHONPATH=str(tmp_path)) as service:
+        first = service.scheduler()
+        mend = fault(service, python)
+        first.kill()
+        wait_for(lambda: words in service.said, "its word that there is no scheduler")
+        # Three tries, by their pauses of one, two and four seconds.
+        time.sleep(4.0)
+        assert service.said.count(words) == 1
+        mend()
+        second = service.scheduler()
+        assert second.pid != first.pid
+        wait_for(service.is_ready, "the scheduler")
+        assert [child for child in psutil.Process(service.process.pid).children() if child.status() == "zombie"] == []
+
+
+def own_python(directory: Path) -> Path:
+    """An interpreter of its own, with the libraries of this one."""
+    (directory / "bin").mkdir(parents=True)
+    python = directory / "bin" / "python"
+    python.symlink_to(os.path.realpath(sys.executable))
+    shutil.copy(Path(sys.prefix, "pyvenv.cfg"), directory)
+    (directory / "lib").symlink_to(Path(sys.prefix, "lib"))
+    return python
 
 
 @pytest.fixture

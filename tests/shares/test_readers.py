@@ -6,7 +6,9 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -80,6 +82,49 @@ def test_a_reader_that_was_killed_is_started_again(files: Files, readers: Reader
 
     eventually(works_again)
     assert [process.pid for process in processes_of(tmp_path)] != [killed.pid]
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["it ends at once", "it can't be started"])
+def test_a_reader_that_fails_for_a_while_is_tried_again_and_that_is_told_once(
+    share: Path, tmp_path: Path, ends: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    python = tmp_path / "python"
+    if ends:
+        python.write_text("#!/bin/sh\nexit 3\n")
+        python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    readers = Readers({"lab": (str(share), False)}, tmp_path / "readers")
+    tried = []
+    popen = subprocess.Popen
+
+    def counted(*arguments: Any, **details: Any) -> Any:
+        tried.append(time.monotonic())
+        return popen(*arguments, **details)
+
+    monkeypatch.setattr(subprocess, "Popen", counted)
+    readers.start()
+    try:
+
+        def tried_again() -> bool:
+            readers.tend()
+            return len(tried) == 4
+
+        eventually(tried_again)
+        assert len([record for record in caplog.records if "its reader" in record.getMessage()]) == 1
+        assert tried[3] - tried[2] > tried[1] - tried[0] >= 1.0
+        aside = tmp_path / "aside"
+        aside.write_text(f'#!/bin/sh\nexec {os.path.realpath(sys.prefix)}/bin/python "$@"\n')
+        aside.chmod(0o755)
+        aside.rename(python)
+
+        def works() -> bool:
+            readers.tend()
+            return answers(Files(tmp_path / "readers"))
+
+        eventually(works)
+    finally:
+        readers.stop()
+    assert processes_of(tmp_path) == []
 
 
 def test_a_reader_whose_socket_somebody_removed_is_replaced(

@@ -1,5 +1,6 @@
 """Writing: no update is lost, whoever writes at once; what fails leaves nothing; what is away is called so."""
 
+import errno
 import fcntl
 import os
 import shutil
@@ -356,6 +357,29 @@ def writes(database: Database, run_id: int) -> bool:
         return database.write(raise_priority(run_id)) > 0
     except Unavailable:
         return False
+
+
+def test_a_thread_that_cannot_be_started_and_a_lock_that_fails_cost_their_own_write_and_no_later_one(
+    hasty: Database, run_id_on_sqlite: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert hasty.write(raise_priority(run_id_on_sqlite)) == 1
+
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def no_lock(descriptor: int, operation: int) -> None:
+        if operation == fcntl.LOCK_EX:
+            raise OSError(errno.ENOLCK, "No locks available")
+        flock(descriptor, operation)
+
+    flock = fcntl.flock
+    for number, (target, fault) in enumerate((("threading.Thread.start", no_thread), ("fcntl.flock", no_lock)), 2):
+        with open(f"{hasty.url.database}-writer", "rb") as other, monkeypatch.context() as patch:
+            flock(other, fcntl.LOCK_EX)
+            patch.setattr(target, fault)
+            with pytest.raises(Unavailable):
+                hasty.write(raise_priority(run_id_on_sqlite))
+        assert hasty.write(raise_priority(run_id_on_sqlite)) == number
 
 
 def test_whoever_waits_in_vain_for_another_thread_is_told_so_and_what_was_begun_tells_its_true_result(

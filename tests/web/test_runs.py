@@ -106,6 +106,33 @@ def test_a_moment_that_is_none_is_refused(api: Api, at: Any) -> None:
     assert ("cron" in answer.json["detail"]) == (at in ("*/5 * * * *", "@daily"))
 
 
+@pytest.mark.parametrize(
+    ("at", "words"),
+    [
+        (60, "is 1970-01-01 00:01 UTC, which has passed"),
+        ("2030", "which has passed"),
+        ("1e9", "which has passed"),
+        ("2026-02-27T12:00:00Z", "which has passed"),
+        (1_900_000_000_000, "not milliseconds"),
+        ("202612010800", "is in the year 8390"),
+        ("9999-12-31T23:59:59Z", "is in the year 9999"),
+    ],
+)
+def test_a_moment_that_cannot_have_been_meant_is_refused(api: Api, at: Any, words: str) -> None:
+    waiting = api.post("/api/run", {"launch": False, "name": "later", "at": "2030-01-01T00:00:00Z"}).json
+    for answer in (
+        api.post("/api/run", {"launch": False, "name": "never", "at": at}),
+        api.put(f"/api/run/{waiting['id']}", {"at": at}),
+    ):
+        assert fields_at_fault(answer) == ["at"] and words in answer.json["detail"]
+    assert [each["name"] for each in api.get("/api/run").json["items"]] == ["later"]
+
+
+def test_a_moment_that_has_only_just_passed_is_due_at_once(api: Api) -> None:
+    made = api.post("/api/run", {"launch": False, "name": "due", "at": "2026-03-01T11:59:00Z"})
+    assert made.json["scheduled_at"] == "2026-03-01T11:59:00Z"
+
+
 def test_parameters_that_do_not_fit_are_refused_by_name(api: Api) -> None:
     api.application(parameters=[{"name": "n", "kind": "integer"}, {"name": "scheme", "choices": ["a"], "default": "a"}])
     body = {"application": "heat/explicit", "parameters": {"n": "x", "scheme": "b", "m": 1}}

@@ -1,14 +1,14 @@
 """The service, as simulations reach it."""
 
 from lackey.cli.checks.finding import Finding
-from lackey.cli.client import Client, own_url
+from lackey.cli.client import Client, own_service
 from lackey.cli.session import Trouble
 from lackey.settings import Settings
 
 
 def service(settings: Settings) -> list[Finding]:
     """Whether it answers where simulations are told that it is."""
-    url = own_url(settings)
+    url = own_service(settings).url
     try:
         answer = Client(url, None).get("/healthz")
     except Trouble as trouble:

@@ -32,7 +32,8 @@ def sign_in(visit: Visit) -> Html | SeeOther:
 @page("GET", "/sign-in/<code>", scope=None)
 def link(visit: Visit, code: str) -> Html:
     """What the link leads to that the terminal prints: a button, for a look alone must change nothing."""
-    return Html("sign_in_link.html", {"code": code, "good": visit.service.link.fits(code)})
+    place = _place(visit.asked("next"))
+    return Html("sign_in_link.html", {"code": code, "good": visit.service.link.fits(code), "next": place})
 
 
 @page("POST", "/sign-in/<code>", scope=None)
@@ -40,8 +41,8 @@ def enter(visit: Visit, code: str) -> Html | SeeOther:
     """Let in who has the link, once."""
     key = visit.service.link.take(code)
     if key is None:
-        return Html("sign_in_link.html", {"code": code, "good": False}, status=401)
-    return SeeOther("/", {SESSION: Cookie(sessions.sign_in(visit.database, key, visit.now))})
+        return Html("sign_in_link.html", {"code": code, "good": False, "next": "/"}, status=401)
+    return SeeOther(_place(visit.sent("next")), {SESSION: Cookie(sessions.sign_in(visit.database, key, visit.now))})
 
 
 @page("POST", "/sign-out", scope=None)

@@ -51,7 +51,7 @@ def _moment(value: Any) -> datetime:
         raise ValueError("should be unix seconds, or RFC 3339 with an offset")
     found = instant(float(value)) if math.isfinite(float(value)) else None
     if found is None:
-        raise ValueError("no calendar has such a time")
+        raise ValueError("no calendar has such a time; unix seconds are taken, not milliseconds")
     return found
 
 
