@@ -8,6 +8,7 @@ back why it could not.
 import errno
 import json
 import os
+import select
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -63,6 +64,12 @@ class Waiting:
     def abandon(self) -> None:
         """Let it end without having run anything."""
         os.close(self.go)
+
+    def has_begun(self) -> bool:
+        """Whether it has become the command, or come to nothing."""
+        poll = select.poll()
+        poll.register(self.said, select.POLLIN)
+        return bool(poll.poll(0))
 
     def refusal(self) -> NotStarted | None:
         """Why it never became the command, once it has ended; None if it did."""
