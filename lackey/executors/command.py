@@ -92,7 +92,7 @@ def prepare(launch: Launch, account: Account, places: Places, env: dict[str, str
     if pid == 0:
         os.close(tell_go)
         _become(launch, account, places, env, go, tell_said)
-    for descriptor in (go, tell_said, places.log, places.application):
+    for descriptor in (go, tell_said, places.application):
         os.close(descriptor)
     return Waiting(pid, tell_go, said)
 

@@ -18,7 +18,7 @@ from lackey.accounts import Account, NoSuchAccount
 from lackey.domain.receipt import KillCause, Receipt
 from lackey.executors import command as commands
 from lackey.executors.base import Launch, NotStarted
-from lackey.executors.delivery import copy_receipt, hand_in
+from lackey.executors.delivery import hand_in, leave_with_run
 from lackey.executors.directories import Places, RanAlready, forget_run, make_places
 from lackey.executors.ending import Ending
 from lackey.executors.processes import start_ticks, tree
@@ -75,7 +75,7 @@ def guard(launch: Launch, tickets: Path) -> None:
         follow(launch, mark, followed)
         receipt = outcome(launch, followed)
         finish(launch, mark, receipt, followed.ending)
-        copy_receipt(receipt, followed.places.run, followed.account)
+        leave_with_run(launch, mark, receipt, followed.places, followed.account)
 
 
 def settle_in() -> None:
