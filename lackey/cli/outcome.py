@@ -3,7 +3,7 @@
 from typing import Any
 
 from lackey.cli import show
-from lackey.domain.run import FINAL
+from lackey.domain.run import FINAL, said_of_left_behind
 
 _SIGNAL_BASE = 128
 
@@ -36,7 +36,15 @@ def outcome_line(run: dict[str, Any]) -> str:
 
 
 def ending(run: dict[str, Any]) -> str:
-    """Why the run ended as it did, or why it waits; its exit code or signal where there is no reason. May be empty."""
+    """Why the run ended as it did, or why it waits; its exit code or signal where there is no reason. May be empty.
+
+    And what its command left behind, for then it did not do all that it was to do.
+    """
+    why = [_cause(run), said_of_left_behind(run["left_behind"]) if run.get("left_behind") else ""]
+    return "; ".join(part for part in why if part)
+
+
+def _cause(run: dict[str, Any]) -> str:
     if run["reason"]:
         return str(run["reason"])
     if run["signal"]:

@@ -52,6 +52,7 @@ def fields(each: dict[str, Any]) -> list[tuple[str, show.Cell | None]]:
         ("parent", "" if each["parent"] is None else f"{each['parent']} ({each['cause']})"),
         ("memory", show.size(each["max_rss_bytes"])),
         ("processor", show.span(each["cpu_seconds"])),
+        ("left behind", str(each["left_behind"]) if each["left_behind"] else ""),
         ("log", show.size(each["log_size"])),
         ("marks", ", ".join(each["marks"])),
     ]

@@ -23,6 +23,9 @@ from lackey.domain.run import RunState
 KillCause = Literal["cancelled", "timed_out"]
 Source = Literal["reported", "observed", "inferred"]
 
+# Those of a run's marks that its evidence alone decides on.
+JUDGED_MARKS = frozenset({"clock"})
+
 # Clocks on one network differ by seconds; further ahead than this is a wrong clock, not a late message.
 CLOCK_TOLERANCE_SECONDS = 60.0
 

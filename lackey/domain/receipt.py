@@ -19,9 +19,10 @@ class Receipt:
     """How an attempt went, as written by the process that waited for the command.
 
     `ended`: exactly one of `exit_code` and `signal` is set; `duration` (seconds) is by a clock that nobody can set,
-    `started_at` and `ended_at` (unix seconds) are not. `not_started`: neither, but a `reason`. `left_behind` counts the
-    processes that the command left when it ended by itself. `max_rss_bytes` is of the largest process (getrusage(2));
-    Linux never reports less there than the process held before it became the command, some 15 MB.
+    `started_at` and `ended_at` (unix seconds) are not. `not_started`: neither, but a `reason`. `ended_at` is when the
+    command ended or, where lackey ended it (`killed`), when the last process of it had. `left_behind` counts the
+    processes that the command left when it ended by itself. `cpu_seconds` is of all processes; `max_rss_bytes` the most
+    that they were seen to hold at once, None if they ended before anything was seen.
     """
 
     installation: str

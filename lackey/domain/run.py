@@ -119,6 +119,7 @@ class Run:
     told: dict[str, Any] | None
     log_size: int
     stop_log_size: int
+    left_behind: int
     file_size: int | None
     log_kept: bool
     log_says: str | None
@@ -154,6 +155,12 @@ def scheduler_of(name: str | None, host: str | None = None) -> str:
     """
     found = _SERIES.search(name or "")
     return found[0] if found else host or name or ""
+
+
+def said_of_left_behind(count: int) -> str:
+    """What is said of a run whose command left so many processes behind: background work that it did not wait for."""
+    some, were = ("1 process", "was") if count == 1 else (f"{count} processes", "were")
+    return f"{some} that its command left behind {were} ended; use `wait`"
 
 
 class Garbled(Exception):

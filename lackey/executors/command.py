@@ -8,6 +8,7 @@ back why it could not.
 import errno
 import json
 import os
+import select
 import signal
 from dataclasses import dataclass
 from typing import NoReturn
@@ -37,6 +38,12 @@ class Waiting:
         """Let it end without having run anything."""
         os.close(self.go)
 
+    def has_begun(self) -> bool:
+        """Whether it has become the command, or come to nothing."""
+        poll = select.poll()
+        poll.register(self.said, select.POLLIN)
+        return bool(poll.poll(0))
+
     def refusal(self) -> NotStarted | None:
         """Why it never became the command, once it has ended; None if it did."""
         said = os.read(self.said, 1 << 16)
@@ -58,7 +65,7 @@ def prepare(launch: Launch, account: Account, places: Places, env: dict[str, str
     if pid == 0:
         os.close(tell_go)
         _become(launch, account, places, env, go, tell_said)
-    for descriptor in (go, tell_said, places.log, places.application):
+    for descriptor in (go, tell_said, places.application):
         os.close(descriptor)
     return Waiting(pid, tell_go, said)
 

@@ -10,13 +10,15 @@ because an upgrade rebuilds the environment. `encodings.idna` is what the name o
 import encodings.idna  # noqa: F401
 import http.client
 import os
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from lackey.accounts import Account
 from lackey.domain.receipt import Receipt
 from lackey.executors.base import Launch
-from lackey.executors.directories import add_file
+from lackey.executors.directories import Places, add_file
+from lackey.executors.own_log import OwnLog
 from lackey.executors.tickets import Mark
 from lackey.wake import send_to
 
@@ -64,11 +66,28 @@ def _put(launch: Launch, verb: str, content_type: str, body: str) -> int | None:
         return None
 
 
-def copy_receipt(receipt: Receipt, run: int, account: Account) -> None:
-    """Leave a copy with the run. By a process that nobody waits for: its share may be away by now, or hang."""
+def leave_with_run(launch: Launch, mark: Mark, receipt: Receipt, places: Places, account: Account) -> None:
+    """Leave a copy of the receipt with the run, and its log, if it removed that itself.
+
+    By a process that nobody waits for: its share may be away by now, or hang.
+    """
     if os.fork() == 0:
         try:
+            log = OwnLog(launch, places)
+            with suppress(OSError):
+                _keep_log(log, mark, account)
             with account.acting():
-                add_file(run, "receipt.json", receipt.to_json() + "\n")
+                add_file(log.places.run, "receipt.json", receipt.to_json() + "\n")
         finally:
             os._exit(0)
+
+
+def _keep_log(log: OwnLog, mark: Mark, account: Account) -> None:
+    with account.acting():
+        if log.is_there():
+            return
+        kept = log.keep()
+    # On record before it can be found in its place: whoever finds it there asks why.
+    mark.add_kept_log(kept)
+    with account.acting():
+        log.put_back(kept)

@@ -19,9 +19,10 @@ from lackey.executors.base import Launch, NotStarted
 
 RUNS = "lackey-runs"
 IDENTITY = "run.json"
+LOG = "log.txt"
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _LONGEST_IDENTITY = 1 << 16
 
 # What a network file system says when it does not reach its server (cifs, NFS, FUSE), or autofs when it can't mount it.
@@ -123,8 +124,13 @@ def make_places(launch: Launch, never_ran: Callable[[str], bool]) -> Places:
 
 def add_file(directory: int, name: str, content: str) -> None:
     """Write a new file. Raises OSError, FileExistsError among them."""
-    with open(open_beneath(directory, name, _NEW_FILE), "w", encoding="utf-8") as file:
+    with open(open_beneath(directory, name, NEW_FILE), "w", encoding="utf-8") as file:
         file.write(content)
+
+
+def identity_of(launch: Launch) -> str:
+    """What the identity file of its run directory says."""
+    return json.dumps({**launch.identity(), "shell": launch.shell}) + "\n"
 
 
 def _open_share(launch: Launch) -> int:
@@ -195,9 +201,10 @@ def _make_run(launch: Launch, runs: int, name: str) -> tuple[int, int] | None:
         try:
             parameters = json.dumps(launch.parameters, sort_keys=True, ensure_ascii=False, indent=1)
             add_file(run, "parameters.json", parameters + "\n")
-            log = open_beneath(run, "log.txt", _NEW_FILE | os.O_APPEND)
+            # To be read as well: the guard puts it back where the run removes it.
+            log = open_beneath(run, LOG, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_APPEND)
             # Last: what is made by half is nobody's, and stands for no launch.
-            add_file(run, IDENTITY, json.dumps({**launch.identity(), "shell": launch.shell}) + "\n")
+            add_file(run, IDENTITY, identity_of(launch))
         except OSError:
             remove_run(runs, run, name)
             raise
@@ -212,7 +219,7 @@ def forget_run(run: int) -> None:
 
 def remove_run(runs: int, run: int, name: str) -> None:
     """Remove a run directory in which nothing has run, as far as that can be done."""
-    for file in (IDENTITY, "log.txt", "parameters.json"):
+    for file in (IDENTITY, LOG, "parameters.json"):
         with suppress(OSError):
             os.unlink(file, dir_fd=run)
     with suppress(OSError):

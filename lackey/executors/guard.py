@@ -8,7 +8,6 @@ written down why; without, it is the host that goes down, and the receipt is sti
 import ctypes
 import math
 import os
-import resource
 import signal
 import time
 from contextlib import suppress
@@ -19,17 +18,21 @@ from lackey.accounts import Account, NoSuchAccount
 from lackey.domain.receipt import KillCause, Receipt
 from lackey.executors import command as commands
 from lackey.executors.base import Launch, NotStarted
-from lackey.executors.delivery import copy_receipt, hand_in
+from lackey.executors.delivery import hand_in, leave_with_run
 from lackey.executors.directories import Places, RanAlready, forget_run, make_places
+from lackey.executors.ending import Ending
 from lackey.executors.environment import environment
-from lackey.executors.processes import descendants, send, start_ticks
+from lackey.executors.processes import start_ticks, tree
 from lackey.executors.tickets import Command, Mark, Owner
+from lackey.executors.usage import Usage
 from lackey.wake import send_to
 
 _PR_SET_CHILD_SUBREAPER = 36
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM)
 _RETRY_SECONDS = 1.0
 _LOOK_SECONDS = 0.1
+# What needs no more than this to end by itself once its command has ended was not left behind: `> >(tee log)`, say.
+_LINGER_SECONDS = 0.5
 # For how long it is tried again to end what is left, where that can't even be looked for.
 _SPARE_SECONDS = 10.0
 _LONG = 3600.0
@@ -37,19 +40,22 @@ _LONG = 3600.0
 
 @dataclass
 class Followed:
-    """A command that was started: where, when (by a clock that can't be set), and what became of it."""
+    """A command that was started: where, when (by a clock that can't be set), and what became of it.
+
+    `ended_at` and `duration` go up to its own end or, where lackey ends it, to that of the last process of it.
+    """
 
     process: commands.Waiting
     places: Places
     account: Account
     started_at: float
     began: float
+    usage: Usage
     status: int | None = None
-    usage: resource.struct_rusage | None = None
     ended_at: float = 0.0
     duration: float = 0.0
     killed: KillCause | None = None
-    kill_at: float = math.inf
+    ending: Ending | None = None
 
 
 def guard(launch: Launch, tickets: Path) -> None:
@@ -69,8 +75,8 @@ def guard(launch: Launch, tickets: Path) -> None:
         send_to(Path(launch.wake_path))
         follow(launch, mark, followed)
         receipt = outcome(launch, followed)
-        finish(launch, mark, receipt, followed.kill_at)
-        copy_receipt(receipt, followed.places.run, followed.account)
+        finish(launch, mark, receipt, followed.ending)
+        leave_with_run(launch, mark, receipt, followed.places, followed.account)
 
 
 def settle_in() -> None:
@@ -123,7 +129,7 @@ def start(launch: Launch, mark: Mark) -> Followed:
         process.abandon()
         raise
     process.begin()
-    return Followed(process, places, account, now, time.monotonic())
+    return Followed(process, places, account, now, time.monotonic(), Usage(process))
 
 
 def _make_places(launch: Launch, mark: Mark, account: Account) -> Places:
@@ -145,29 +151,45 @@ def never_ran(tickets: Path, ticket: str) -> bool:
 
 
 def follow(launch: Launch, mark: Mark, followed: Followed) -> None:
-    """Wait until the command has ended, and end it when told to."""
-    while followed.status is None:
-        wait = _LONG if followed.killed is None else _LOOK_SECONDS
-        told = signal.sigtimedwait(_SIGNALS, wait)
-        _reap(followed)
-        if followed.status is not None:
+    """Wait until the command has ended, and end it when told to, with all that it has started: wait for that, too."""
+    linger_until = math.inf
+    while True:
+        told = signal.sigtimedwait(_SIGNALS, _wait(followed))
+        left = _reap(followed)
+        now = time.monotonic()
+        if followed.status is not None and followed.ending is None:
+            linger_until = min(linger_until, now + _LINGER_SECONDS)
+        if _is_over(followed, left, now) or now >= linger_until:
             return
-        if told and told.si_signo == signal.SIGTERM and followed.killed is None:
+        followed.usage.look_if_due()
+        if told and told.si_signo == signal.SIGTERM and followed.killed is None and followed.status is None:
             followed.killed = _cause(mark)
             if followed.killed:
-                followed.kill_at = time.monotonic() + launch.kill_grace
-                _tell_all(signal.SIGTERM, followed)
-        if time.monotonic() >= followed.kill_at:
-            _tell_all(signal.SIGKILL, followed)
+                followed.ending = Ending(now + launch.kill_grace)
+        if followed.ending:
+            _end(followed, followed.ending)
 
 
-def _tell_all(signum: signal.Signals, followed: Followed) -> None:
-    """Signal all that live here. Whatever goes wrong with that, the receipt is still to be written."""
+def _wait(followed: Followed) -> float:
+    """For how many seconds there is nothing to do but to wait for a signal."""
+    rounds = followed.ending is not None or followed.status is not None
+    return min(max(0.0, followed.usage.due - time.monotonic()), _LOOK_SECONDS if rounds else _LONG)
+
+
+def _is_over(followed: Followed, left: bool, now: float) -> bool:
+    """Whether all that counts has ended: the command, and where lackey ends it, all else, unless nothing ends that."""
+    if followed.status is None:
+        return False
+    return not left or (followed.ending is not None and now >= followed.ending.kill_at + _SPARE_SECONDS)
+
+
+def _end(followed: Followed, ending: Ending) -> None:
+    """Whatever goes wrong with that, the receipt is still to be written."""
     try:
-        send(descendants(os.getpid()), signum)
+        ending.go_on()
     except Exception:
-        with suppress(OSError):
-            os.killpg(followed.process.pid, signum)
+        if followed.status is None:
+            ending.tell_group(followed.process.pid)
 
 
 def _cause(mark: Mark) -> KillCause | None:
@@ -186,10 +208,13 @@ def _reap(followed: Followed | None) -> bool:
             return False
         if pid == 0:
             return True
-        if followed and pid == followed.process.pid:
-            followed.status, followed.usage = status, usage
-            followed.ended_at = time.time()
-            followed.duration = time.monotonic() - followed.began
+        if followed:
+            followed.usage.reaped(usage)
+            if pid == followed.process.pid:
+                followed.status = status
+            if pid == followed.process.pid or followed.killed:
+                followed.ended_at = time.time()
+                followed.duration = time.monotonic() - followed.began
 
 
 def outcome(launch: Launch, followed: Followed) -> Receipt:
@@ -197,9 +222,12 @@ def outcome(launch: Launch, followed: Followed) -> Receipt:
     refused = followed.process.refusal()
     if refused:
         return not_started(launch, refused)
-    assert followed.status is not None and followed.usage is not None
+    assert followed.status is not None
     code = os.waitstatus_to_exitcode(followed.status)
-    left = 0 if followed.killed or not _reap(None) else _count_left()
+    left = 0
+    if _reap(followed):
+        left = 0 if followed.killed else _count_left()
+        followed.usage.look()
     return Receipt(
         **launch.identity(),
         result="ended",
@@ -208,8 +236,8 @@ def outcome(launch: Launch, followed: Followed) -> Receipt:
         started_at=followed.started_at,
         ended_at=followed.ended_at,
         duration=followed.duration,
-        max_rss_bytes=followed.usage.ru_maxrss * 1024,
-        cpu_seconds=followed.usage.ru_utime + followed.usage.ru_stime,
+        max_rss_bytes=followed.usage.max_rss_bytes,
+        cpu_seconds=followed.usage.cpu_seconds,
         killed=followed.killed,
         left_behind=left,
         run_directory=followed.places.run_directory,
@@ -217,10 +245,10 @@ def outcome(launch: Launch, followed: Followed) -> Receipt:
 
 
 def _count_left() -> int:
-    """How many children there are, one at least: one look at one file, for the receipt waits for it."""
-    with suppress(OSError, ValueError):
-        return len(Path(f"/proc/self/task/{os.getpid()}/children").read_bytes().split()) or 1
-    return 1  # a kernel without CONFIG_PROC_CHILDREN
+    """How many processes there are, one at least; where it can't be told, one."""
+    with suppress(Exception):
+        return len(tree(os.getpid())) or 1
+    return 1
 
 
 def not_started(launch: Launch, refused: NotStarted) -> Receipt:
@@ -235,26 +263,24 @@ def not_started(launch: Launch, refused: NotStarted) -> Receipt:
     )
 
 
-def finish(launch: Launch, mark: Mark, receipt: Receipt, kill_at: float = math.inf) -> None:
-    """Hand in the receipt, and end what the command has left: TERM, and KILL after the grace time, if not `kill_at`.
+def finish(launch: Launch, mark: Mark, receipt: Receipt, ending: Ending | None = None) -> None:
+    """Hand in the receipt, and end what the command has left, if that is not being done already by `ending`.
 
     The receipt comes first, for the outcome must not depend on how the rest goes. Returns when both are done.
     """
-    kill_at = min(kill_at, time.monotonic() + launch.kill_grace)
-    handed_in, told, tried, ended = False, False, -math.inf, False
+    ending = ending or Ending(time.monotonic() + launch.kill_grace)
+    handed_in, tried, ended = False, -math.inf, False
     while True:
         if not handed_in and time.monotonic() - tried >= _RETRY_SECONDS:
             tried = time.monotonic()
             handed_in = hand_in(launch, mark, receipt)
         try:
-            left = descendants(os.getpid()) if _reap(None) else []
-            if not told or time.monotonic() >= kill_at:
-                send(left, signal.SIGKILL if told else signal.SIGTERM)
-                told = True
-            ended = not left
+            ended = not _reap(None)
+            if not ended:
+                ending.go_on()
         except Exception:
             # The host has no descriptor left, say. None of this may keep the receipt from being handed in.
-            ended = time.monotonic() >= kill_at + _SPARE_SECONDS
+            ended = time.monotonic() >= ending.kill_at + _SPARE_SECONDS
         if handed_in and ended:
             return
         signal.sigtimedwait(_SIGNALS, _LOOK_SECONDS)

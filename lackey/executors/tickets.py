@@ -6,6 +6,7 @@
              is left of the command is known by it
     kill     why the scheduler has its processes ended
     receipt  how it went
+    log      what is left of its log.txt, where the run itself removed that
 
 Each is written aside and then linked or renamed into place: whoever reads it finds all of it or nothing.
 """
@@ -88,6 +89,14 @@ class Owner:
                 return True
         with self.commanded() as command:
             return command is not None
+
+
+@dataclass(frozen=True)
+class KeptLog:
+    """What is left of a log.txt of `size` bytes that the run itself removed: the file `name` beside it, or None."""
+
+    name: str | None
+    size: int
 
 
 class Voided:
@@ -200,6 +209,14 @@ class Mark:
             raise ValueError("the receipt is of another ticket")
         return receipt
 
+    def add_kept_log(self, kept: KeptLog) -> None:
+        """Note what is left of the log that the run removed."""
+        self._settle("log", asdict(kept))
+
+    def kept_log(self) -> KeptLog | None:
+        """What is left of its log; None if it did not remove it, or if that is not known yet."""
+        return self._read("log", _parse_kept_log)
+
     def _settle(self, name: str, content: dict[str, Any]) -> bool:
         """Write a file that is written once; False if it is there already."""
         aside = self._aside(name, json.dumps(content) + "\n")
@@ -243,6 +260,15 @@ def _parse_kill(text: str) -> KillCause:
     if found == {"cause": "timed_out"}:
         return "timed_out"
     raise ValueError("the cause of a kill is unknown")
+
+
+def _parse_kept_log(text: str) -> KeptLog:
+    found = json.loads(text)
+    if not isinstance(found, dict) or found.keys() != {"name", "size"} or type(found["size"]) is not int:
+        raise ValueError("what is said of the log is malformed")
+    if found["name"] is not None and not re.fullmatch(r"log[-.0-9a-z]*", str(found["name"])):
+        raise ValueError("what is said of the log is malformed")
+    return KeptLog(**found)
 
 
 def _fields(kind: type[Owner] | type[Command], found: Any) -> dict[str, Any]:

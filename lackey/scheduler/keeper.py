@@ -2,24 +2,34 @@
 
 import logging
 import threading
+from datetime import timedelta
+from pathlib import Path
 
 from lackey.domain.refusals import Refusal
 from lackey.domain.run import Run
-from lackey.files import FileError, FileMissing, FileRefused, Files, ShareAway
+from lackey.executors.directories import LOG
+from lackey.executors.tickets import KeptLog, Mark
+from lackey.files import FileError, FileMissing, FileRefused, Files, Piece, ShareAway
 from lackey.services import Database, following
 
 log = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 5.0
 _PIECE = 512 * 1024
+# For so long it is waited, beside the grace time, for a log that has gone to be put back.
+_SPARE = timedelta(seconds=30)
+_GONE = "its log.txt was removed, and what it wrote is gone"
 
 
 class LogKeeper:
     """The thread and what wakes it."""
 
-    def __init__(self, database: Database, files: Files, host: str, series: str) -> None:
-        """Nothing runs before `start`."""
+    def __init__(
+        self, database: Database, files: Files, host: str, series: str, tickets: Path, kill_grace: float
+    ) -> None:
+        """Nothing runs before `start`. `tickets`: the directory of marks; `kill_grace`: seconds from TERM to KILL."""
         self._database, self._files, self._host, self._series = database, files, host, series
+        self._tickets, self._patience = tickets, _SPARE + timedelta(seconds=kill_grace)
         self._wake = threading.Event()
         self._ending = False
 
@@ -58,19 +68,46 @@ class LogKeeper:
                     away.add(run.share)
 
     def _keep(self, run: Run, share: str) -> None:
-        path = f"{run.run_directory}/log.txt"
+        kept = self._kept(run)
+        name, gone = (LOG, None) if kept is None else (kept.name or LOG, _what_became(kept))
         half = following.FILE_LOG_LIMIT // 2
         try:
-            head = self._files.read(share, path, 0, half)
-            pieces = [(0, head.content)]
-            rest = max(half, head.size - half)
-            if head.size > half:
-                pieces.append((rest, self._files.read(share, path, rest, _PIECE).content))
+            head, pieces = self._read(share, f"{run.run_directory}/{name}", half)
         except (FileMissing, FileRefused) as error:
             look = self._files.health(share).look
             if look is not None and look.emptied:
                 raise ShareAway(f"the share {share} is empty") from error
+            if kept is None and self._may_be_put_back(run):
+                return
             log.warning("run %d: no log to take in: %s", run.id, error)
-            head, pieces = None, []
+            head, pieces, gone = None, [], _GONE
         size = sum(len(content) for _, content in pieces) if head is None else head.size
-        following.keep_file_log(self._database, run.id, size, pieces)
+        following.keep_file_log(self._database, run.id, size, pieces, gone)
+
+    def _read(self, share: str, path: str, half: int) -> tuple[Piece, list[tuple[int, bytes]]]:
+        head = self._files.read(share, path, 0, half)
+        pieces = [(0, head.content)]
+        if head.size > half:
+            rest = max(half, head.size - half)
+            pieces.append((rest, self._files.read(share, path, rest, _PIECE).content))
+        return head, pieces
+
+    def _kept(self, run: Run) -> KeptLog | None:
+        """What the guard says that it has kept of a log that the run had removed."""
+        try:
+            return Mark(self._tickets, run.ticket or "").kept_log()
+        except (OSError, ValueError):
+            return None
+
+    def _may_be_put_back(self, run: Run) -> bool:
+        """Whether the guard may yet do so: it waits until nothing of the run writes to it any more."""
+        since = run.settled_at or self._database.clock()
+        return self._database.clock() - since < self._patience
+
+
+def _what_became(kept: KeptLog) -> str:
+    if kept.name == LOG:
+        return "the run removed its own log.txt; what it wrote up to its end was put back"
+    if kept.name:
+        return f"the run removed its own log.txt and made another; what it wrote up to its end is in {kept.name}"
+    return _GONE

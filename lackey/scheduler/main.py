@@ -75,7 +75,7 @@ def _schedule(settings: Settings, database: Database, stop: threading.Event, des
         held.callback(readers.stop)
         readers.tend()
         files = Files(data_dir / DIRECTORY)
-        keeper = LogKeeper(database, files, place.host, place.series)
+        keeper = LogKeeper(database, files, place.host, place.series, data_dir / "tickets", place.kill_grace)
         executor = LocalExecutor(data_dir, place.user, descriptors)
         shares = SharesWatch(place.shares, files, lambda: wake.send(data_dir))
         follower = Follower(database, executor, database.clock, _SECOND_LOOK_SECONDS, shares.hold, place.kill_grace)

@@ -2,17 +2,18 @@
 
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from sqlalchemy import Connection
 
 from lackey.domain.evidence import Evidence, Silence, judge
 from lackey.domain.exits import last_words
-from lackey.domain.run import Garbled, Run, RunState, scheduler_of
+from lackey.domain.run import Event, Garbled, Run, RunState, scheduler_of
 from lackey.services import hearing
 from lackey.services.hearing import ALWAYS, SET_BACK, Gaps
-from lackey.services.launching import PROCESS_GONE
+from lackey.services.launching import PROCESS_GONE, scheduler_on
 from lackey.services.settling import evidence_of, settle
-from lackey.store import logs, queue, runs, service, words
+from lackey.store import events, logs, queue, runs, service, words
 from lackey.store.database import Database
 
 # A log.txt stays where it is; this much of it is kept here, for when the share is away and to find runs by its words.
@@ -124,8 +125,13 @@ def logs_to_keep(database: Database, host: str, series: str = "") -> list[Run]:
         return queue.logs_to_keep(connection, host, series, 50)
 
 
-def keep_file_log(database: Database, run_id: int, size: int, pieces: list[tuple[int, bytes]]) -> None:
-    """Keep head and tail of a log.txt of `size` bytes: pieces, each with its offset."""
+def keep_file_log(
+    database: Database, run_id: int, size: int, pieces: list[tuple[int, bytes]], gone: str | None = None
+) -> None:
+    """Keep head and tail of a log.txt of `size` bytes: pieces, each with its offset.
+
+    `gone`: what has become of it, in a sentence, where the run removed it.
+    """
 
     def work(connection: Connection) -> None:
         run = runs.get(connection, run_id)
@@ -136,7 +142,12 @@ def keep_file_log(database: Database, run_id: int, size: int, pieces: list[tuple
                 logs.put(connection, run_id, "file", start, content)
         words.index(connection, run_id, b"\n".join(content for _, content in pieces).decode(errors="replace"))
         said = last_words(run.exit_code, pieces[-1][1][-_LOG_END:]) if pieces else None
-        why = {} if said is None else {"log_says": said, "reason": judge(evidence_of(run), said).reason}
-        runs.change(connection, run, {"file_size": size, "log_kept": True, **why})
+        values: dict[str, Any] = {"file_size": size, "log_kept": True}
+        if said is not None:
+            values |= {"log_says": said, "reason": judge(evidence_of(run), said).reason}
+        if gone is not None:
+            values["marks"] = sorted({*run.marks, "log-gone"})
+            events.add(connection, Event(run_id, database.clock(), "log-gone", scheduler_on(run.host), gone))
+        runs.change(connection, run, values)
 
     database.write(work)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from lackey.domain.evidence import Kill, Observed, Silence
 from lackey.domain.receipt import Receipt
 from lackey.domain.refusals import Conflict
-from lackey.domain.run import Event, Run, RunState, directory_names, scheduler_of
+from lackey.domain.run import Event, Run, RunState, directory_names, said_of_left_behind, scheduler_of
 from lackey.services.settling import evidence_of, settle
 from lackey.store import events, runs, service, tokens
 from lackey.store.database import Database
@@ -137,6 +137,7 @@ def _end(connection: Connection, run: Run, ending: Ending, now: datetime, ticket
         "ticket_open": ticket_open,
         "max_rss_bytes": ending.max_rss_bytes,
         "cpu_seconds": ending.cpu_seconds,
+        "left_behind": ending.left_behind,
         "run_directory": directory,
         "log_kept": directory is None,
     }
@@ -144,15 +145,11 @@ def _end(connection: Connection, run: Run, ending: Ending, now: datetime, ticket
     seen = {"exit": ending.observed.exit, "signal": ending.observed.signal, "killed": ending.killed}
     details = {name: value for name, value in seen.items() if value is not None}
     event = Event(run.id, now, "ended", by, "its process has ended", details)
-    settled = settle(connection, run, evidence, by, now, event, values)
-    _note_left_behind(connection, run, ending.left_behind, now)
+    left = ending.left_behind
+    settled = settle(connection, run, evidence, by, now, event, values, ["left-behind"] if left else [])
+    if left:
+        events.add(connection, Event(run.id, now, "left-behind", by, said_of_left_behind(left)))
     return settled
-
-
-def _note_left_behind(connection: Connection, run: Run, count: int, now: datetime) -> None:
-    if count:
-        text = f"{count} processes that its command left behind were ended"
-        events.add(connection, Event(run.id, now, "left-behind", scheduler_on(run.host), text))
 
 
 def note(database: Database, ticket: str, reason: str) -> None:
@@ -186,7 +183,9 @@ def gone(database: Database, ticket: str, killed: str | None, now: datetime, lef
         by = scheduler_on(run.host)
         event = Event(run.id, now, "gone", by, PROCESS_GONE) if run.is_silent else None
         settle(connection, run, evidence, by, now, event, values)
-        _note_left_behind(connection, run, left_behind, now)
+        if left_behind:
+            text = f"{left_behind} processes that its command left behind were ended"
+            events.add(connection, Event(run.id, now, "left-behind", by, text))
 
     database.write(work)
 

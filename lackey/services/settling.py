@@ -1,6 +1,7 @@
 """Where evidence becomes state. Every change of a run's state, whoever brings it, goes through `settle`."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from lackey.domain import told
-from lackey.domain.evidence import Evidence, Kill, instant, judge
+from lackey.domain.evidence import JUDGED_MARKS, Evidence, Kill, instant, judge
 from lackey.domain.run import NEXT, Event, Run, RunState
 from lackey.services.newcomers import retry_if_due, waiting_retries
 from lackey.store import events, runs
@@ -47,9 +48,11 @@ def settle(
     now: datetime,
     event: Event | None = None,
     values: dict[str, Any] | None = None,
+    marks: Iterable[str] = (),
 ) -> Run:
     """Write the evidence and what it comes to, with `values` beside it, and the events; one guarded UPDATE.
 
+    `marks` come to those that the run has; what the evidence marks, it marks anew each time.
     `event` is written where something happened that is worth a line though the state stays as it was.
     Raises Changed when the run has changed since it was read.
     """
@@ -57,8 +60,9 @@ def settle(
     state: RunState = columns["state"]
     if state is not run.state and state not in NEXT[run.state]:
         raise AssertionError(f"run {run.id}: {run.state} may not become {state}")
+    shown = told.marks((values or {}).get("told", run.told), tuple(columns["marks"]))
+    columns["marks"] = sorted({*shown, *marks, *(mark for mark in run.marks if mark not in JUDGED_MARKS)})
     columns["settled_at"] = _settled_at(run, state, now)
-    columns["marks"] = told.marks((values or {}).get("told", run.told), tuple(columns["marks"]))
     settled = runs.change(connection, run, {**columns, **(values or {})})
     if state is not run.state:
         log.info("run %d: %s → %s", run.id, run.state, state)

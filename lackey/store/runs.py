@@ -58,6 +58,7 @@ _UNBORN: dict[str, Any] = {
     "evidence": {},
     "settled_at": None,
     "marks": [],
+    "left_behind": 0,
     "log_size": 0,
     "stop_log_size": 0,
     "log_kept": True,

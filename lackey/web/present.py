@@ -21,7 +21,7 @@ from lackey.web.schemas.shares import ShareHealthOut, ShareOut
 _AS_STORED = (
     *("id", "name", "project", "application", "state", "reason", "outcome_source", "launched", "by", "cause"),
     *("command", "shell", "parameters", "priority", "executor", "handle", "host", "after", "scheduled_at", "queued_at"),
-    *("started_at", "ended_at", "marks", "exit_code", "signal", "max_rss_bytes", "cpu_seconds"),
+    *("started_at", "ended_at", "marks", "exit_code", "signal", "max_rss_bytes", "cpu_seconds", "left_behind"),
 )
 
 

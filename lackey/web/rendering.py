@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from lackey import __version__
+from lackey.domain.run import said_of_left_behind
 from lackey.web.static_files import asset_urls
 from lackey.web.visits import Visit
 
@@ -44,7 +45,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"span": span, "moment": moment, "exact": exact, "size": size, "state": state}
-    environment.filters |= {"signal": signal_name, "known_by": KNOWN_BY.__getitem__}
+    environment.filters |= {"signal": signal_name, "known_by": KNOWN_BY.__getitem__, "left_behind": said_of_left_behind}
     environment.filters["prefix"] = lambda text, before: f"{before}{text}"
     return environment
 

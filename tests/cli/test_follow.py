@@ -52,6 +52,13 @@ def followed(service: Service, *arguments: str) -> tuple[int, str, str]:
         ("good", "echo one; echo two >&2", 0, "one\ntwo\n", "succeeded after"),
         ("bad", "printf half; exit 3", 3, "half", "failed after"),
         ("killed", "kill -9 $$", 137, "", "failed after"),
+        (
+            "left",
+            "nohup sleep 60 >&2 & echo on",
+            0,
+            "on\n",
+            "1 process that its command left behind was ended; use `wait`",
+        ),
         ("nowhere", "cd nowhere && true", 2, None, "failed after"),
     ],
 )

@@ -16,7 +16,6 @@ from typing import Any
 from unittest.mock import Mock
 from urllib.parse import parse_qs
 
-import psutil
 import pytest
 
 from lackey.accounts import Account, NoSuchAccount
@@ -113,7 +112,7 @@ def test_an_outcome_that_the_disk_won_t_take_is_handed_in_at_the_service(
     assert (path, authorization) == ("/api/run/receipt/7", f"Bearer {launch.token}")
     receipt = parse_receipt(body)
     assert (receipt.exit_code, receipt.signal, receipt.ticket) == (code, signal, launch.ticket)
-    assert receipt.run_directory == "heat/lackey-runs/7" and receipt.max_rss_bytes
+    assert receipt.run_directory == "heat/lackey-runs/7" and receipt.cpu_seconds
 
 
 @pytest.mark.parametrize("accepting", [200, 409])
@@ -192,14 +191,14 @@ def descriptors_run_out(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], No
     def run_out(times: float) -> None:
         tried = 0
 
-        def look(pid: int) -> list[psutil.Process]:
+        def look(pid: int) -> list[processes.Seen]:
             nonlocal tried
             tried += 1
             if tried <= times:
                 raise OSError(errno.ENFILE, os.strerror(errno.ENFILE))
-            return processes.descendants(pid)
+            return processes.tree(pid)
 
-        monkeypatch.setattr("lackey.executors.guard.descendants", look)
+        monkeypatch.setattr("lackey.executors.ending.tree", look)
         monkeypatch.setattr("lackey.executors.guard._SPARE_SECONDS", 1.0)
 
     return run_out

@@ -43,7 +43,8 @@ def test_a_guard_is_a_session_of_its_own_and_holds_nothing_of_the_scheduler(
     assert os.getsid(guard) == guard
     assert [path for path in held if path == "/dev/null"] == ["/dev/null"] * 3
     others = [path for path in held if path != "/dev/null" and not path.startswith("pipe:")]
-    assert others == [str(local.application / "lackey-runs" / "7")]
+    run = local.application / "lackey-runs" / "7"
+    assert others == [str(run), str(run / "log.txt")]
 
 
 def test_the_launcher_has_nothing_of_the_service(

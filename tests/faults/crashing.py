@@ -3,6 +3,7 @@
 `python -m tests.faults.crashing` is the launcher of such guards.
 """
 
+import math
 import os
 import subprocess
 import sys
@@ -52,5 +53,6 @@ def _followed(launch: Launch, tickets: Path) -> None:
 
 
 if __name__ == "__main__":
-    with patch.object(launcher, "guard", _followed):
+    # How often a guard looks at its processes depends on how quick they are, and its calls are counted.
+    with patch.object(launcher, "guard", _followed), patch("lackey.executors.usage.FIRST_LOOK_SECONDS", math.inf):
         launcher.main()

@@ -138,6 +138,16 @@ def test_what_the_receipt_says_is_the_outcome(lab: Lab) -> None:
     assert (run.max_rss_bytes, run.cpu_seconds, run.run_directory) == (1 << 33, 1.5, "elsewhere")
     assert (run.ticket_open, run.log_kept) == (False, False)
     assert lab.kinds(run.id)[-2:] == ["ended", "left-behind"]
+    assert (run.left_behind, run.marks) == (2, ["left-behind"])
+    assert lab.history(run.id)[-1].text == "2 processes that its command left behind were ended; use `wait`"
+
+
+def test_a_mark_stays_though_better_evidence_comes(lab: Lab) -> None:
+    claim = lab.launched()
+    lab.end(claim, 0, left_behind=1)
+    assert lab.stop(claim.run.id, 3, ts=4e9).state is RunState.FAILED
+    run = lab.run(claim.run.id)
+    assert (run.left_behind, run.marks) == (1, ["clock", "left-behind"])
 
 
 def test_what_could_not_be_started_has_failed_with_the_reason(lab: Lab) -> None:

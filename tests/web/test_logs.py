@@ -193,6 +193,19 @@ def test_while_the_share_is_away_what_was_kept_of_the_file_is_shown(
     assert answer.headers["X-Log-Complete"] == "false"
 
 
+def test_a_log_that_its_run_has_removed_is_said_to_be_gone_and_not_shown_as_empty(
+    api: Api, launched: dict[str, Any]
+) -> None:
+    change(api, launched["id"], run_directory="heat/explicit/lackey-runs/removed")
+    following.keep_file_log(api.database, launched["id"], 0, [], "its log.txt was removed")
+    answer = api.get(text_of(launched))
+    assert answer.body == b"[lackey: the run's log.txt was removed, and what it wrote is gone]\n"
+    assert answer.headers["X-Log-Complete"] == "false"
+    assert api.run(launched)["marks"] == ["log-gone"]
+    events = api.get(f"/api/run/{launched['id']}/events").json["items"]
+    assert [event["text"] for event in events if event["kind"] == "log-gone"] == ["its log.txt was removed"]
+
+
 def test_the_files_of_a_run_are_listed_and_asked_for_later_while_the_share_is_away(
     api: Api, share: Share, launched: dict[str, Any]
 ) -> None:

@@ -60,6 +60,7 @@ def test_all_that_a_receipt_says_arrives_and_arrives_once(api: Api, end: dict[st
     assert (shown["state"], shown["exit_code"], shown["signal"]) == (state, end.get("exit_code"), end.get("signal"))
     assert shown["outcome_source"] == "observed"
     assert (shown["max_rss_bytes"], shown["cpu_seconds"]) == (1 << 33, 1.5)
+    assert (shown["left_behind"], shown["marks"]) == (2, ["left-behind"])
     events = [event["kind"] for event in api.get(f"/api/run/{claim.run.id}/events").json["items"]]
     assert (events.count("ended"), events.count("left-behind")) == (1, 1)
     # Its process is seen gone, which takes nothing back.

@@ -97,6 +97,7 @@ class RunRow(Base):
     told: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     log_size: Mapped[int] = mapped_column(Id)
     stop_log_size: Mapped[int] = mapped_column(Id)
+    left_behind: Mapped[int] = mapped_column(server_default="0")
     file_size: Mapped[int | None] = mapped_column(Id)
     log_kept: Mapped[bool]
     log_says: Mapped[str | None]

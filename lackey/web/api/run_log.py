@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from lackey.domain.paths import join
 from lackey.domain.refusals import Unavailable
 from lackey.domain.run import Run
-from lackey.files import FileError, Piece
+from lackey.files import FileError, FileMissing, Piece
 from lackey.services import reading
 from lackey.services.log_text import PIECE, Held, LogText, Missing, stored
 from lackey.web import problems
@@ -15,6 +15,7 @@ from lackey.web.routes import Raw, route
 from lackey.web.schemas.runs import LogQuery
 
 LOG_FILE = "log.txt"
+_GONE = b"[lackey: the run's log.txt was removed, and what it wrote is gone]\n"
 _TEXT = "text/plain; charset=utf-8"
 
 
@@ -92,4 +93,6 @@ def _file(call: Call, run: Run) -> tuple[list[Held | Missing], FileError | None]
     try:
         return [_LogFile(call, run.share, join(run.run_directory, LOG_FILE)).held()], None
     except FileError as error:
+        if isinstance(error, FileMissing) and "log-gone" in run.marks and not run.file_size:
+            return [Held(len(_GONE), lambda start, length: _GONE[start : start + length])], error
         return stored(call.database, run.id, "file", run.file_size or 0, call.service.log_limit), error

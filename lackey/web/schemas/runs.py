@@ -141,6 +141,7 @@ class RunOut(Answer):
     signal: int | None
     max_rss_bytes: int | None
     cpu_seconds: float | None
+    left_behind: Annotated[int, Field(description="how many processes its command left, which were ended")]
     progress: ProgressOut | None
     log_size: int
 
