@@ -147,7 +147,7 @@ def _directory(typed: str, project: Project, shares: Mapping[str, Share]) -> str
 def _check(columns: dict[str, Any]) -> None:
     declared = [Parameter(**{**each, "choices": tuple(each.get("choices") or ())}) for each in columns["parameters"]]
     check_parameters(declared)
-    check_command(columns["command"], [parameter.name for parameter in declared])
+    check_command(columns["command"], declared)
     size = sum(len(name.encode()) + len(value.encode()) for name, value in columns["environment"].items())
     if size > ENVIRONMENT_BYTES:
         raise invalid(
