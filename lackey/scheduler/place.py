@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from lackey.domain.paths import Share
+from lackey.domain.shell.simple_command import replacing_the_shell
 from lackey.executors.base import Launch, NotStarted
 from lackey.services.claiming import Claim
 
@@ -35,7 +36,7 @@ class Place:
             share_path=share.path,
             must_be_mounted=share.must_be_mounted,
             directory=run.directory,
-            command=run.command,
+            command=replacing_the_shell(run.command),
             workdir="run" if run.workdir == "run" else "application",
             parameters=run.parameters,
             environment=run.environment,
