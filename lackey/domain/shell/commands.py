@@ -17,6 +17,7 @@ _OPENING = {"if", "then", "elif", "else", "while", "until", "do", "{", "!", "tim
 _CLOSING = {"fi", "done", "}"}
 _OPERATORS = re.compile(r";;&|;;|;&|;|&&|\|\||\|&|\|")
 _REDIRECTIONS = re.compile(r"<<<|<<-|<<|<>|<&|>&|>>|>\||<|>")
+_DECLARING = {"declare", "typeset", "local", "readonly", "export"}
 _NUMERIC_TESTS = {"-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-v", "-R"}
 
 
@@ -98,7 +99,7 @@ class _Commands(Words):
                 continue
             command.start = command.start if words else word.start
             words.append(word.literal)
-            self._arguments(words, first)
+            self._arguments(command, word, first)
             self._ranges(word, first)
 
     def _redirects_both(self) -> bool:
@@ -239,7 +240,7 @@ class _Commands(Words):
 
     def _assignment(self, word: Word, first: int) -> bool:
         raw = self.text[word.start : word.end]
-        if named := re.match(rf"(?:[A-Za-z0-9_]|\{{+{NAME}\}}+)+\+?=", raw):
+        if named := re.match(rf"(?:[A-Za-z0-9_]|\{{{{1,9}}{NAME}\}}{{1,9}})+\+?=", raw):
             for place in self.reading.places[first:]:
                 if place.end <= word.start + named.end() and place.context is Context.WORD:
                     place.context = Context.NAME
@@ -259,24 +260,26 @@ class _Commands(Words):
                 alone = (place.start, place.end) == (begins, closes)
                 place.context = Context.INDEX if alone else Context.SUBSCRIPT
 
-    def _arguments(self, words: list[str | None], first: int) -> None:
+    def _arguments(self, command: Simple, word: Word, first: int) -> None:
         """Of commands that evaluate their arguments as arithmetic."""
-        integers = words[0] in ("declare", "typeset", "local", "readonly", "export") and any(
-            re.fullmatch(r"-[A-Za-z]*i[A-Za-z]*", word or "") for word in words[1:]
-        )
-        if words[0] == "let" or integers:
+        name = command.words[0]
+        if name == "let" or (name in _DECLARING and re.fullmatch(r"-[A-Za-z]*i[A-Za-z]*", word.literal or "")):
+            command.evaluates = True
+        if command.evaluates:
             self._mark(first, Context.WORD, Context.EVALUATED)
 
     def _ranges(self, word: Word, first: int) -> None:
         """{1..{n}}: a list is made before values are put in."""
         raw = self.text[word.start : word.end]
-        if word.quoted is False and re.search(r"(?<!\$)\{[^{}\s]*(,|\.\.)[^{}\s]*\}", raw):
+        lists = re.findall(r"(?<!\$)\{[^{}\s]*\}", raw) if not word.quoted else []
+        if any("," in each or ".." in each for each in lists):
             self.reading.features.add("{a,b} or {a..b}")
         for place in self.reading.places[first:]:
-            before, after = self.text[word.start : place.start], self.text[place.end : word.end]
-            if place.context is Context.WORD and (
-                re.search(r"\{[^{}]*\.\.$", before) or (before.endswith("{") and after.startswith(".."))
-            ):
+            if place.context is not Context.WORD:
+                continue
+            opened = raw.rfind("{", 0, place.start - word.start) > raw.rfind("}", 0, place.start - word.start)
+            begins = self.text.startswith("..", place.end) and self.text[place.start - 1 : place.start] == "{"
+            if begins or (opened and self.text.endswith("..", 0, place.start)):
                 place.context = Context.RANGE
 
     def _names(self, first: int) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-CANDIDATE = re.compile(r"(\{+)([A-Za-z_][A-Za-z0-9_]*)(\}+)")
+# More braces than anybody writes; without a bound a text of nothing but braces would take a square of its length.
+CANDIDATE = re.compile(r"(\{{1,9})([A-Za-z_][A-Za-z0-9_]*)(\}{1,9})")
 
 
 class Context(Enum):
@@ -51,6 +52,8 @@ class Simple:
     start: int = 0
     words: list[str | None] = field(default_factory=list)
     assigns: bool = False
+    # Whether its arguments are evaluated as arithmetic.
+    evaluates: bool = False
 
 
 @dataclass(frozen=True)

@@ -187,7 +187,8 @@ def check_calculable(filled: Filled, values: Mapping[str, str]) -> None:
 _ADVICE: dict[Context, Callable[[str, str, str], str]] = {
     Context.SINGLE_QUOTES: lambda n, v, _: (
         f"stands in single quotes, in which nothing is put in; end them before it and begin them again behind it, "
-        f"'…'{{{n}}}'…'; for these very letters write {{''{n}}}"
+        f"'…'{{{n}}}'…', or, within a program (sh -c, awk), read {v} from the environment; "
+        f"for these very letters write {{''{n}}}"
     ),
     Context.DOUBLE_QUOTES: lambda n, v, _: (
         f'stands inside quotes; leave them out, it is quoted by itself, or end them before it: "…"{{{n}}}"…"; '
