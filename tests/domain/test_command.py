@@ -55,6 +55,7 @@ def test_a_placeholder_becomes_a_quoted_variable_and_nothing_else_changes(comman
         "cat <<EOF\nit's {n}\nEOF\necho it\\'s",
         'cat <<EOF\n`it` \\` \\\\{n} \\$ $ "{n} \n EOF\n\tEOF\nEOF x\nEOF',
         "cat <<-EOF\n\tn {n}\n\tEOF",
+        "cat <<EOF\n EOF\n\tEOF\nEOF x\nn {n}\nEOF",
         "cat <<A <<B\na {n}\nA\nb {n}\nB\n",
         "cat <<A && cat <<'B'\na {n}\nA\nb {other}\nB\n",
         "x=$(cat <<EOF\nit's n={n} )\nEOF\n)",

@@ -81,7 +81,7 @@ def _words(depth: int) -> st.SearchStrategy[str]:
 _LINES = st.lists(
     st.sampled_from([
         "v {a}\n", "it's {a}\n", "\\{a}\n", "\\\\{a}\n", " E\n", "\tE2\n", "{a}\\\n", "E x\n", "$(printf %s {a})\n",
-        "{{a}}\n",
+
         "$((1+1)) {a}\n", "`printf b`\n", "'{a}\n", "# {a}\n", "$(cat <<F\nz {a}\nF\n)\n", ") {a}\n", "( {a}\n", "$\n",
         "\\$\n",
     ]),
@@ -167,19 +167,28 @@ def test_a_command_is_refused_or_differs_by_its_values_alone(tmp_path: Path, com
 @settings(max_examples=150)
 @given(_damaged(), st.sampled_from([value for value in HOSTILE if value and "\\" not in value]))
 def test_a_mistyped_command_is_refused_or_differs_by_its_values_alone(tmp_path: Path, command: str, value: str) -> None:
-    # Neither what runs at the same time nor a shell's own id comes out twice the same.
-    assume(not re.search(r"(?<!&)&(?!&)|\$\$", command))
+    # Neither what runs at the same time nor a shell's own id comes out twice the same; {{a}} may have come into quotes.
+    assume(not re.search(r"(?<!&)&(?!&)|\$\$|\{\{a", command))
     differs_by_its_value_alone(tmp_path, f"IFS=; set -f\n{command}", value)
 
 
+def _meant(found: re.Match[str]) -> str:
+    braces = min(len(found[1]), len(found[2]))
+    meant = "{" * (braces // 2) + (MARK if braces % 2 else "a") + "}" * (braces // 2)
+    return found[1][braces:] + meant + found[2][braces:]
+
+
 def differs_by_its_value_alone(tmp_path: Path, command: str, value: str) -> None:
-    """The oracle is the same text with a harmless value. What is no program for a shell is passed over."""
+    """The oracle is the command with a harmless word in the placeholder's stead, as its author thinks of it.
+
+    What is no program for a shell is passed over.
+    """
     try:
         text = text_of(command, {"a": value})
     except Invalid:
         return
     for shell in SHELLS:
-        plain = told(shell, text, environment({"a": MARK}), tmp_path)
+        plain = told(shell, re.sub(r"(?<!\$)(\{+)a(\}+)", _meant, command), environment({}), tmp_path)
         if b"yntax error" in plain.stderr or b"unexpected" in plain.stderr or b"nterminated" in plain.stderr:
             continue
         with_value = told(shell, text, environment({"a": value}), tmp_path)
