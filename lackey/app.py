@@ -37,6 +37,7 @@ def make_app(
         wake=wake or (lambda: scheduler_wake.send(settings.data_dir)),
         link=link or Link(),
         url=settings.server.url,
+        shell=settings.executor.local.shell,
         remote_user_scope=settings.server.remote_user_scope if trusts_remote_user else None,
     )
     return Application(service)

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from lackey.domain.command_shell import DEFAULT_SHELL, checked_shell
 from lackey.domain.paths import Share
+from lackey.domain.shell.program import DEFAULT_SHELL, checked_shell
 from lackey.domain.typed_paths import checked_drive, checked_unc
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)

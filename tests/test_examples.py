@@ -177,7 +177,7 @@ def test_a_shorter_time_step_mends_the_failing_example() -> None:
 def test_each_example_is_described_as_lackey_wants_it(application: dict[str, Any]) -> None:
     parameters = [Parameter(**declared) for declared in application["parameters"]]
     check_parameters(parameters)
-    check_command(application["command"], [parameter.name for parameter in parameters])
+    check_command(application["command"], parameters)
     assert fill_parameters(parameters, {}).keys() == {parameter.name for parameter in parameters}
     script = application["command"].split()[1]
     assert (EXAMPLES / application["directory"] / script).is_file()

@@ -30,7 +30,10 @@ def _seconds(text: str) -> float | str:
 
 _LIMIT = {"type": _seconds, "metavar": "SECONDS"}
 _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
-    (("--command",), {"help": "For its shell; {n} stands for the value of parameter n, quoted by itself."}),
+    (
+        ("--command",),
+        {"help": "For its shell; {n} stands for the value of n, quoted by itself, {{n}} for {n} itself."},
+    ),
     (("--directory",), {"help": f"Its directory, relative to the project's, or as you type it: {show.PATHS}."}),
     (("--description",), {"help": "What it does."}),
     (
@@ -44,7 +47,11 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--choices",), {"multiple": True, "metavar": "NAME=A,B,…", "help": "The values that a parameter may have."}),
     (
         ("--env", "environment"),
-        {"multiple": True, "metavar": "NAME=VALUE", "help": "A variable of its environment."},
+        {
+            "multiple": True,
+            "metavar": "NAME=VALUE",
+            "help": "A variable of its environment, taken as it is.",
+        },
     ),
     (("--time-limit",), {**_LIMIT, "help": "It is ended after this long; none: never."}),
     (
@@ -136,7 +143,9 @@ def add(session: Session, /, name: str, as_json: bool, **given: Any) -> None:
     if not given["command"]:
         raise click.UsageError("An application needs a --command.")
     project, own = split_name(name)
-    _print(session.client.post("/api/application", {"project": project, "name": own, **_fields(given)}), as_json)
+    _print_with_warnings(
+        session.client.post("/api/application", {"project": project, "name": own, **_fields(given)}), as_json
+    )
 
 
 @application.command("list")
@@ -160,7 +169,9 @@ def list_(session: Session, project: str | None, as_json: bool) -> None:
 @pass_session
 def show_(session: Session, application: str, as_json: bool) -> None:
     """Show an application, by its name or id."""
-    _print(find_application(session, application), as_json)
+    # A list leaves the warnings out.
+    found = session.client.get(f"/api/application/{find_application(session, application)['id']}")
+    _print_with_warnings(found, as_json)
 
 
 @application.command()
@@ -177,7 +188,8 @@ def edit(session: Session, /, application: str, as_json: bool, **given: Any) -> 
     fields = _fields(given)
     if not fields:
         raise click.UsageError("Say what is to change.")
-    _print(session.client.put(f"/api/application/{find_application(session, application)['id']}", fields), as_json)
+    place = f"/api/application/{find_application(session, application)['id']}"
+    _print_with_warnings(session.client.put(place, fields), as_json)
 
 
 @application.command()
@@ -189,6 +201,12 @@ def remove(session: Session, application: str, yes: bool) -> None:
     found = find_application(session, application)
     confirm(f"Remove application {found['project']}/{found['name']}?", yes)
     session.client.delete(f"/api/application/{found['id']}")
+
+
+def _print_with_warnings(application: dict[str, Any], as_json: bool) -> None:
+    _print(application, as_json)
+    for warning in application.get("warnings", ()):
+        click.echo(f"Warning: {warning}", err=True)
 
 
 def _print(application: dict[str, Any], as_json: bool) -> None:

@@ -1,64 +1,89 @@
-"""Commands with placeholders. `{n}` stands for `"${LACKEY_PARAM_N}"`; a value is never pasted into shell text."""
+"""An application's command and parameters: what is refused, and what a run makes of them.
+
+`{n}` stands for `"${LACKEY_PARAM_N}"`, or for what is right in its place (`shell_text`).
+"""
 
 import re
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Mapping
 
 from lackey.domain.application import Parameter
 from lackey.domain.refusals import FieldError, Invalid, invalid
+from lackey.domain.shell.program import DEFAULT_SHELL
+from lackey.domain.shell.reading import Context, Unreadable, Variable
+from lackey.domain.shell.text import check_calculable, fill, readings, variable
 
 PARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# `${n}` and `{n,m}` are the shell's own; only `{name}` with nothing else inside is a placeholder.
-_PLACEHOLDER = re.compile(r"(?<!\$)\{([A-Za-z_][A-Za-z0-9_]*)\}")
+# Beside these a value that needs no quotes needs none in the middle of a word either.
+_PLAIN_BEFORE, _PLAIN_AFTER = frozenset(" \t\n=/.,:%@"), frozenset(" \t\n;/.,:%@")
+_PLAIN_VALUE = re.compile(r"[A-Za-z0-9_./,:%@+-]+")
+_RESERVED = {"if", "then", "elif", "else", "fi", "for", "while", "until", "do", "done", "case", "esac", "in"}
+_RESERVED |= {"select", "function", "time"}
 
 
-def variable(name: str) -> str:
-    """The environment variable that carries the parameter."""
-    return f"LACKEY_PARAM_{name.upper()}"
+def check_command(command: str, parameters: Iterable[Parameter], shell: str = DEFAULT_SHELL) -> None:
+    """Raise Invalid when a placeholder stands where no value can, or names no declared parameter."""
+    fill(command, parameters, shell)
 
 
-def check_command(command: str, names: Iterable[str]) -> None:
-    """Raise Invalid when a placeholder stands inside quotes or names no declared parameter."""
-    declared = set(names)
-    for found in _PLACEHOLDER.finditer(command):
-        if found[1] not in declared:
-            known = ", ".join(sorted(declared)) or "none"
-            raise invalid(
-                "command",
-                f"{found[0]} names no declared parameter (declared: {known}); "
-                f"if these braces are the command's own, write {{ {found[1]} }}",
-            )
-        if _inside_quotes(command[: found.start()]):
-            raise invalid(
-                "command", f"{found[0]} stands inside quotes or a comment; leave them out, it is quoted by itself"
-            )
+def command_of_run(
+    command: str, parameters: Iterable[Parameter], values: Mapping[str, str], shell: str = DEFAULT_SHELL
+) -> str:
+    """The text for the shell. Raises Invalid: of the application's command for `application`, of a value for its name.
+
+    A command may be refused that was not when it was saved: an earlier version took it.
+    """
+    try:
+        filled = fill(command, parameters, shell)
+    except Invalid as refusal:
+        problem = "; ".join(error.message for error in refusal.errors)
+        raise invalid("application", f"can't be run before its command is changed: {problem}") from refusal
+    check_calculable(filled, values)
+    return filled.text
 
 
-def shell_text(command: str, names: Iterable[str]) -> str:
-    """The command as given to `/bin/sh -c`."""
-    declared = set(names)
-    return _PLACEHOLDER.sub(lambda found: f'"${{{variable(found[1])}}}"' if found[1] in declared else found[0], command)
+def filled_in(command: str, parameters: Mapping[str, str]) -> str:
+    """A run's command with the values of its parameters, to be pasted into a shell, in its directory.
+
+    Where a value can't stand in the text itself, a line before it sets the variable. What the command reads from its
+    environment beside that (LACKEY_RUN_DIR, the application's variables) is not set by it.
+    """
+    values = {variable(name).removeprefix("LACKEY_PARAM_"): value for name, value in parameters.items()}
+    text, at = [], 0
+    for found in _variables(command):
+        if found.name in values and (shown := _shown(command, found, values[found.name])) is not None:
+            text += [command[at : found.start], shown]
+            at = found.end
+    filled = "".join([*text, command[at:]])
+    left = [name for name in values if re.search(rf"LACKEY_PARAM_{name}(?![A-Za-z0-9_])", command)]
+    if all(f"LACKEY_PARAM_{name}" not in filled for name in left):
+        return filled
+    return "".join(f"export LACKEY_PARAM_{name}={shlex.quote(values[name])}\n" for name in left) + command
 
 
-def _inside_quotes(before: str) -> bool:
-    """Whether text that follows `before` is quoted (POSIX, Shell Command Language 2.2), or part of a comment."""
-    quote = ""
-    escaped = False
-    previous = " "
-    for letter in before:
-        if escaped:
-            escaped = False
-        elif letter == "\\" and quote != "'" and quote != "#":
-            escaped = True
-        elif quote == "#":
-            quote = "" if letter == "\n" else quote
-        elif quote:
-            quote = "" if letter == quote else quote
-        elif letter in "'\"`":
-            quote = letter
-        elif letter == "#" and (previous.isspace() or previous in ";&|()<>"):
-            quote = "#"
-        previous = letter
-    return bool(quote) or escaped
+def _variables(command: str) -> list[Variable]:
+    """Those of which each reading says the same."""
+    try:
+        first, *others = (reading.variables for reading in readings(command))
+    except Unreadable:
+        return []
+    kept = [found for found in first if all(found in other for other in others)]
+    return sorted(kept, key=lambda found: found.start)
+
+
+def _shown(command: str, found: Variable, value: str) -> str | None:
+    """A value as it stands in the text; None where it can't."""
+    if found.context is Context.WORD:
+        before, after = command[found.start - 1 : found.start] or " ", command[found.end : found.end + 1] or " "
+        plain = before in _PLAIN_BEFORE and after in _PLAIN_AFTER and value not in _RESERVED
+        return value if plain and _PLAIN_VALUE.fullmatch(value) else "'" + value.replace("'", "'\"'\"'") + "'"
+    if found.context is Context.HERE_DOCUMENT and "\n" not in value:
+        return re.sub(r"[\\$`]", r"\\\g<0>", value)
+    if found.context is Context.DOUBLE_QUOTES:
+        return re.sub(r'[\\$`"]', r"\\\g<0>", value)
+    if found.context is Context.ARITHMETIC and re.fullmatch(r"[+-]?[0-9]+", value):
+        return value
+    return None
 
 
 def check_parameters(parameters: Iterable[Parameter]) -> None:

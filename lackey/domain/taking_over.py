@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from itertools import count
 
 from lackey.domain.application import NAME
-from lackey.domain.command import check_command
+from lackey.domain.command import command_of_run
 from lackey.domain.paths import Share, relative_directory
 from lackey.domain.refusals import Invalid
 
@@ -68,12 +68,14 @@ def project_part(directory: str) -> str:
 def runnable(command: str) -> tuple[str, dict[str, str]]:
     """A command that does here what `command` did, and the variables that it needs.
 
-    `{name}` was the shell's own in lackey 1.0, and would be refused here as a placeholder that nobody declared. How to
-    write it otherwise depends on the quotes, here-documents and substitutions around it, which only a shell can tell
-    for sure; so the shell is given the very text, in a variable.
+    `{name}` was the shell's own in lackey 1.0, and would be refused here as a placeholder that nobody declared;
+    `{{name}}` would become `{name}`. How to write it otherwise depends on the quotes, here-documents and substitutions
+    around it, which only a shell can tell for sure; so the shell is given the very text, in a variable.
     """
     try:
-        check_command(command, ())
+        is_the_same = command_of_run(command, (), {}) == command
     except Invalid:
-        return f'eval "${COMMAND_VARIABLE}"', {COMMAND_VARIABLE: command}
-    return command, {}
+        is_the_same = False
+    if is_the_same:
+        return command, {}
+    return f'eval "${COMMAND_VARIABLE}"', {COMMAND_VARIABLE: command}

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from lackey.domain.command_shell import DEFAULT_SHELL, shell_words
 from lackey.domain.receipt import KillCause, Receipt
+from lackey.domain.shell.program import DEFAULT_SHELL, shell_words
 
 
 @dataclass(frozen=True)

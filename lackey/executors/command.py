@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from lackey.accounts import Account
-from lackey.domain.command_shell import shell_words
+from lackey.domain.shell.program import shell_words
 from lackey.executors.base import Launch, NotStarted
 from lackey.executors.directories import Places, refusal
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lackey.accounts import Account
-from lackey.domain.command import variable
+from lackey.domain.shell.text import variable
 from lackey.executors.base import Launch
 from lackey.executors.directories import on_share
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from lackey.domain.paths import Share
+from lackey.domain.shell.simple_command import replacing_the_shell
 from lackey.executors.base import Launch, NotStarted
 from lackey.services.claiming import Claim
 
@@ -28,6 +29,7 @@ class Place:
         share = self.shares.get(run.share or "")
         if share is None or run.directory is None or run.command is None:
             raise NotStarted("what is written down of this run makes no sense: its share, directory or command")
+        shell = self.shell if run.shell is None else run.shell
         return Launch(
             ticket=claim.ticket,
             installation=self.installation,
@@ -36,7 +38,7 @@ class Place:
             share_path=share.path,
             must_be_mounted=share.must_be_mounted,
             directory=run.directory,
-            command=run.command,
+            command=replacing_the_shell(run.command, shell),
             workdir="run" if run.workdir == "run" else "application",
             parameters=run.parameters,
             environment=run.environment,
@@ -45,5 +47,5 @@ class Place:
             user=self.user,
             kill_grace=self.kill_grace,
             wake_path=self.wake_path,
-            shell=self.shell if run.shell is None else run.shell,
+            shell=shell,
         )

@@ -14,6 +14,7 @@ from lackey.domain.environment import check_environment
 from lackey.domain.limits import ENVIRONMENT_BYTES
 from lackey.domain.paths import Place, Share
 from lackey.domain.refusals import Conflict, NotFound, invalid
+from lackey.domain.shell.program import DEFAULT_SHELL
 from lackey.domain.typed_paths import place_of
 from lackey.services.once import Once, answered, remember
 from lackey.store import applications
@@ -150,7 +151,7 @@ def _directory(typed: str, project: Project, shares: Mapping[str, Share]) -> str
 def _check(columns: dict[str, Any]) -> None:
     declared = [Parameter(**{**each, "choices": tuple(each.get("choices") or ())}) for each in columns["parameters"]]
     check_parameters(declared)
-    check_command(columns["command"], [parameter.name for parameter in declared])
+    check_command(columns["command"], declared, columns.get("shell") or DEFAULT_SHELL)
     size = sum(len(name.encode()) + len(value.encode()) for name, value in columns["environment"].items())
     if size > ENVIRONMENT_BYTES:
         raise invalid(

@@ -7,11 +7,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from lackey.domain.application import Application
-from lackey.domain.command import fill_parameters, shell_text
+from lackey.domain.command import command_of_run, fill_parameters
 from lackey.domain.limits import EVENTS, PARAMETERS_BYTES
 from lackey.domain.paths import join
 from lackey.domain.refusals import AlreadyFinal, Conflict, TooMany, invalid
 from lackey.domain.run import FINAL, Event, Run, RunState
+from lackey.domain.shell.program import DEFAULT_SHELL
 from lackey.services import newcomers
 from lackey.services.once import Once, answered, remember
 from lackey.services.settling import move
@@ -119,6 +120,7 @@ def _runnable(connection: Connection, named: int | str) -> Application:
 
 def _from_application(application: Application, wanted: Wanted) -> dict[str, Any]:
     declared = application.declared
+    values = fill_parameters(declared, wanted.parameters)
     return {
         **{name: getattr(application, name) for name in _DEFAULTS if name not in ("command", "share", "directory")},
         "name": wanted.name or application.full_name,
@@ -126,10 +128,10 @@ def _from_application(application: Application, wanted: Wanted) -> dict[str, Any
         "application_id": application.id,
         "project": application.project,
         "application": application.full_name,
-        "command": shell_text(application.command, [parameter.name for parameter in declared]),
+        "command": command_of_run(application.command, declared, values, application.shell or DEFAULT_SHELL),
         "share": application.share,
         "directory": join(application.project_directory, application.directory),
-        "parameters": fill_parameters(declared, wanted.parameters),
+        "parameters": values,
     }
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from lackey.domain.application import Asker
 from lackey.domain.paths import Share
+from lackey.domain.shell.program import DEFAULT_SHELL
 from lackey.files import Files
 from lackey.services import Database
 from lackey.services.once import Once
@@ -19,7 +20,7 @@ class Service:
 
     `remote_user_scope`: what a user may do whom the web server vouches for; None: nobody is believed to be one.
     `link`: with whose code somebody signs in, once. `shares_seen`: how the shares were, a moment ago.
-    `url`: how simulations reach the service; None: as visitors do.
+    `url`: how simulations reach the service; None: as visitors do. `shell`: the executor's own.
     """
 
     database: Database
@@ -32,6 +33,7 @@ class Service:
     link: Link = field(default_factory=Link)
     shares_seen: SharesSeen = field(default_factory=SharesSeen)
     url: str | None = None
+    shell: str = DEFAULT_SHELL
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from lackey.domain.paths import Share, join, shown_paths
 from lackey.domain.progress import progress_of
 from lackey.domain.run import Run
 from lackey.domain.share_health import Health, Look, troubles
+from lackey.domain.shell.warnings import warnings_of
 from lackey.services.executors import Executor
 from lackey.web.schemas.base import Paths
-from lackey.web.schemas.catalogue import ApplicationOut, ParameterOut, ProjectOut
+from lackey.web.schemas.catalogue import ApplicationOut, CheckedApplication, ParameterOut, ProjectOut
 from lackey.web.schemas.executors import ExecutorOut
 from lackey.web.schemas.keys import KeyOut
 from lackey.web.schemas.runs import MadeRun, ProgressOut, Received, RunOut
@@ -72,6 +73,18 @@ def moment(seconds: float | None) -> datetime | None:
 def project_out(project: Project, shares: Mapping[str, Share]) -> ProjectOut:
     """A project."""
     return ProjectOut(**vars(project), paths=_paths(project.share, project.directory, shares))
+
+
+def checked_application(application: Application, shares: Mapping[str, Share], shell: str) -> CheckedApplication:
+    """An application, with what is likely not meant in it. `shell`: the executor's own."""
+    shown = application_out(application, shares)
+    return CheckedApplication(**dict(shown), warnings=warnings_in(application, shell))
+
+
+def warnings_in(application: Application, shell: str) -> list[str]:
+    """What is likely not meant in an application's command or environment, a sentence each."""
+    names = [each.name for each in application.declared]
+    return warnings_of(application.command, application.environment, names, application.shell or shell)
 
 
 def application_out(application: Application, shares: Mapping[str, Share]) -> ApplicationOut:

@@ -36,13 +36,28 @@ def test_an_application_is_made_with_all_that_can_be_said_of_it(cli: Lackey, as_
     ]
     assert (made["environment"], made["time_limit"], made["workdir"]) == ({"A": "b=c"}, 90.0, "run")
     assert (made["start_grace"], made["silence"], made["retries"], made["max_running"]) == (5.5, 60.0, 2, 3)
+    listed = {name: value for name, value in made.items() if name != "warnings"}
     assert made["shell"] == "/bin/bash -l" and "/bin/bash -l" in cli("app", "show", "seas/tide").stdout
     assert as_json("app", "edit", "seas/tide", "--shell", "none") == made | {"shell": None}
     assert as_json("app", "edit", "seas/tide", "--shell", "/bin/bash -l") == made
-    assert made in as_json("app", "list", "--project", "seas")
+    assert listed in as_json("app", "list", "--project", "seas")
     assert as_json("app", "show", "seas/tide") == made
     text = cli("app", "show", "seas/tide").stdout
     assert "n=64 (integer)" in text and "sea (choice: north, baltic)" in text and "1 min 30 s" in text
+
+
+def test_what_is_likely_not_meant_is_said_beside_what_was_saved(cli: Lackey) -> None:
+    cli("project", "add", "bays")
+    saved = cli(
+        "app", "add", "bays/tide", "--command", "source venv/bin/activate; ./tide", "--env", "DATA=~/x", "--json"
+    )
+    assert (saved.exit_code, json.loads(saved.stdout)["full_name"]) == (0, "bays/tide")
+    source, data = saved.stderr.splitlines()
+    assert source == "Warning: /bin/sh may not know source: write . ./file."
+    assert data.startswith("Warning: DATA in the environment is taken as it is")
+    mended = cli("app", "edit", "bays/tide", "--command", ". venv/bin/activate; DATA=~/x ./tide")
+    assert mended.stderr.splitlines() == [data]
+    assert cli("app", "show", "bays/tide").stderr.splitlines() == [data]
 
 
 def test_an_edit_changes_what_is_given_and_nothing_else(cli: Lackey, as_json: Json) -> None:

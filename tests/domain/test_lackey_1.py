@@ -51,6 +51,7 @@ AWKWARD = st.lists(
 @given(AWKWARD.map(lambda parts: "echo " + "".join(parts)))
 @example("echo {n} '{print}' \"{n}\"")
 @example("cat <<'.'\n{n}\n.")
+@example("echo {{n}} '{{n}}'")
 @example("cat <<.\n{n}\n.")
 def test_a_command_does_what_it_did_whatever_its_braces_stand_in(tmp_path: Path, command: str) -> None:
     text, variables = runnable(command)

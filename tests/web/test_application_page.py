@@ -197,6 +197,17 @@ def test_all_that_an_application_has_can_be_typed_and_changed(visitor: Visitor) 
     assert visitor.api.get("/api/application/1").json["shell"] is None
 
 
+def test_what_is_likely_not_meant_is_said_once_it_is_saved(visitor: Visitor) -> None:
+    visitor.api.application()
+    form = form_to(visitor.see("/application/1/edit"), "/application/1/edit")
+    form["command"] = "./heat &> log"
+    form.set("variable.name", "PATH", index=0)
+    form.set("variable.value", "/x:$PATH", index=0)
+    saved = form.submit().follow()
+    said = [each.get_text() for each in saved.html.select("p.warn")]
+    assert ["&>" in said[0], "PATH=/x:$PATH" in said[1], len(said)] == [True, True, 2]
+
+
 def test_what_is_wrong_in_a_row_is_said_in_that_row(visitor: Visitor) -> None:
     visitor.api.application()
     form = form_to(visitor.see("/application/1/edit"), "/application/1/edit")

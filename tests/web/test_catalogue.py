@@ -65,7 +65,10 @@ def test_a_directory_that_could_leave_its_share_is_refused(api: Api, directory: 
     assert fields_at_fault(api.post("/api/application", body)) == ["directory"]
 
 
-@pytest.mark.parametrize("command", ["echo '{n}'", 'echo "{n}"', "echo {m}", "", "a\0b"])
+@pytest.mark.parametrize(
+    "command",
+    ["echo '{n}'", 'echo "{n}"', "echo {m}", "", "a\0b", "cat <<'E'\n{n}\nE", "echo $(( {n} * 2 ))", "echo `{n}`"],
+)
 def test_a_command_that_would_paste_a_value_into_shell_text_is_refused(api: Api, command: str) -> None:
     api.post("/api/project", {"name": "heat"})
     body = {"project": "heat", "name": "explicit", "command": command, "parameters": [{"name": "n"}]}
@@ -76,6 +79,37 @@ def test_the_lines_of_a_command_typed_on_windows_end_as_the_shell_wants_them(api
     api.post("/api/project", {"name": "heat"})
     typed = {"project": "heat", "name": "explicit", "command": "set -e\r\n./model\r\n"}
     assert api.post("/api/application", typed).json["command"] == "set -e\n./model\n"
+
+
+def test_a_here_document_and_arithmetic_are_saved_as_they_are_and_run_with_variables(api: Api) -> None:
+    command = "cat > in <<EOF\n&input n={n}, twice=$(( {n} * 2 )) /\nEOF\nawk '{print}' in"
+    made = api.application(command=command, parameters=[{"name": "n", "kind": "integer"}])
+    assert (made["command"], made["warnings"]) == (command, [])
+    run = api.post("/api/run", {"application": made["id"], "parameters": {"n": 5}})
+    variable = "${LACKEY_PARAM_N}"
+    assert run.json["command"] == command.replace("{n} *", f"({variable}) *").replace("{n}", variable)
+    octal = api.post("/api/run", {"application": made["id"], "parameters": {"n": "010"}})
+    assert fields_at_fault(octal) == ["parameters.n"]
+
+
+def test_a_command_that_an_earlier_version_took_and_that_is_refused_now_is_not_run(api: Api) -> None:
+    made = api.application(command="./heat", parameters=[{"name": "n", "default": 5}])
+    refused = {"command": "cat <<'E'\n{n}\nE"}
+    api.database.write(lambda connection: applications.change_application(connection, made["id"], refused))
+    answer = api.post("/api/run", {"application": made["id"]})
+    assert fields_at_fault(answer) == ["application"]
+    assert "delimiter is quoted" in answer.text
+    assert api.get("/api/run").json["items"] == []
+
+
+def test_what_is_likely_not_meant_is_said_when_an_application_is_saved_and_taken_all_the_same(api: Api) -> None:
+    made = api.application(command="./heat &> log", environment={"PATH": "/x:$PATH"})
+    told = made["warnings"]
+    assert ["&>" in told[0], "PATH=/x:$PATH" in told[1], len(told)] == [True, True, 2]
+    path = f"/api/application/{made['id']}"
+    assert api.get(path).json["warnings"] == told
+    mended = api.put(path, {"command": "PATH=/x:$PATH ./heat > log 2>&1", "environment": {}}).json
+    assert mended["warnings"] == []
 
 
 def test_all_faulty_and_unknown_fields_are_named_at_once(api: Api) -> None:

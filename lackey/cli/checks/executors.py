@@ -4,7 +4,7 @@ import os
 import pwd
 
 from lackey.cli.checks.finding import Finding, Level
-from lackey.domain.command_shell import shell_words
+from lackey.domain.shell.program import shell_words
 from lackey.settings import Settings
 
 _OWN_USER = (

@@ -6,13 +6,13 @@ from lackey.domain.refusals import Conflict, NotFound
 from lackey.services import catalogue, reading, removing
 from lackey.web.call import Call
 from lackey.web.paging import page
-from lackey.web.present import application_out
+from lackey.web.present import application_out, checked_application
 from lackey.web.routes import route
 from lackey.web.schemas.catalogue import (
     ApplicationChange,
-    ApplicationOut,
     ApplicationQuery,
     Applications,
+    CheckedApplication,
     NewApplication,
 )
 
@@ -26,28 +26,27 @@ def applications(call: Call, query: ApplicationQuery) -> Applications:
 
 
 @route("POST", "/api/application", scope="manage", status=201, may=[Conflict, NotFound])
-def add_application(call: Call, body: NewApplication) -> ApplicationOut:
+def add_application(call: Call, body: NewApplication) -> CheckedApplication:
     """Make an application."""
-    shares = call.service.shares
-    return application_out(
-        catalogue.add_application(call.database, body.model_dump(), shares, call.now, call.once), shares
-    )
+    made = catalogue.add_application(call.database, body.model_dump(), call.service.shares, call.now, call.once)
+    return checked_application(made, call.service.shares, call.service.shell)
 
 
 @route("GET", "/api/application/<application_id:id>", scope="read")
-def application(call: Call, application_id: int) -> ApplicationOut:
+def application(call: Call, application_id: int) -> CheckedApplication:
     """Show an application."""
-    return application_out(reading.application(call.database, application_id), call.service.shares)
+    found = reading.application(call.database, application_id)
+    return checked_application(found, call.service.shares, call.service.shell)
 
 
 @route("PUT", "/api/application/<application_id:id>", scope="manage", may=[Conflict])
-def change_application(call: Call, application_id: int, body: ApplicationChange) -> ApplicationOut:
+def change_application(call: Call, application_id: int, body: ApplicationChange) -> CheckedApplication:
     """Change the fields given.
 
     Runs that were made before keep what they were made with.
     """
-    shares = call.service.shares
-    return application_out(catalogue.change_application(call.database, application_id, body.given(), shares), shares)
+    changed = catalogue.change_application(call.database, application_id, body.given(), call.service.shares)
+    return checked_application(changed, call.service.shares, call.service.shell)
 
 
 @route("DELETE", "/api/application/<application_id:id>", scope="manage", status=204, may=[Conflict])

@@ -11,7 +11,7 @@ from lackey.web.pages.routes import Html, SeeOther, page
 from lackey.web.pages.run_form import TypedRun, beginning, known_problems, typed_run, wanted
 from lackey.web.pages.shown import run_row
 from lackey.web.pages.strip import strip_of
-from lackey.web.present import application_out
+from lackey.web.present import application_out, warnings_in
 from lackey.web.routes import PATH_ID
 from lackey.web.visits import Visit
 
@@ -71,6 +71,7 @@ def _application(visit: Visit, application_id: int, typed: TypedRun, problems: d
         "project": project,
         "is_archived": bool(seen.application.archived_at or project.archived_at),
         "out": application_out(seen.application, visit.service.shares),
+        "warnings": warnings_in(seen.application, visit.service.shell) if visit.may("manage") else [],
         "strip": strip_of(seen.latest, seen.typical_seconds, visit.now),
         "runs": [run_row(each) for each in seen.latest[:_RECENT]],
         "typed": typed,

@@ -24,11 +24,15 @@ from lackey.web.schemas.types import (
 # The longest directory there can be, percent-encoded, and what stands before it.
 Directory = Annotated[str, Field(max_length=4096)]
 _FORMS = r"\\fileserver\lab\heat, smb://fileserver/lab/heat, Z:\heat, /srv/lab/heat, lab:heat"
-_COMMAND = "for the shell; {name} stands for the parameter's value, quoted"
 ShellText = Annotated[str, Field(max_length=SHELL_TEXT)]
 # Lines that end as on Windows would give the shell words that end in a carriage return.
 _UnixLines = AfterValidator(lambda text: text.replace("\r\n", "\n"))
 Command = Annotated[str, Field(min_length=1, max_length=SHELL_TEXT), _UnixLines]
+_PLACEHOLDERS = (
+    "for its shell; `{name}` stands for a parameter's value, in words, here-documents and `$(…)`, and an integer's in "
+    "`$((…))`; it is quoted by itself. Within quotes or of an undeclared name it is refused. `{{name}}` stands for "
+    "`{name}` itself; what others have between '…' is left alone, unless it names a parameter"
+)
 
 
 class ProjectChange(Body):
@@ -83,9 +87,9 @@ class ApplicationChange(Body):
     name: Name = ""
     description: LongText = ""
     directory: Annotated[Directory, Field(description=f"relative to the project's, or in it: {_FORMS}")] = ""
-    command: Annotated[Command, Field(description=_COMMAND)] = ""
+    command: Annotated[Command, Field(description=_PLACEHOLDERS)] = ""
     parameters: Annotated[list[ParameterIn], Field(max_length=200)] = []
-    environment: dict[Variable, ShellText] = {}
+    environment: Annotated[dict[Variable, ShellText], Field(description="taken as it is, $NAME and {name} too")] = {}
     executor: Executor = "local"
     time_limit: Seconds | None = None
     start_grace: Seconds | None = None
@@ -106,7 +110,7 @@ class NewApplication(ApplicationChange):
 
     project: Annotated[Reference, Field(description="id or name")]
     name: Name
-    command: Annotated[Command, Field(description=_COMMAND)]
+    command: Annotated[Command, Field(description=_PLACEHOLDERS)]
 
 
 class ParameterOut(Answer):
@@ -146,6 +150,12 @@ class ApplicationOut(Answer):
     memory: str | None
     created_at: datetime
     archived_at: datetime | None
+
+
+class CheckedApplication(ApplicationOut):
+    """An application, with a sentence for each thing in its command or environment that is likely not meant."""
+
+    warnings: list[str]
 
 
 class Applications(Page[ApplicationOut]):

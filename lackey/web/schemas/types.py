@@ -15,8 +15,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Wit
 from pydantic.json_schema import SkipJsonSchema
 
 from lackey.domain.application import NAME
-from lackey.domain.command_shell import SHELL_LENGTH, checked_shell
 from lackey.domain.evidence import instant
+from lackey.domain.shell.program import SHELL_LENGTH, checked_shell
 from lackey.services.catalogue import EXECUTORS
 
 MAX_ID = 10**18 - 1
