@@ -1,4 +1,4 @@
-"""Names from outside: as long as may be, and from right to left, they leave every page as it is."""
+"""Names from outside: very long, and from right to left, they leave every page as it is."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +11,7 @@ from tests.browser.every_page import PAGES, Place, visit
 from tests.browser.lab import Lab, empty_lab
 from tests.browser.test_hostile import WORDS
 
-# Hebrew letters, of which a name without any break is made: as long as an application's may be, and a run's.
+# Hebrew letters without any break: near to the hundred that a project or application may have, and a run's two hundred.
 LONG = "ש" * 90
 NAME = "שלום-" + "ל" * 195
 MESSAGE = "הודעה"
