@@ -1,5 +1,6 @@
 """The README is true: what it shows is run here as it stands there, only on another port."""
 
+import json
 import os
 import re
 import signal
@@ -17,6 +18,7 @@ import requests
 from lackey.services import Database, scheduling
 from lackey.settings import load
 from lackey.store import schema, tokens
+from lackey.web.pages.report_lines import REPORT
 from tests.copies import ROOT, copy_project
 from tests.waiting import wait_until
 
@@ -150,7 +152,7 @@ def test_the_second_command_is_there() -> None:
 
 
 def test_the_curl_lines_make_a_run_start_it_and_stop_it(served: Newcomer) -> None:
-    make, start, stop, end = shown("curl ")
+    make, start, stop = shown("curl ")
     made = served.run(make)
     assert '"name":"my-experiment"' in made.stdout.replace(" ", ""), made.stderr
     first, last = served.run(start), served.run(stop)
@@ -158,8 +160,23 @@ def test_the_curl_lines_make_a_run_start_it_and_stop_it(served: Newcomer) -> Non
     assert '"duration":10000.0' in last.stdout.replace(" ", "")
     log = served.run('curl -fsS -H "Authorization: Bearer $LACKEY_KEY" http://localhost:8000/api/run/1/log')
     assert log.stdout == "asdf 123"
-    reported = f"LACKEY_TOKEN={TOKEN} LACKEY_RUN_ID=1 LACKEY_URL=http://localhost:8000; {end}"
-    assert served.run(reported).returncode == 0
+
+
+def test_the_script_reports_its_run_and_its_log_and_keeps_its_exit_code(served: Newcomer) -> None:
+    (script,) = [block for block in BLOCKS if "report() (" in block]
+    assert REPORT in script
+    again = 'curl -fsS -X POST -H "Authorization: Bearer $LACKEY_KEY" http://localhost:8000/api/run/rerun/1'
+    made = json.loads(served.run(again).stdout)
+    script = script.replace(TOKEN, made["token"]).replace("RUN_ID=1", f"RUN_ID={made['id']}")
+    simulation = served.place / "simulation"
+    simulation.write_text("#!/bin/sh\necho '50 % & more: 1+1, é'\nexit 3\n")
+    simulation.chmod(0o755)
+    done = served.run(f"set -euo pipefail\n{script}")
+    assert (done.returncode, done.stderr) == (3, "")
+    read = 'curl -fsS -H "Authorization: Bearer $LACKEY_KEY" http://localhost:8000/api/run'
+    ended = json.loads(served.run(f"{read}/{made['id']}").stdout)
+    assert (ended["state"], ended["exit_code"]) == ("failed", 3)
+    assert served.run(f"{read}/{made['id']}/log").stdout == "50 % & more: 1+1, é\n"
 
 
 def test_the_command_line_runs_a_simulation_on_the_share(served: Newcomer) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from lackey.cli.terminal import plain
+from lackey.domain import sizes
 
 Cell = str | tuple[str, str]
 
@@ -110,10 +111,4 @@ def span(seconds: float | None, rough: bool = False) -> str:
 
 def size(count: float | None) -> str:
     """Bytes in words; empty for none."""
-    if count is None:
-        return ""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
+    return "" if count is None else sizes.in_words(count)

@@ -10,6 +10,10 @@ from lackey.domain.run import Run, RunState
 
 # Durations of so many past runs give the estimate; older ones tell of another version of the program.
 PAST_RUNS = 20
+# An estimate is past when its moment is longer ago than this, and than a part of what the run was expected to take:
+# what it says itself is nearer to the truth than what others took.
+_PAST_AFTER = timedelta(minutes=1)
+_PAST_PART, _PAST_PART_OF_OTHERS = 0.1, 0.5
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,13 @@ class ExpectedEnd:
 
     at: datetime
     estimated: bool
+
+    def late_by(self, started_at: datetime | None, now: datetime) -> timedelta | None:
+        """How long ago a run that began then should have ended; None while that says nothing."""
+        part = _PAST_PART_OF_OTHERS if self.estimated else _PAST_PART
+        taken = timedelta() if started_at is None else self.at - started_at
+        late = now - self.at
+        return late if late > max(_PAST_AFTER, part * taken) else None
 
 
 def progress_of(run: Run) -> Progress | None:

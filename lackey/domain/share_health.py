@@ -9,6 +9,7 @@ import os
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
+from lackey.domain import sizes
 from lackey.domain.paths import Share
 
 AwayKind = Literal["missing", "unmounted", "closed", "hangs", "failed", "unread"]
@@ -155,7 +156,8 @@ def _writing(share: Share, look: Look) -> Trouble | None:
 def _space(share: Share, look: Look) -> Trouble | None:
     if look.total_bytes <= 0 or look.free_bytes >= min(SPARE_BYTES, look.total_bytes * SPARE_PART):
         return None
-    what = f"The share {share.name} is nearly full: {look.free_bytes >> 20} MiB of {look.total_bytes >> 20} are free."
+    free, total = sizes.in_words(look.free_bytes), sizes.in_words(look.total_bytes)
+    what = f"The share {share.name} is nearly full: {free} of {total} are free."
     return Trouble(what, "Remove what is no longer needed, or have its space made larger.", grave=False)
 
 

@@ -1,18 +1,26 @@
 """Cancelling runs, and doing them again."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import Connection
 
 from lackey.domain.evidence import Kill
-from lackey.domain.refusals import AlreadyFinal, Conflict
+from lackey.domain.refusals import AlreadyFinal, Conflict, NotFound
 from lackey.domain.run import Event, Run, RunState
-from lackey.services import newcomers
+from lackey.services import listing, newcomers
+from lackey.services.listing import Order
 from lackey.services.once import Once, answered, remember
+from lackey.services.reading import Search
 from lackey.services.settling import evidence_of, settle
 from lackey.store import events, notices, runs
 from lackey.store.database import Database
+
+# So many are cancelled in one transaction.
+_PIECE = 25
 
 
 def cancel(database: Database, run_id: int, by: str, now: datetime) -> Run:
@@ -20,20 +28,49 @@ def cancel(database: Database, run_id: int, by: str, now: datetime) -> Run:
 
     Raises NotFound; AlreadyFinal for a run that has ended otherwise and left no process.
     """
+    return database.write(lambda connection: _cancel(connection, run_id, by, now))
 
-    def work(connection: Connection) -> Run:
-        run = runs.get(connection, run_id)
-        if run.ticket_open:
-            return _request(connection, run, by, now)
-        if run.state.is_final:
-            if run.cancel_requested_at is not None:
-                return run
-            raise AlreadyFinal(f"run {run_id} has ended already: {run.state}")
-        notices.send(connection)
-        evidence = replace(evidence_of(run), kill=Kill("cancelled", now.timestamp()))
-        return settle(connection, run, evidence, by, now, values={"cancel_requested_at": now})
 
-    return database.write(work)
+def _cancel(connection: Connection, run_id: int, by: str, now: datetime) -> Run:
+    run = runs.get(connection, run_id)
+    if run.ticket_open:
+        return _request(connection, run, by, now)
+    if run.state.is_final:
+        if run.cancel_requested_at is not None:
+            return run
+        raise AlreadyFinal(f"run {run_id} has ended already: {run.state}")
+    notices.send(connection)
+    evidence = replace(evidence_of(run), kill=Kill("cancelled", now.timestamp()))
+    return settle(connection, run, evidence, by, now, values={"cancel_requested_at": now})
+
+
+def cancel_all(
+    database: Database, search: Search, by: str, now: datetime, may_go_on: Callable[[], bool]
+) -> tuple[int, bool]:
+    """Cancel all that are searched for, the newest first, while `may_go_on`: how many, and whether these are all.
+
+    In small transactions, so that whoever else writes is not kept waiting. Raises Invalid as `listing.page` does.
+    """
+    count, cursor = 0, None
+    while True:
+        page = listing.page(database, search, cursor, _PIECE, Order.ID)
+        ids = [run.id for run in page.runs if run.cancel_requested_at is None]
+        count += database.write(partial(_cancel_each, ids=ids, by=by, now=now)) if ids else 0
+        if page.next is None:
+            return count, True
+        if not may_go_on():
+            return count, False
+        cursor = page.next
+
+
+def _cancel_each(connection: Connection, ids: list[int], by: str, now: datetime) -> int:
+    count = 0
+    for run_id in ids:
+        # It may have ended, or been removed, since it was found.
+        with suppress(AlreadyFinal, NotFound):
+            _cancel(connection, run_id, by, now)
+            count += 1
+    return count
 
 
 def _request(connection: Connection, run: Run, by: str, now: datetime) -> Run:

@@ -26,6 +26,8 @@ LATELY = timedelta(hours=24)
 RUNNING_AT_MOST = 100
 QUEUED_AT_MOST = 50
 OTHERS_AT_MOST = 20
+# Of those that ended lately so many are shown that ended as they should, however many did not.
+WELL_AT_LEAST = 5
 STRIP = 50
 EXAMPLE = "examples/heat"
 
@@ -54,8 +56,10 @@ class Now:
 
     `queued` are in the order in which they start, `overdue` wait for others or for their own start report, `coming` for
     their time, `ended` did so within `LATELY`, the troubled first. `unended` counts the states that are not final, all
-    of them; `ended_counts` the final ones, of those that ended within `LATELY`, or if `ended_capped` of the last
-    10,000 of these. `paused` are the executors on which nothing new is launched.
+    of them, `coming_count` those to which the time has not come; `ended_counts` the final ones, of those that ended
+    within `LATELY`, or if `ended_capped` of the last 10,000 of these. `ended_earlier` had ended before, as one has
+    learned since: a report that came late, a clock that is wrong, an outcome put right. `paused` are the executors on
+    which nothing new is launched.
     """
 
     fingerprint: str
@@ -64,8 +68,11 @@ class Now:
     overdue: list[Run]
     coming: list[Run]
     ended: list[Run]
+    ended_earlier: list[Run]
     unended: dict[RunState, int]
+    coming_count: int
     ended_counts: dict[RunState, int]
+    ended_earlier_count: int
     ended_capped: bool
     schedulers: list[Scheduler]
     paused: list[Paused]
@@ -95,17 +102,20 @@ def overview(database: Database, now: datetime) -> Now:
     """What goes on. Raises Unavailable."""
     with database.read() as connection:
         sign = _fingerprint(connection, now)
-        counts = stored.count_ended(connection, now - LATELY)
+        counts, earlier = stored.count_ended(connection, now - LATELY)
         return Now(
             fingerprint=sign,
             running=_running(connection),
             queued=stored.queued(connection, QUEUED_AT_MOST),
             overdue=stored.overdue(connection, now, OTHERS_AT_MOST),
             coming=stored.coming(connection, now, OTHERS_AT_MOST),
-            ended=stored.ended(connection, now - LATELY, OTHERS_AT_MOST),
+            ended=stored.ended(connection, now - LATELY, OTHERS_AT_MOST, WELL_AT_LEAST),
+            ended_earlier=stored.ended_earlier(connection, now - LATELY, OTHERS_AT_MOST),
             unended=stored.count_unended(connection),
+            coming_count=stored.count_coming(connection, now),
             ended_counts=counts,
-            ended_capped=sum(counts.values()) >= stored.ENDED_AT_MOST,
+            ended_earlier_count=earlier,
+            ended_capped=sum(counts.values()) + earlier >= stored.ENDED_AT_MOST,
             schedulers=_schedulers(connection, now),
             paused=list(executors.paused(connection).values()),
         )
@@ -151,13 +161,18 @@ def expected(database: Database, run: Run) -> ExpectedEnd | None:
 
 
 def _fingerprint(connection: Connection, now: datetime) -> str:
-    beats = [
-        (one.name, one.started_at, one.leads, is_late(one, now), one.beat_at.replace(second=0, microsecond=0))
-        for one in service.heartbeats(connection)
-    ]
-    paused = executors.paused(connection)
-    seen = (*stored.sign_of_change(connection), stored.next_times(connection, now, now - LATELY), sorted(beats), paused)
+    beats = [(one.name, one.started_at, one.leads, is_late(one, now)) for one in service.heartbeats(connection)]
+    changes = (*stored.sign_of_change(connection), stored.next_times(connection, now, now - LATELY))
+    # How late a run is changes with time alone, and so does when a scheduler was heard from.
+    minute = now.replace(second=0, microsecond=0)
+    seen = (*changes, sorted(beats), executors.paused(connection), minute)
     return hashlib.blake2b(repr(seen).encode(), digest_size=16).hexdigest()
+
+
+def is_served(database: Database, now: datetime) -> bool:
+    """Whether a scheduler is at work, which starts what waits."""
+    with database.read() as connection:
+        return any(one.leads and not is_late(one, now) for one in service.heartbeats(connection))
 
 
 def _schedulers(connection: Connection, now: datetime) -> list[Scheduler]:

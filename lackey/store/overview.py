@@ -6,7 +6,7 @@ Each statement reads a bounded part of the tables, however many runs there are.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, case, func, select, text
+from sqlalchemy import Connection, Select, func, select, text
 
 from lackey.domain.run import ACTIVE, FINAL, TROUBLED, Run, RunState
 from lackey.store.models import EventRow, RunRow
@@ -82,25 +82,58 @@ def count_unended(connection: Connection) -> dict[RunState, int]:
     return {RunState(state): count for state, count in connection.execute(statement) if RunState(state) not in FINAL}
 
 
-def count_ended(connection: Connection, since: datetime) -> dict[RunState, int]:
-    """How many ended after `since` in each final state, among the latest `ENDED_AT_MOST`."""
-    lately = _ended(since).subquery()
-    statement = select(lately.c.state, func.count()).group_by(lately.c.state)
-    return {RunState(state): count for state, count in connection.execute(statement)}
+def count_coming(connection: Connection, now: datetime) -> int:
+    """How many there are whose time has not come."""
+    statement = select(func.count()).where(*_SCHEDULED, RunRow.scheduled_at > now)
+    return int(connection.execute(statement).scalar_one())
 
 
-def ended(connection: Connection, since: datetime, limit: int) -> list[Run]:
-    """Those that ended after `since`, the troubled first, then the latest; among the latest `ENDED_AT_MOST`."""
-    lately = _ended(since).subquery()
-    order = (case((lately.c.state.in_(sorted(TROUBLED)), 0), else_=1), lately.c.settled_at.desc(), lately.c.id.desc())
-    wanted = list(connection.execute(select(lately.c.id).order_by(*order).limit(limit)).scalars())
+def count_ended(connection: Connection, since: datetime) -> tuple[dict[RunState, int], int]:
+    """How many ended after `since` in each final state; how many of which one has learned since that they had ended
+    earlier. Both among the `ENDED_AT_MOST` of which that was learned last.
+    """
+    lately = _settled(since).subquery()
+    statement = select(lately.c.state, lately.c.ended_at > since, func.count()).group_by(text("1"), text("2"))
+    counts, earlier = {}, 0
+    for state, is_after, count in connection.execute(statement):
+        if is_after:
+            counts[RunState(state)] = count
+        else:
+            earlier += count
+    return counts, earlier
+
+
+def ended(connection: Connection, since: datetime, limit: int, others_at_least: int) -> list[Run]:
+    """Those that ended after `since`, the troubled first, then the latest; among the latest `ENDED_AT_MOST`.
+
+    However many are troubled, so many of the others are among them, if there are.
+    """
+    lately = _settled(since).subquery()
+    latest = select(lately.c.id).where(lately.c.ended_at > since)
+    latest = latest.order_by(lately.c.settled_at.desc(), lately.c.id.desc()).limit(limit)
+    is_troubled = lately.c.state.in_(sorted(TROUBLED))
+    troubled = list(connection.execute(latest.where(is_troubled)).scalars())
+    others = list(connection.execute(latest.where(~is_troubled)).scalars())
+    others = others[: max(others_at_least, limit - len(troubled))]
+    return _in_order(connection, troubled[: limit - len(others)] + others)
+
+
+def ended_earlier(connection: Connection, since: datetime, limit: int) -> list[Run]:
+    """Those that ended before `since` as one has learned after it, the latest learned of first."""
+    lately = _settled(since).subquery()
+    latest = select(lately.c.id).where(lately.c.ended_at <= since)
+    latest = latest.order_by(lately.c.settled_at.desc(), lately.c.id.desc()).limit(limit)
+    return _in_order(connection, list(connection.execute(latest).scalars()))
+
+
+def _in_order(connection: Connection, wanted: list[int]) -> list[Run]:
     rows = connection.execute(select_runs().where(RunRow.id.in_(wanted))).mappings()
     return sorted(map(as_run, rows), key=lambda run: wanted.index(run.id))
 
 
-def _ended(since: datetime) -> Select[int, str, datetime | None]:
-    statement = select(RunRow.id, RunRow.state, RunRow.settled_at).where(RunRow.settled_at > since)
-    return statement.order_by(RunRow.settled_at.desc()).limit(ENDED_AT_MOST)
+def _settled(since: datetime) -> Select[int, str, datetime | None, datetime | None]:
+    columns = (RunRow.id, RunRow.state, RunRow.settled_at, RunRow.ended_at)
+    return select(*columns).where(RunRow.settled_at > since).order_by(RunRow.settled_at.desc()).limit(ENDED_AT_MOST)
 
 
 def past_durations(connection: Connection, application_id: int, limit: int) -> list[float]:

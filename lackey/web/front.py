@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -13,7 +14,7 @@ from lackey.domain.refusals import Invalid, Refusal
 from lackey.files import FileError
 from lackey.web import problems
 from lackey.web.call import Service
-from lackey.web.pages.entry import NEXT_CHARACTERS
+from lackey.web.pages.entry import NEXT_CHARACTERS, kept_fields
 from lackey.web.pages.routes import Cookie, Html, PageRoute, Raw, SeeOther, Unchanged
 from lackey.web.rendering import POLICY, render
 from lackey.web.streaming import begun
@@ -59,12 +60,18 @@ def no_page(service: Service, environ: dict[str, Any], status: int) -> bottle.HT
 
 
 def _answer(route: PageRoute, visit: Visit, path: dict[str, Any]) -> bottle.HTTPResponse:
+    if route.scope is not None and visit.asker is None and visit.form:
+        kept = kept_fields(visit.form)
+        return _html(
+            visit, Html("sign_in.html", {"next": visit.path, "kept": kept, "problem": None}, 401, is_secret=True)
+        )
     if route.scope is not None and visit.asker is None:
         return _see_other(visit, SeeOther(f"/sign-in?next={quote(_wanted(visit))}"))
     if route.scope is not None and not visit.may(route.scope):
         return _html(visit, Html("error.html", {"status": 403, "refusal": None}, 403))
     if route.scope is not None and visit.form and not visit.is_of_asker:
-        return _html(visit, Html("form_again.html", {"fields": _fields(visit)}, 409, is_secret=True))
+        shown = {"place": visit.path, "fields": _fields(visit)}
+        return _html(visit, Html("form_again.html", shown, 409, is_secret=True))
     answer = route.handler(visit, **path)
     if isinstance(answer, SeeOther):
         return _see_other(visit, answer)
@@ -81,14 +88,14 @@ def _fields(visit: Visit) -> list[tuple[str, str]]:
 
 
 def _wanted(visit: Visit) -> str:
-    """What to go on with after signing in. A form is not sent anew: who has signed in may be somebody else."""
-    if visit.form:
-        return "/"
+    """What to go on with after signing in."""
     whole = f"{visit.path}?{urlencode(visit.query, doseq=True)}" if visit.query else visit.path
     return next((place for place in (whole, visit.path) if len(quote(place)) <= NEXT_CHARACTERS), "/")
 
 
 def _html(visit: Visit | None, page: Html) -> bottle.HTTPResponse:
+    if visit is not None and page.asker is not None:
+        visit = replace(visit, asker=page.asker)
     body = render(page.template, visit, page.shown).encode()
     if page.is_secret:
         answer = bottle.HTTPResponse(body, page.status, {**_HEADERS, **_KEPT_BY_NOBODY})

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from lackey import __version__
+from lackey.domain import sizes
 from lackey.domain.run import said_of_left_behind
 from lackey.web.static_files import asset_urls
 from lackey.web.visits import Visit
@@ -46,6 +47,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {"span": span, "moment": moment, "exact": exact, "size": size, "state": state}
     environment.filters |= {"signal": signal_name, "known_by": KNOWN_BY.__getitem__, "left_behind": said_of_left_behind}
+    environment.filters |= {"name": name, "bdi": bdi, "isolated": isolated}
     environment.filters["prefix"] = lambda text, before: f"{before}{text}"
     return environment
 
@@ -81,14 +83,27 @@ def _time(at: datetime | None, drawn: Markup) -> Markup:
 
 def size(count: int | None) -> str:
     """Bytes in words; a dash for none."""
-    if count is None:
-        return "–"
-    amount = float(count)
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if amount < 1024:
-            return f"{count} bytes" if unit == "bytes" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} TiB"
+    return "–" if count is None else sizes.in_words(count)
+
+
+def bdi(text: object) -> Markup:
+    """Text from outside, so that letters that run from right to left reorder nothing around it; nothing for none."""
+    return Markup() if text is None or text == "" else Markup("<bdi>{}</bdi>").format(text)
+
+
+def name(text: str | None) -> Markup:
+    """A name from outside, which a table may show in part; all of it at hand. `/` stands between its two parts,
+    whichever way each of them runs.
+    """
+    if not text:
+        return Markup()
+    parts = Markup("/").join(bdi(part) for part in text.split("/"))
+    return Markup('<span class="name" title="{}">{}</span>').format(isolated(text), parts)
+
+
+def isolated(text: str) -> str:
+    """What `bdi` does, where no element may stand (UAX #9: first strong isolate). ASCII runs one way alone."""
+    return text if text.isascii() else f"\u2068{text}\u2069"
 
 
 def state(name: str) -> Markup:

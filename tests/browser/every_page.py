@@ -102,6 +102,7 @@ PAGES = {
     "compare-one": Place("/compare?run={succeeded}", status=400),
     "runs-many": Place("/run/many?did=cancel&run={cancelled}&run={timed_out}"),
     "runs-many-cancel": Place("/run/many/cancel?run={running}&run={waiting}"),
+    "runs-all-cancel": Place("/run/all/cancel?state=unended"),
     "service": Place("/service"),
     "service-to-a-reader": Place("/service", scope="read"),
     "keys": Place("/key"),

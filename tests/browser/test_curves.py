@@ -151,3 +151,33 @@ def test_whoever_has_signed_out_meanwhile_is_told_where_to_sign_in(page: Page, s
     page.get_by_label("Your key").fill(service.key)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name=f"Run {run['id']} of")).to_be_visible()
+
+
+def test_what_is_zoomed_into_stays_when_a_value_comes(page: Page, service: Service) -> None:
+    run = new_run(service)
+    tell(service, run, "start")
+    tell(service, run, metrics=[{"name": "residual", "value": 1 / step, "step": step} for step in range(1, 101)])
+    see(page, service, run)
+    chart = page.get_by_role("img", name=re.compile("^residual over steps"))
+    expect(chart).to_be_visible()
+    legend = page.locator(".chart .u-legend")
+    plot = page.locator(".chart .u-over")
+    box = plot.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 50, steps=5)
+    page.mouse.up()
+
+    def step_at_the_right_edge() -> float:
+        page.mouse.move(box["x"] + 5, box["y"] + 60)
+        page.mouse.move(box["x"] + box["width"] - 2, box["y"] + 60)
+        return float(legend.locator(".u-value").first.inner_text().replace(",", ""))
+
+    assert step_at_the_right_edge() < 50
+    for step in (101, 102):
+        tell(service, run, name="residual", value=0.005, step=step)
+        expect(chart).to_have_attribute("aria-label", re.compile(f"{step} values"))
+        assert step_at_the_right_edge() < 50
+    plot.dblclick()
+    assert step_at_the_right_edge() > 95

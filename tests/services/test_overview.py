@@ -66,20 +66,43 @@ def test_what_ended_lately_stands_with_the_failures_first_and_yesterdays_is_gone
     assert now.ended_counts == {RunState.FAILED: 1, RunState.SUCCEEDED: 1}
 
 
-def test_a_run_whose_clock_is_years_behind_has_ended_now_all_the_same(lab: Lab) -> None:
+def test_what_ended_weeks_ago_by_a_report_of_now_is_shown_and_not_counted_among_what_ended_lately(lab: Lab) -> None:
     run = lab.reported()
     lab.start(run.id, ts=1369312595)
     lab.stop(run.id, ts=1369322595)
-    assert ids(seen(lab).ended) == [run.id]
+    now = seen(lab)
+    assert (ids(now.ended), now.ended_counts) == ([], {})
+    assert (ids(now.ended_earlier), now.ended_earlier_count) == ([run.id], 1)
 
 
 def test_a_run_whose_end_turns_out_to_be_another_is_shown_as_news(lab: Lab) -> None:
     run = lab.reported()
     lab.stop(run.id)
     lab.clock.forward(25 * 3600)
-    assert seen(lab).ended == []
+    assert (seen(lab).ended, seen(lab).ended_earlier) == ([], [])
     lab.stop(run.id, code=1)
     assert [(one.id, one.state) for one in seen(lab).ended] == [(run.id, RunState.FAILED)]
+
+
+def test_past_twenty_failures_what_succeeded_is_still_shown(lab: Lab) -> None:
+    good = [lab.reported() for _ in range(6)]
+    for run in good:
+        lab.stop(run.id)
+    for run in [lab.reported() for _ in range(25)]:
+        lab.stop(run.id, code=1)
+    shown = seen(lab).ended
+    assert [run.state for run in shown] == [RunState.FAILED] * 15 + [RunState.SUCCEEDED] * 5
+    assert {run.id for run in shown[15:]} <= {run.id for run in good}
+
+
+def test_what_comes_is_counted_apart_from_what_is_overdue_however_much_that_is(lab: Lab) -> None:
+    for _ in range(25):
+        lab.schedule(None, name="script", launch=False)
+    for _ in range(3):
+        lab.schedule(at=lab.clock() + timedelta(hours=1))
+    now = seen(lab)
+    assert (len(now.overdue), len(now.coming), now.coming_count) == (20, 3, 3)
+    assert now.unended == {RunState.SCHEDULED: 28}
 
 
 def test_all_that_has_not_ended_is_counted(lab: Lab) -> None:

@@ -110,7 +110,7 @@ def test_a_share_that_is_full_says_so_and_one_that_is_nearly_full_says_how_much_
         with looking(path, tmp_path) as files:
             look_at(files)
             what, mend = said(path, files.health("lab"))
-        assert "1 MiB of 40 are free" in what and "Remove what" in mend
+        assert "1.0 MiB of 40.0 MiB are free" in what and "Remove what" in mend
         with (path / "rest").open("wb", buffering=0) as rest, pytest.raises(OSError):
             while True:
                 rest.write(b"x" * 4096)

@@ -33,7 +33,7 @@ def test_nothing_that_was_kept_is_lost(before: Older) -> None:
 def test_what_ended_in_the_last_day_is_known_to_have_and_nothing_else(before: Older) -> None:
     schema.upgrade(before.database)
     with before.database.read() as connection:
-        assert [run.id for run in overview.ended(connection, NOW - 2 * DAY, 10)] == [4, 3]
+        assert [run.id for run in overview.ended(connection, NOW - 2 * DAY, 10, 5)] == [4, 3]
         settled = {run_id: runs.get(connection, run_id).settled_at is not None for run_id in (*ENDED, *UNENDED)}
     assert [run_id for run_id, known in settled.items() if known] == [3, 4]
 

@@ -97,7 +97,7 @@ def test_failures_come_first_among_what_ended_lately(visitor: Visitor) -> None:
 
 def test_when_all_is_well_one_line_says_so(visitor: Visitor) -> None:
     page = visitor.see("/")
-    assert "All is well: 2 shares; the scheduler host." in page.text
+    assert "All is well: 2 shares; the scheduler host." in main(visitor)
     assert page.html.find(class_="note") is None
 
 
@@ -143,3 +143,92 @@ def test_nothing_hostile_becomes_part_of_the_page(visitor: Visitor) -> None:
     visitor.api.report("progress", run, message=HOSTILE)
     page = visitor.see("/")
     assert "<script>alert" not in page.text and "<img src=x" not in page.text
+
+
+def begun(visitor: Visitor, **progress: Any) -> dict[str, Any]:
+    """A run whose script reported its start ten minutes ago, and how far it was just now."""
+    run: dict[str, Any] = visitor.api.reported_run(name="mine")
+    visitor.api.report("start", run)
+    visitor.api.clock.advance(600)
+    visitor.api.report("progress", run, **progress)
+    return run
+
+
+def beat(visitor: Visitor) -> None:
+    health.beat(visitor.api.database, "host", visitor.api.clock.now, True, visitor.api.clock.now)
+
+
+def test_a_run_that_should_have_ended_says_so_first_and_not_all_is_well(visitor: Visitor) -> None:
+    begun(visitor, fraction=0.5)
+    visitor.api.clock.advance(605)
+    beat(visitor)
+    assert "All is well" in main(visitor)
+    page = visitor.see("/")
+    visitor.api.clock.advance(24 * 60)
+    beat(visitor)
+    page = again(visitor, page)
+    told = " ".join(page.html.find(class_="note").text.split())
+    assert "Run 1 of mine should have ended 24 min 05 s ago; last heard from" in told
+    assert "2026-03-01 12:10:00 UTC" in told and "All is well" not in page.text
+    assert "should have ended 24 min 05 s ago" in page.html.find("td", class_="late").text
+    lead = " ".join(visitor.see("/run/1").html.find("main").text.split())
+    assert "It should have ended 24 min 05 s ago; last heard from" in lead
+    assert "Expected to end" not in lead and lead.index("should have ended") < lead.index("Facts")
+
+
+def test_a_page_of_a_run_says_anew_each_minute_how_late_it_is(visitor: Visitor) -> None:
+    begun(visitor, fraction=0.5)
+    visitor.api.clock.advance(1800)
+    page = visitor.see("/run/1")
+    visitor.api.clock.advance(60)
+    later = visitor.browser.get("/run/1", headers={"If-None-Match": page.headers["ETag"]}, status=200)
+    assert "should have ended 21 min 00 s ago" in later.text
+
+
+def test_a_run_that_is_heard_from_again_is_late_no_more(visitor: Visitor) -> None:
+    run = begun(visitor, fraction=0.5)
+    visitor.api.clock.advance(1800)
+    beat(visitor)
+    assert "should have ended" in main(visitor)
+    visitor.api.report("progress", run, fraction=0.6)
+    assert "should have ended" not in main(visitor) and "All is well" in main(visitor)
+
+
+def test_a_run_that_succeeded_does_not_stand_where_it_last_said_that_it_was(visitor: Visitor) -> None:
+    run = begun(visitor, fraction=0.57)
+    assert "57 %" in main(visitor)
+    visitor.api.report("stop", run, exit=0)
+    assert visitor.api.run(run)["progress"]["fraction"] == 0.57
+    for page in (visitor.see("/"), visitor.see("/run/1")):
+        assert page.html.find("progress") is None and "57 %" not in page.text
+
+
+def test_a_run_that_failed_says_where_it_was_without_a_bar(visitor: Visitor) -> None:
+    run = begun(visitor, fraction=0.57)
+    visitor.api.report("stop", run, exit=1)
+    page = visitor.see("/run/1")
+    assert page.html.find("progress") is None and "at 57 %" in page.html.find(class_="lead").text
+
+
+def test_next_counts_what_comes_and_leads_to_it(visitor: Visitor) -> None:
+    visitor.api.application()
+    for _ in range(25):
+        visitor.api.reported_run(name="script")
+    for _ in range(22):
+        visitor.api.post("/api/run", {"application": 1, "at": "2030-01-31T18:00:00Z"})
+    visitor.api.clock.advance(5)
+    page = visitor.see("/")
+    assert "Next: 22" in main(visitor) and "Waiting: 25" in main(visitor)
+    waiting, coming = [link for link in page.html.find_all("a") if "more" in link.text]
+    assert (waiting.text, coming.text) == ("and 5 more", "and 2 more")
+    assert "22 runs" in visitor.see(coming["href"]).text
+    assert "25 runs" in visitor.see(waiting["href"]).text
+
+
+def test_without_a_scheduler_nothing_waits_for_a_free_slot(visitor: Visitor) -> None:
+    visitor.api.application()
+    visitor.api.post("/api/run", {"application": 1})
+    visitor.api.clock.advance(3600)
+    for place in ("/", "/run", "/run/1"):
+        page = visitor.see(place).text
+        assert "waits for a scheduler: none has been heard from lately" in page and "free slot" not in page

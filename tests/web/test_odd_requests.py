@@ -88,7 +88,7 @@ def test_a_form_opened_by_another_is_asked_about_before_it_counts(api: Api) -> N
     opened = form_to(visitor.see("/key"), "/key")
     opened["name"] = "bob <b>"
     visitor.browser.post("/sign-out", {"word": form_to(visitor.see("/"), "/sign-out")["word"].value})
-    assert "/sign-in" in opened.submit().headers["Location"]
+    assert "You are no longer signed in" in opened.submit(status=401)
     visitor.sign_in("admin")
     asked = opened.submit(expect_errors=True)
     assert asked.status_int == 409

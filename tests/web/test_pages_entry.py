@@ -145,3 +145,35 @@ def test_what_a_scope_may_not_do_is_not_shown_and_not_done(visitor: Visitor) -> 
     visitor.see("/key", 403)
     assert "Pause" not in visitor.see("/service").text
     visitor.post("/executor/local/pause", 403, word=word)
+
+
+def test_what_was_typed_comes_back_after_signing_in_again(visitor: Visitor) -> None:
+    visitor.sign_in()
+    visitor.api.post("/api/project", {"name": "heat", "directory": "heat"})
+    opened = form_to(visitor.see("/project/1/application"), "/project/1/application")
+    opened["name"], opened["command"] = "implicit", "./heat --note '<b> & é'"
+    visitor.browser.post("/sign-out", {"word": form_to(visitor.see("/"), "/sign-out")["word"].value})
+    asked = opened.submit(status=401)
+    assert "What you filled in is kept" in asked.text
+    wrong = form_to(asked, "/sign-in")
+    wrong["key"] = "lackey_wrong"
+    right = form_to(wrong.submit(status=401), "/sign-in")
+    right["key"] = visitor.api.key_of("manage")
+    again = right.submit()
+    assert "./heat --note" in again.text and "manage key" in again.text
+    assert visitor.api.get("/api/application").json["items"] == []
+    made = form_to(again, "/project/1/application").submit()
+    assert made.status_int == 303
+    (kept,) = visitor.api.get("/api/application").json["items"]
+    assert (kept["name"], kept["command"]) == ("implicit", "./heat --note '<b> & é'")
+
+
+def test_a_button_pressed_while_signed_out_is_asked_about_after_signing_in(visitor: Visitor) -> None:
+    visitor.sign_in()
+    visitor.api.reported_run()
+    cancel = form_to(visitor.see("/run/1"), "/run/1/cancel")
+    visitor.browser.post("/sign-out", {"word": form_to(visitor.see("/"), "/sign-out")["word"].value})
+    form = form_to(cancel.submit(status=401), "/sign-in")
+    form["key"] = visitor.api.key_of("run")
+    form_to(form.submit(), "/run/1/cancel").submit()
+    assert visitor.api.get("/api/run/1").json["state"] == "cancelled"

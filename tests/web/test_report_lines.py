@@ -33,7 +33,7 @@ def _blocks(html: Any, language: str) -> list[str]:
 
 def test_the_token_is_shown_once_to_whoever_made_the_run(visitor: Visitor) -> None:
     made = again(visitor).follow()
-    token = blocks(made, "curl")[0].partition("token=")[2].split()[0]
+    token = blocks(made, "curl")[0].partition("LACKEY_TOKEN=")[2].split()[0]
     assert visitor.api.report("start", {"id": 2, "token": token}).status_int == 200
     assert made.headers["Cache-Control"] == "no-store" and "ETag" not in made.headers
     assert token not in str(made.html.find_all(attrs={"data-part": True}))
@@ -47,14 +47,18 @@ def test_the_cookie_that_carries_it_is_for_that_page_alone_and_out_of_reach_of_s
     assert len(cookies) == 1
     for part in ("path=/run/2", "httponly", "samesite=lax", "max-age=60"):
         assert part in cookies[0].split("; ")
-    assert "token=" not in visitor.see("/run/1").text.replace("token=$LACKEY_TOKEN", "")
+    assert "LACKEY_TOKEN=" not in visitor.see("/run/1").text
 
 
-def test_a_run_of_an_application_shows_its_token_too(visitor: Visitor) -> None:
+def test_a_run_that_lackey_launches_shows_no_token_and_its_lines_folded_at_the_end(visitor: Visitor) -> None:
     visitor.api.application()
-    page = form_to(visitor.see("/application/1"), "/application/1/run").submit().follow()
-    assert "It is shown this once" in page.text
-    assert "beside <code>LACKEY_URL</code>" in visitor.see("/run/1").text
+    made = form_to(visitor.see("/application/1"), "/application/1/run").submit()
+    assert "lackey_token" not in str(made.headers)
+    page = made.follow()
+    assert "It is shown this once" not in page.text and "LACKEY_TOKEN=" not in page.text
+    folded = page.html.find("summary", string="Report from within").parent
+    assert not folded.has_attr("open") and "beside LACKEY_URL" in folded.text
+    assert page.text.index("Report from within") > page.text.index("History")
 
 
 def test_what_is_no_token_is_not_shown_as_one(visitor: Visitor) -> None:
@@ -70,7 +74,7 @@ def _cookies(visitor: Visitor) -> str:
 def test_reports_go_where_simulations_reach_the_service(make_api: MakeApi) -> None:
     visitor = Visitor(make_api(url="https://lackey.example/"))
     visitor.sign_in()
-    assert "https://lackey.example/api/run/start/2" in blocks(again(visitor).follow(), "curl")[0]
+    assert "LACKEY_URL=https://lackey.example LACKEY_RUN_ID=2 " in blocks(again(visitor).follow(), "curl")[0]
 
 
 @pytest.mark.parametrize("host", ["x'; reboot; '", 'x" + evil() + "', "$(reboot)", "<script>"])
@@ -96,12 +100,12 @@ def test_the_lines_work_as_they_are_pasted(
     run = service.api("POST", "/api/run", json={"launch": False, "name": "by hand"})
     steps = _steps(service, run, language, kept)
     if language == "curl":
-        steps.insert(3, "(exit 4)")
+        steps.append("(exit 4)")
     script = tmp_path / "script"
     script.write_text("\n".join(steps))
     known = {**os.environ, "LACKEY_TOKEN": run["token"]} if kept else dict(os.environ)
     done = subprocess.run([*program, script], env=known, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (4 if language == "curl" else 0, "")
     ended = service.api("GET", f"/api/run/{run['id']}")
     assert (ended["outcome_source"], ended["exit_code"]) == ("reported", 4 if language == "curl" else 0)
     assert (ended["progress"]["fraction"], ended["progress"]["message"]) == (0.5, "half way")

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from lackey.store import run_lists
+from lackey.web.pages import all_runs
 from tests.web.visitor import Visitor, form_to
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
@@ -188,7 +189,8 @@ def test_a_run_at_work_is_cancelled_only_after_a_question(visitor: Visitor) -> N
     works, waits = visitor.api.reported_run(name="works"), visitor.api.reported_run(name="waits")
     visitor.api.report("start", works)
     question = press(visitor.see("/run"), "/run/many/cancel", works["id"], waits["id"]).follow()
-    assert "What they have not written by then is gone" in question.text
+    assert "Their scripts themselves go on until somebody ends them" in question.text
+    assert "with all that they have started" not in question.text
     assert visitor.api.run(works)["state"] == "running" and visitor.api.run(waits)["state"] == "scheduled"
     only_waiting, everything = (
         next(form for form in question.forms.values() if label in form.text)
@@ -249,3 +251,46 @@ def test_nothing_that_comes_from_outside_becomes_part_of_the_list(visitor: Visit
         assert not page.html.select("main script, main img, [onerror], [style]"), path
     wrong = visitor.see("/run?since=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&state=%3Cscript%3Ealert(1)", 400).text
     assert "<script>alert" not in wrong
+
+
+def test_all_that_a_list_narrows_down_to_are_cancelled_scheduled_ones_too_and_however_many(visitor: Visitor) -> None:
+    visitor.api.application()
+    for _ in range(60):
+        visitor.api.post("/api/run", {"application": 1})
+    visitor.api.post("/api/run", {"application": 1, "at": "2030-01-31T18:00:00Z"})
+    works, other = visitor.api.reported_run(name="works"), visitor.api.reported_run(name="other")
+    visitor.api.report("start", works)
+    listed = visitor.see("/run?application=heat/explicit&state=unended")
+    assert "61 runs" in listed.text and "not ended" in listed.html.find(class_="words").text
+    question = listed.click("Cancel all that are like that")
+    assert "Cancel 61 runs?" in question.text and "at work" not in question.text
+    done = form_to(question, "/run/all/cancel").submit().follow()
+    assert "61 runs were cancelled" in done.text
+    left = visitor.api.get("/api/run?state=scheduled,queued,running").json["items"]
+    assert sorted(run["id"] for run in left) == [works["id"], other["id"]]
+    assert "There is nothing to cancel" in visitor.see("/run/all/cancel?application=heat/explicit").text
+
+
+def test_those_at_work_are_told_before_all_are_cancelled(visitor: Visitor) -> None:
+    works = visitor.api.reported_run(name="works")
+    visitor.api.report("start", works)
+    question = visitor.see("/run/all/cancel?q=works")
+    assert "at work" in question.text and "the scripts of those that only report go on" in question.text
+    form_to(question, "/run/all/cancel").submit()
+    assert visitor.api.run(works)["state"] == "cancelled"
+
+
+def test_what_there_was_no_time_for_is_said_and_gone_on_with(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(30):
+        visitor.api.reported_run(name="many")
+    monkeypatch.setattr(all_runs, "_SECONDS", 0)
+    told = form_to(visitor.see("/run/all/cancel?state=scheduled"), "/run/all/cancel").submit().follow()
+    assert "25 runs were cancelled" in told.text and "5 are left" in told.text
+    assert "5 runs were cancelled" in form_to(told, "/run/all/cancel").submit().follow().text
+
+
+def test_nothing_that_has_ended_is_cancelled_because_its_state_was_asked_for(visitor: Visitor) -> None:
+    visitor.api.reported_run(name="waits")
+    assert "There is nothing to cancel" in visitor.see("/run/all/cancel?state=failed").text
+    visitor.post("/run/all/cancel", 303, word=form_to(visitor.see("/run"), "/sign-out")["word"].value, state="failed")
+    assert visitor.api.get("/api/run").json["items"][0]["state"] == "scheduled"

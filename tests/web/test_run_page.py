@@ -281,3 +281,43 @@ def test_who_may_only_look_is_offered_nothing_to_do(visitor: Visitor, launched: 
     page = guest.see("/run/1")
     assert "/run/1/" not in " ".join(form.action for form in page.forms.values())
     assert "Run again" not in page.text
+
+
+def test_a_failed_run_says_why_first_then_how_its_log_ended_then_the_facts(visitor: Visitor) -> None:
+    run = visitor.api.reported_run()
+    log = "".join(f"line {number}\n" for number in range(1, 31)) + "\x1b[31mcrashed: <b>\x1b[0m\n"
+    visitor.api.report("stop", run, exit=139, log=log)
+    page = visitor.see("/run/1")
+    text = page.html.find("main").text
+    assert text.index("exit code 139") < text.index("crashed: <b>") < text.index("Facts")
+    last = page.html.find(class_="last-lines").text.splitlines()
+    assert last == [*(f"line {number}" for number in range(22, 31)), "crashed: <b>"]
+    lead = " ".join(page.html.find(attrs={"data-part": "state"}).text.split())
+    assert "crashed: segmentation fault" in lead
+
+
+def test_the_command_stands_there_with_the_values_of_the_run_to_be_copied(visitor: Visitor) -> None:
+    visitor.api.application(command="./heat --cells {n}", parameters=[{"name": "n"}])
+    visitor.api.post("/api/run", {"application": "heat/explicit", "parameters": {"n": "6 4"}})
+    assert visitor.see("/run/1").html.find(attrs={"data-copy": "the command"}).text == "./heat --cells '6 4'"
+
+
+def test_a_run_that_succeeded_has_its_log_once(visitor: Visitor) -> None:
+    run = visitor.api.reported_run()
+    visitor.api.report("stop", run, exit=0, log="fine\n")
+    assert visitor.see("/run/1").html.find(class_="last-lines") is None
+
+
+def test_the_directory_of_the_run_and_that_of_its_application_are_both_there(
+    visitor: Visitor, begun: dict[str, Any]
+) -> None:
+    places = visitor.see("/run/1").html.find(attrs={"data-part": "places"}).text
+    assert places.index(f"/srv/lab/{RUN_DIRECTORY}") < places.index("Of its application")
+    assert "/srv/lab/heat/explicit\n" in places[places.index("Of its application") :]
+
+
+def test_before_a_run_starts_its_page_says_that_its_directory_is_made_then(
+    visitor: Visitor, launched: dict[str, Any]
+) -> None:
+    places = visitor.see("/run/1").html.find(attrs={"data-part": "places"}).text
+    assert "It is made when the run starts" in places and "/srv/lab/heat/explicit" in places

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from lackey.cli.checks.finding import Finding, Level
+from lackey.domain import sizes
 from lackey.domain.share_health import SPARE_BYTES, SPARE_PART
 from lackey.kernel import unfit
 from lackey.settings import Settings
@@ -50,7 +51,7 @@ def _room(path: Path) -> Finding | None:
     free, total = space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize
     if free >= min(SPARE_BYTES, total * SPARE_PART):
         return None
-    what = f"the disk of {path} is nearly full: {free >> 20} MiB are free"
+    what = f"the disk of {path} is nearly full: {sizes.in_words(free)} are free"
     return _finding("warning", what, "Make room: once it is full, nothing more is recorded.")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lackey import privileges
 from lackey.cli.checks.finding import Finding
+from lackey.domain import sizes
 from lackey.domain.paths import Share
 from lackey.domain.share_health import Health, troubles
 from lackey.files import Files
@@ -41,7 +42,7 @@ def _judged(share: Share, health: Health) -> list[Finding]:
     if found or health.look is None:
         return found
     look = health.look
-    what = f"{share.path} can be read and written to by {look.user}, with {look.free_bytes >> 20} MiB free"
+    what = f"{share.path} can be read and written to by {look.user}, with {sizes.in_words(look.free_bytes)} free"
     return [Finding(about, "ok", what)]
 
 

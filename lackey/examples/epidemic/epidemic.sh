@@ -55,18 +55,28 @@ simulate() {
         "$table" >"$summary" && cat "$summary"
 }
 
+report() (  # VERB [what to send]: says on stderr what went wrong, and never fails
+    verb=$1; shift; set +eu
+    case $verb in start | stop) ;; *) set -- -m 5 "$@" ;; esac
+    for pause in 1 2 4 8 16 32 64 0; do
+        said=$(printf 'header = "Authorization: Bearer %s"\n' "$LACKEY_TOKEN" |
+            curl -sS --connect-timeout 10 -Y 1 -y 60 -X PUT -K - -w '\n%{http_code}' "$@" \
+                "$LACKEY_URL/api/run/$verb/$LACKEY_RUN_ID")
+        case $said in *2[0-9][0-9]) exit 0 ;; *408 | *429 | *5[0-9][0-9] | *000) ;; *) break ;; esac
+        case $verb in start | stop) sleep $pause ;; *) break ;; esac
+    done
+    echo "lackey: $verb was not reported: $said" >&2 || :
+)
+
 if [ -n "${LACKEY_TOKEN:-}" ]; then
     # In the background: the simulation does not wait for lackey.
-    curl -fsS -m 30 --retry 8 --retry-all-errors -H "Accept: application/json" -X PUT \
-        -d "token=$LACKEY_TOKEN&ts=$(date +%s)" "$LACKEY_URL/api/run/start/$LACKEY_RUN_ID" >/dev/null &
+    report start -d "ts=$(date +%s)" &
 fi
 simulate
 exit=$?
 if [ -n "${LACKEY_TOKEN:-}" ]; then
     wait
     if [ -s "$summary" ]; then log=log@$summary; else log="log=the simulation wrote no summary"; fi
-    curl -fsS -m 30 --retry 8 --retry-all-errors -H "Accept: application/json" -X PUT \
-        -d "token=$LACKEY_TOKEN&ts=$(date +%s)&exit=$exit" --data-urlencode "$log" \
-        "$LACKEY_URL/api/run/stop/$LACKEY_RUN_ID" >/dev/null
+    report stop -d "ts=$(date +%s)&exit=$exit" --data-urlencode "$log"
 fi
 exit "$exit"

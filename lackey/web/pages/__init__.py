@@ -1,6 +1,7 @@
 """What people see in a browser, one module a noun. Importing the package enters all pages into the table."""
 
 from lackey.web.pages import (
+    all_runs,
     application_form,
     applications,
     compare,
@@ -20,6 +21,7 @@ from lackey.web.pages.routes import PAGES
 
 __all__ = [
     "PAGES",
+    "all_runs",
     "application_form",
     "applications",
     "compare",

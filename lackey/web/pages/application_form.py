@@ -28,11 +28,12 @@ Typed = dict[str, Any]
 
 @dataclass(frozen=True)
 class _Form:
-    """Where the form goes and back to, and what stands above it."""
+    """Where the form goes and back to, and what stands above it: what is done, and to what of this name."""
 
     action: str
     back: str
-    title: str
+    doing: str
+    name: str
     project: str
 
 
@@ -75,13 +76,14 @@ def change(visit: Visit, application_id: int) -> Html | SeeOther:
 def _new_form(visit: Visit, project_id: int) -> _Form:
     place = f"/project/{project_id}"
     project = reading.project(visit.database, project_id)
-    title = f"New application of {project.name}"
-    return _Form(f"{place}/application", place, title, f"{project.share}:{project.directory}")
+    directory = f"{project.share}:{project.directory}"
+    return _Form(f"{place}/application", place, "New application of", project.name, directory)
 
 
 def _edit_form(found: Application) -> _Form:
     place = f"/application/{found.id}"
-    return _Form(f"{place}/edit", place, f"Change {found.full_name}", f"{found.share}:{found.project_directory}")
+    directory = f"{found.share}:{found.project_directory}"
+    return _Form(f"{place}/edit", place, "Change", found.full_name, directory)
 
 
 def _saved(visit: Visit, form: _Form, save: Callable[[dict[str, Any]], Application]) -> Html | SeeOther:

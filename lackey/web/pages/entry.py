@@ -1,4 +1,8 @@
-"""Signing in and out."""
+"""Signing in and out.
+
+Whoever was signed out while they filled in a form signs in, and is shown what they had sent, to send it. It is not sent
+by itself: who has signed in may be somebody else.
+"""
 
 from urllib.parse import quote
 
@@ -9,24 +13,38 @@ from lackey.web.visits import SESSION, Visit
 
 # Of where to go on after signing in: what is longer makes headers that web servers in front refuse.
 NEXT_CHARACTERS = 2000
+# How a field of a form is called that is kept meanwhile.
+_KEPT = "kept."
 
 
 @page("GET", "/sign-in", scope=None)
 def sign_in_form(visit: Visit) -> Html:
     """Ask for a key."""
-    return Html("sign_in.html", {"next": _place(visit.asked("next")), "problem": None})
+    return Html("sign_in.html", {"next": _place(visit.asked("next")), "kept": None, "problem": None})
 
 
 @page("POST", "/sign-in", scope=None)
 def sign_in(visit: Visit) -> Html | SeeOther:
     """Let somebody in who has a key."""
     place = _place(visit.sent("next"))
+    named = [(name, value) for name, values in visit.form.items() if name.startswith(_KEPT) for value in values]
+    kept = named if visit.sent("again") else None
     try:
         cookie = sessions.sign_in(visit.database, visit.sent("key").strip(), visit.now)
     except NotAuthenticated:
         problem = "There is no such key in force."
-        return Html("sign_in.html", {"next": place, "problem": problem}, status=401)
+        return Html("sign_in.html", {"next": place, "kept": kept, "problem": problem}, status=401)
+    if kept is not None:
+        fields = [(name.removeprefix(_KEPT), value) for name, value in kept]
+        asker = sessions.asker_of(visit.database, cookie, visit.now)
+        shown = {"place": place, "fields": fields}
+        return Html("form_again.html", shown, cookies={SESSION: Cookie(cookie)}, is_secret=True, asker=asker)
     return SeeOther(place, {SESSION: Cookie(cookie)})
+
+
+def kept_fields(form: dict[str, list[str]]) -> list[tuple[str, str]]:
+    """The fields of a form as the page that signs in keeps them; without its CSRF token."""
+    return [(f"{_KEPT}{name}", value) for name, values in form.items() for value in values if name != "word"]
 
 
 @page("GET", "/sign-in/<code>", scope=None)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
 from lackey.domain.refusals import FieldError, Invalid
+from lackey.domain.run import RunState
 from lackey.services.listing import Cursor, Order
 from lackey.services.reading import Search
 from lackey.web.schemas.runs import RunQuery
@@ -13,6 +14,9 @@ from lackey.web.visits import Visit
 
 FILTERS = ("q", "state", "project", "application", "by", "since", "until")
 TIMES = ("since", "until")
+# The API's *active* leaves out what has not begun to wait yet; who cancels all of something means that as well.
+UNENDED = "unended"
+_UNENDED = [state.value for state in RunState if not state.is_final]
 _DIRECTIONS = {"": True, "down": True, "up": False}
 # What a browser sends of a field for a time; without JavaScript it can't say of which zone.
 _WITHOUT_OFFSET = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(?:\.[0-9]+)?)?")
@@ -41,6 +45,11 @@ class ListAddress:
         told = {**self.filters, **{name: value for name, value in rest.items() if value}}
         return f"/run?{urlencode(told)}" if told else "/run"
 
+    @property
+    def query(self) -> str:
+        """What narrows the list, as it stands in an address."""
+        return urlencode(self.filters)
+
     def without(self, name: str) -> "ListAddress":
         """The same list less narrowed, from its beginning."""
         return replace(self, filters={each: value for each, value in self.filters.items() if each != name}, cursor="")
@@ -57,7 +66,9 @@ class ListAddress:
         """What is searched for. Raises Invalid."""
         told: dict[str, object] = {**self.filters}
         told |= {name: _utc(self.filters[name]) for name in TIMES if name in told}
-        told |= {name: [self.filters[name]] for name in ("state",) if name in told}
+        if "state" in told:
+            words = self.filters["state"].split(",")
+            told["state"] = [word for each in words for word in (_UNENDED if each == UNENDED else [each])]
         query = check(RunQuery, told)
         return Search(query.state, query.project, query.application, query.by, query.since, query.until, query.q)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from datetime import timedelta
 
 from lackey.domain.run import RunState
 from lackey.services import overview
@@ -33,8 +34,10 @@ def now(visit: Visit) -> Html | Unchanged:
     found = overview.overview(visit.database, visit.now)
     leads = [one.name for one in found.schedulers if one.leads and not one.late]
     shown = {
-        **_lists(found),
+        **_lists(visit, found, bool(leads)),
         "counts": found.unended,
+        "coming_count": found.coming_count,
+        "ended_earlier_count": found.ended_earlier_count,
         "ended_counts": [(state, found.ended_counts[state]) for state in RunState if state in found.ended_counts],
         "ended_capped": found.ended_capped,
         "failed": sum(count for state, count in found.ended_counts.items() if state not in _AS_WISHED),
@@ -49,13 +52,20 @@ def now(visit: Visit) -> Html | Unchanged:
 _AS_WISHED = (RunState.SUCCEEDED, RunState.CANCELLED)
 
 
-def _lists(found: Now) -> dict[str, object]:
+def _lists(visit: Visit, found: Now, is_served: bool) -> dict[str, object]:
+    running = [run_row(each.run, visit.now, each.expected) for each in found.running]
+    late = sorted((row for row in running if row.late_by), key=lambda row: row.late_by or timedelta(), reverse=True)
+    lists = {
+        "queued": found.queued,
+        "overdue": found.overdue,
+        "coming": found.coming,
+        "ended": found.ended,
+        "ended_earlier": found.ended_earlier,
+    }
     return {
-        "running": [run_row(each.run, each.expected) for each in found.running],
-        "queued": [run_row(run) for run in found.queued],
-        "overdue": [run_row(run) for run in found.overdue],
-        "coming": [run_row(run) for run in found.coming],
-        "ended": [run_row(run) for run in found.ended],
+        "running": [*late, *(row for row in running if not row.late_by)],
+        "late": late,
+        **{name: [run_row(run, visit.now, is_served=is_served) for run in runs] for name, runs in lists.items()},
     }
 
 

@@ -10,13 +10,11 @@ import json
 import shlex
 from dataclasses import dataclass
 
+from lackey.domain.run import Run
 from lackey.web.pages.routes import Cookie, SeeOther
 from lackey.web.visits import TOKEN
 
 _SECONDS = 60
-# A start or an end has to arrive. Progress is soon outdated, and a simulation is not to wait for it.
-_PATIENT = "curl -fsS -m 30 --retry 8 --retry-all-errors -X PUT"
-_HASTY = "curl -fsS -m 5 -X PUT"
 
 _START = "At its start"
 _HOW_FAR = "How far it is, as often as you like"
@@ -24,8 +22,30 @@ _FIGURE = "A figure to plot"
 _END = "At its end"
 _END_CODE = f"{_END}; another exit code than 0 says that it failed"
 
+# For POSIX shells and curl 7.61 (RHEL 8) or newer. curl's own `--retry` does not retry a connection that breaks, and
+# `--retry-all-errors`, besides being newer, retries what no repetition mends: a wrong field, a wrong token. The token
+# goes to curl by a pipe, so that no list of processes shows it; as a header, so that any kind of body can go with it.
+# A body that moves may take its time (a log of 1 GiB); one that does not is given up. What is reported on the way is
+# soon outdated, so it is tried once.
+REPORT = r"""report() (  # VERB [what to send]: says on stderr what went wrong, and never fails
+    verb=$1; shift; set +eu
+    case $verb in start | stop) ;; *) set -- -m 5 "$@" ;; esac
+    for pause in 1 2 4 8 16 32 64 0; do
+        said=$(printf 'header = "Authorization: Bearer %s"\n' "$LACKEY_TOKEN" |
+            curl -sS --connect-timeout 10 -Y 1 -y 60 -X PUT -K - -w '\n%{http_code}' "$@" \
+                "$LACKEY_URL/api/run/$verb/$LACKEY_RUN_ID")
+        case $said in *2[0-9][0-9]) exit 0 ;; *408 | *429 | *5[0-9][0-9] | *000) ;; *) break ;; esac
+        case $verb in start | stop) sleep $pause ;; *) break ;; esac
+    done
+    echo "lackey: $verb was not reported: $said" >&2 || :
+)"""
+_SHELL_START = """\
+trap 'report stop -d exit=$?' EXIT
+trap 'exit 130' INT; trap 'exit 143' TERM
+report start &"""
+
 _PYTHON = """\
-import os, sys, time, urllib.parse, urllib.request
+import http.client, os, sys, threading, time, urllib.parse, urllib.request
 
 def report(verb, tries=9, **fields):
     fields["token"] = {token}
@@ -34,25 +54,29 @@ def report(verb, tries=9, **fields):
     for attempt in range(tries):
         try:
             return urllib.request.urlopen(request, timeout=30).read()
-        except OSError as error:
-            print("lackey:", error, file=sys.stderr)
-            if getattr(error, "code", 503) in (400, 401, 404, 409) or attempt == tries - 1:
+        except (OSError, http.client.HTTPException) as error:
+            code = getattr(error, "code", 503)
+            print("lackey:", verb, error, error.read().decode() if hasattr(error, "read") else "", file=sys.stderr)
+            if (code < 500 and code not in (408, 429)) or attempt == tries - 1:
                 return None
             time.sleep(2 ** attempt)
 
-report("start")"""
+threading.Thread(target=report, args=["start"]).start()"""
 _R = """\
 library(httr)
 
 report <- function(verb, ..., times = 9) {{
-  try(stop_for_status(RETRY(
-    "PUT", paste0({place}, verb, "/{run}"),
-    body = list(token = {token}, ...), encode = "form", timeout(30),
-    times = times, terminate_on = c(400, 401, 404, 409), quiet = TRUE
-  )))
+  try({{
+    answer <- RETRY(
+      "PUT", paste0({place}, verb, "/{run}"),
+      body = list(token = {token}, ...), encode = "form", timeout(30),
+      times = times, terminate_on = setdiff(400:499, c(408, 429)), quiet = TRUE
+    )
+    if (http_error(answer)) message("lackey: ", verb, ": ", content(answer, "text", encoding = "UTF-8"))
+  }})
 }}
 
-report("start")"""
+report("start", times = 3)"""
 _MATLAB = """\
 function report(verb, varargin)
     options = weboptions('Timeout', 30, 'RequestMethod', 'put');
@@ -62,7 +86,8 @@ function report(verb, varargin)
             return
         catch trouble
             warning('lackey: %s', trouble.message)
-            if contains(trouble.identifier, 'HTTP4') || strcmp(verb, 'progress'), return, end
+            is_refused = contains(trouble.identifier, 'HTTP4') && ~contains(trouble.identifier, {{'408', '429'}});
+            if is_refused || ~any(strcmp(verb, {{'start', 'stop'}})), return, end
             pause(pause_seconds)
         end
     end
@@ -78,9 +103,13 @@ class Lines:
     steps: tuple[tuple[str, str], ...]
 
 
-def to_new_run(run_id: int, token: str) -> SeeOther:
-    """The way to a run that was just made, whose page then shows its token, this once."""
-    return SeeOther(f"/run/{run_id}", {TOKEN: Cookie(token, f"/run/{run_id}", _SECONDS)})
+def to_new_run(run: Run, token: str) -> SeeOther:
+    """The way to a run that was just made, whose page then shows its token, this once.
+
+    A run that lackey launches finds one of its own, so its page shows none.
+    """
+    place = f"/run/{run.id}"
+    return SeeOther(place, {} if run.launched else {TOKEN: Cookie(token, place, _SECONDS)})
 
 
 def end_of_token(run_id: int) -> dict[str, Cookie]:
@@ -94,20 +123,15 @@ def report_lines(run_id: int, url: str, token: str | None) -> list[Lines]:
 
 
 def _curl(run_id: int, url: str, token: str | None) -> Lines:
-    secret = '-d "token=$LACKEY_TOKEN"' if token is None else f"-d token={token}"
-
-    def line(how: str, verb: str, fields: str = "") -> str:
-        return f"{how} {secret}{fields} {shlex.quote(f'{url}/api/run/{verb}/{run_id}')}"
-
-    stop = line(_PATIENT, "stop", ' -d "exit=$?"')
+    known = f"LACKEY_URL={shlex.quote(url)} LACKEY_RUN_ID={run_id}{f' LACKEY_TOKEN={token}' if token else ''}"
     return Lines(
         "curl",
-        "In a shell of Linux, of macOS, or Git Bash on Windows.",
+        "In a script for a shell of Linux, of macOS, or Git Bash on Windows; for bash too.",
         (
-            (_START, line(_PATIENT, "start")),
-            (_HOW_FAR, line(_HASTY, "progress", ' -d fraction=0.5 -d "message=half way"')),
-            (_FIGURE, line(_HASTY, "metric", " -d name=residual -d step=1 -d value=0.25")),
-            (f"{_END}, right behind your command, whose exit code it takes", stop),
+            ("At the head of the script, once", f"{known}\n{REPORT}"),
+            ("Next: its start now, and its end with the exit code, however the script ends", _SHELL_START),
+            (_HOW_FAR, 'report progress -d fraction=0.5 -d "message=half way"'),
+            (_FIGURE, "report metric -d name=residual -d step=1 -d value=0.25"),
         ),
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from lackey.domain.application import Asker
 from lackey.services.sessions import KEPT
 from lackey.web.routes import Raw
 
@@ -24,8 +25,8 @@ class Cookie:
 class Html:
     """A page: a template, and what it shows. `cookies` are set.
 
-    `tag` is its entity tag (RFC 9110, section 8.8.3); None: one is made from the whole page. `is_secret`: nobody is to
-    keep the page.
+    `asker` is who the page is for, where the answer itself signs them in. `tag` is its entity tag (RFC 9110, section
+    8.8.3); None: one is made from the whole page. `is_secret`: nobody is to keep the page.
     """
 
     template: str
@@ -34,6 +35,7 @@ class Html:
     cookies: dict[str, Cookie] = field(default_factory=dict)
     tag: str | None = None
     is_secret: bool = False
+    asker: Asker | None = None
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from lackey.domain import exits
+from lackey.domain.command import filled_in
 from lackey.domain.paths import shown_paths
 from lackey.domain.refusals import Conflict, TooMany
-from lackey.domain.run import FINAL, WAITING, Run, RunState
+from lackey.domain.run import FINAL, TROUBLED, WAITING, Run, RunState
 from lackey.services import ending, overview, reading, scheduling, viewing
 from lackey.services.log_text import LogText
 from lackey.web.api import run_log
@@ -16,12 +18,14 @@ from lackey.web.pages.routes import Html, SeeOther, Unchanged, page
 from lackey.web.pages.run_files import FileRows, call_of, files_in
 from lackey.web.pages.run_history import line_of
 from lackey.web.pages.shown import run_row
+from lackey.web.plain_log import plain
 from lackey.web.present import run_out
 from lackey.web.visits import Visit
 
 _EVENTS = 200
 _FILES = 50
 _TAIL = 32 * 1024
+_LAST_LINES, _LINE = 10, 500
 
 
 @page("GET", "/run/<run_id:id>", scope="read")
@@ -80,7 +84,7 @@ def _made(visit: Visit, run_id: int, make: Callable[[], tuple[Run, str]]) -> Htm
     except (Conflict, TooMany) as refusal:
         return _run(visit, run_id, str(refusal))
     visit.service.wake()
-    return to_new_run(made.id, token)
+    return to_new_run(made, token)
 
 
 def _run(visit: Visit, run_id: int, trouble: str = "") -> Html | Unchanged:
@@ -90,12 +94,15 @@ def _run(visit: Visit, run_id: int, trouble: str = "") -> Html | Unchanged:
     log = run_log.text_of(call_of(visit), found)
     files = FileRows() if found.run_directory is None else files_in(visit, found, found.run_directory)
     around = viewing.neighbours(visit.database, found)
-    expected = overview.expected(visit.database, found)
-    tag = _tag(visit, found, history[:1], log.size, log.complete, files, around, expected)
+    expected, is_served = overview.expected(visit.database, found), overview.is_served(visit.database, visit.now)
+    row = run_row(found, visit.now, expected, is_served)
+    late_minutes = row.late_by and row.late_by // timedelta(minutes=1)
+    seen = (history[:1], log.size, log.complete, files, around, row.expected, late_minutes, row.reason)
+    tag = _tag(visit, found, *seen)
     if visit.known == tag and not trouble and visit.token is None:
         return Unchanged(tag)
     shown = {
-        "row": run_row(found, expected),
+        "row": row,
         "history": [line_of(event) for _, event in history],
         "files": files,
         "files_at_most": _FILES,
@@ -104,7 +111,7 @@ def _run(visit: Visit, run_id: int, trouble: str = "") -> Html | Unchanged:
         "trouble": trouble,
         "report": report_lines(run_id, visit.url, visit.token),
         **_facts(visit, found),
-        **_log(log),
+        **_log(log, found.state in TROUBLED),
     }
     if trouble:
         return Html("run.html", shown, 409)
@@ -132,6 +139,7 @@ def _facts(visit: Visit, run: Run) -> dict[str, Any]:
         "is_being_cancelled": run.cancel_requested_at is not None and (run.ticket_open or run.state not in FINAL),
         "may_hold": run.launched and run.waits,
         "is_waiting": run.state in WAITING,
+        "filled_in": filled_in(run.command, run.parameters) if run.command and run.parameters else None,
         "exit_meaning": "" if run.exit_code is None else exits.code_meaning(run.exit_code),
         "signal_meaning": "" if run.signal is None else exits.signal_meaning(run.signal),
     }
@@ -144,7 +152,13 @@ def _elapsed(visit: Visit, run: Run) -> float | None:
     return (visit.now - run.started_at).total_seconds()
 
 
-def _log(log: LogText) -> dict[str, Any]:
+def _log(log: LogText, is_troubled: bool) -> dict[str, Any]:
+    """Its end; of a run that went wrong the last lines too, which say why as a rule."""
     start = max(0, log.size - _TAIL)
     text = b"".join(log.read(start, log.size)).decode(errors="replace")
-    return {"log": text, "log_start": start, "log_size": log.size}
+    last = plain(text).rstrip("\n").split("\n")[-_LAST_LINES:] if is_troubled else []
+    return {"log": text, "log_start": start, "log_size": log.size, "last_lines": "\n".join(map(_cut, last))}
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _LINE else f"{line[:_LINE]}…"

@@ -120,6 +120,8 @@ class Log {
   }
 
   #showPlace() {
+    const told = this.#section.querySelector("[data-size]");
+    if (told) told.textContent = inUnits(this.#source.size);
     this.#tools.showPlace(this.#view.position, this.#source.size, this.#view.following);
   }
 

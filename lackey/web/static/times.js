@@ -26,7 +26,7 @@ function showTime(element) {
   const seconds = (at.getTime() - Date.now()) / 1000;
   if (element.title === "") element.title = exact.format(at);
   if (element.classList.contains("exact")) write(element, `${exact.format(at)} (${away(seconds)})`);
-  else if (element.closest(".expected") && seconds < 0) write(element, "any moment");
+  else if (element.closest(".expected") && seconds < 0 && seconds > -60) write(element, "any moment");
   else if (seconds > DAY_SECONDS || seconds < -7 * DAY_SECONDS) write(element, date(at));
   else write(element, away(seconds));
 }

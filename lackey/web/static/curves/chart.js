@@ -40,18 +40,33 @@ export class Chart {
   take(curve) {
     this.count = curve.count;
     if (!curve.whole && curve.x.length === 0) return;
+    const zoom = this.#zoom();
     this.x = curve.whole ? curve.x : this.x.concat(curve.x);
     this.y = curve.whole ? curve.y : this.y.concat(curve.y);
     const same = this.#by === curve.by && !this.#logarithmic;
     this.#by = curve.by;
     this.#canvas.setAttribute("aria-label", this.#inWords());
     if (this.#plot && same) this.#plot.setData([this.x, this.y]);
-    else this.draw(this.#logarithmic);
+    else this.#drawAnew();
+    if (zoom && this.#by === zoom.by) this.#plot.setScale("x", zoom);
   }
 
   /** Draws it anew, in the colours of now. @param {boolean} logarithmic where all values are above zero */
   draw(logarithmic) {
     this.#logarithmic = logarithmic;
+    const zoom = this.#zoom();
+    this.#drawAnew();
+    if (zoom) this.#plot.setScale("x", zoom);
+  }
+
+  /** What of it is looked at, where that is not all of it. */
+  #zoom() {
+    const { min, max } = this.#plot?.scales.x ?? {};
+    const [first, last] = [this.x[0], this.x.at(-1)];
+    return min > first || max < /** @type {number} */ (last) ? { min, max, by: this.#by } : null;
+  }
+
+  #drawAnew() {
     this.#plot?.destroy();
     this.#plot = new /** @type {any} */ (globalThis).uPlot(this.#options(), [this.x, this.y], this.#canvas);
   }

@@ -88,9 +88,10 @@ function input(type, attributes) {
   return element;
 }
 
-/** @param {number} bytes */
+/** As the service writes sizes (domain/sizes.py). @param {number} bytes */
 export function inUnits(bytes) {
-  const power = Math.min(4, Math.floor(Math.log10(Math.max(bytes, 1)) / 3));
-  const amount = bytes / 1000 ** power;
-  return `${power === 0 || amount >= 100 ? amount.toFixed(0) : amount.toPrecision(3)} ${["B", "kB", "MB", "GB", "TB"][power]}`;
+  const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+  let power = 0;
+  for (; bytes >= 1024 && power < 4; power += 1) bytes /= 1024;
+  return `${bytes.toFixed(power === 0 ? 0 : 1)} ${units[power]}`;
 }
