@@ -83,6 +83,7 @@ def test_an_application_is_registered_in_any_form_and_kept_relative_to_its_proje
     path = f"/api/application/{made['id']}"
     assert api.put(path, {"directory": "c"}).json["directory"] == "c"
     assert api.put(path, {"directory": typed}).json == api.get(path).json == made
+    assert made.pop("warnings") == []
     assert api.get("/api/application").json["items"] == [made]
     assert api.post("/api/run", {"application": "heat/explicit"}).json["paths"] == HEAT
 

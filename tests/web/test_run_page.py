@@ -92,7 +92,7 @@ def test_facts_tell_what_a_run_may_take_and_what_it_follows(visitor: Visitor) ->
         "Retries left</dt><dd>2",
         "1 min 00 s",
         "Priority</dt><dd>7",
-        "<code>/bin/bash -l</code>",
+        "<code><bdi>/bin/bash -l</bdi></code>",
     ):
         assert shown in page
     assert f'<a href="/run/{first["id"]}">run {first["id"]}</a>' in page

@@ -50,7 +50,7 @@ def test_a_scheduled_run_shows_all_that_is_promised(api: Api) -> None:
         **dict.fromkeys(("scheduled_at", "queued_at"), "2026-03-01T12:00:00Z"),
         "received": {"start": None, "stop": None},
         "marks": [],
-        "log_size": 0,
+        **dict.fromkeys(("log_size", "left_behind"), 0),
     }
     assert api.wakes
 

@@ -46,7 +46,7 @@ def test_an_executor_is_paused_and_resumed_and_the_page_says_by_whom_and_since_w
     visitor = visitor_of(served)
     paused = form_to(visitor.see("/service"), "/executor/local/pause").submit().follow()
     assert paused.request.path == "/service"
-    assert "Paused by admin key" in paused.text and "2026-03-01 12:00:00 UTC" in paused.text
+    assert "Paused by <bdi>admin key</bdi>" in paused.text and "2026-03-01 12:00:00 UTC" in paused.text
     assert served.get("/api/executor/local").json["paused_by"] == "admin key"
     wakes = len(served.wakes)
     resumed = form_to(paused, "/executor/local/resume").submit().follow()
