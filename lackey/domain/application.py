@@ -1,12 +1,23 @@
 """Projects and applications: what can be run, and where it lies."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 # What projects, applications and runs may be called: it has to stand in `project/name`, and not be taken for an id.
 NAME = re.compile(r"(?![0-9]+\Z)(?! )[^/\x00-\x1f\x7f]{1,100}(?<! )")
+
+
+def composed(text: str) -> str:
+    """With letters and their accents as one character (Unicode's NFC): macOS types them apart, others together."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def spellings(name: str) -> list[str]:
+    """As what a name may have been kept: composed, as it is now; as it was typed, and apart, as earlier versions did."""
+    return list(dict.fromkeys((composed(name), name, unicodedata.normalize("NFD", name))))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
-from lackey.domain.application import Application, Project
+from lackey.domain.application import Application, Project, spellings
 from lackey.domain.refusals import NotFound
 from lackey.store.database import unique
 from lackey.store.models import ApplicationRow, ProjectRow
@@ -18,8 +18,8 @@ def add_project(connection: Connection, values: dict[str, Any]) -> int:
 
 def project(connection: Connection, named: int | str) -> Project:
     """The project of this id or name. Raises NotFound."""
-    which = ProjectRow.name == named if isinstance(named, str) else ProjectRow.id == named
-    row = connection.execute(select(ProjectRow.__table__).where(which)).mappings().one_or_none()
+    which = ProjectRow.name.in_(spellings(named)) if isinstance(named, str) else ProjectRow.id == named
+    row = connection.execute(select(ProjectRow.__table__).where(which).order_by(ProjectRow.id)).mappings().first()
     if row is None:
         raise NotFound(f"there is no project {named}")
     return Project(**row)
@@ -64,8 +64,9 @@ def application(connection: Connection, named: int | str) -> Application:
         statement = _applications().where(ApplicationRow.id == named)
     else:
         of, _, name = named.partition("/")
-        statement = _applications().where(ProjectRow.name == of, ApplicationRow.name == name)
-    row = connection.execute(statement).mappings().one_or_none()
+        spelled = ProjectRow.name.in_(spellings(of)), ApplicationRow.name.in_(spellings(name))
+        statement = _applications().where(*spelled).order_by(ApplicationRow.id)
+    row = connection.execute(statement).mappings().first()
     if row is None:
         raise NotFound(f"there is no application {named}")
     return Application(**row)

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, exists, func, insert, select, text, true
 
+from lackey.domain.application import composed
 from lackey.store.models import IndexedTextRow
 
 # PostgreSQL refuses a tsvector over 1 MiB, where a word takes its bytes in UTF-8 and up to five more. A long log's
@@ -30,7 +31,7 @@ _ADD_ALL = insert(_TEXT).returning(_TEXT.c.id, sort_by_parameter_order=True)
 
 def index(connection: Connection, run_id: int, content: str) -> None:
     """Let the run be found by the words of `content` too."""
-    known = " ".join(_words(_ends(content.casefold())))
+    known = " ".join(_words(_ends(_folded(content))))
     if not known:
         return
     row_id = connection.execute(_ADD, {"run_id": run_id}).scalar_one()
@@ -45,7 +46,7 @@ def count_texts(connection: Connection, run_id: int, most: int) -> int:
 
 def index_all(connection: Connection, texts: Iterable[tuple[int, str]]) -> None:
     """The same for many texts at once, each with the id of its run."""
-    known = [(run_id, " ".join(found)) for run_id, content in texts if (found := _words(_ends(content.casefold())))]
+    known = [(run_id, " ".join(found)) for run_id, content in texts if (found := _words(_ends(_folded(content))))]
     if known:
         row_ids = connection.execute(_ADD_ALL, [{"run_id": run_id} for run_id, _ in known]).scalars()
         rows = [{"id": row_id, "words": found} for row_id, (_, found) in zip(row_ids, known, strict=True)]
@@ -56,7 +57,7 @@ def occur(connection: Connection, run_id: Any, wanted: str) -> ColumnElement[boo
     """A condition: each word of `wanted` occurs in one of the run's texts."""
     match = _MATCH[connection.dialect.name]
     condition: ColumnElement[bool] = true()
-    for number, word in enumerate(_words(wanted.casefold())):
+    for number, word in enumerate(_words(_folded(wanted))):
         given: BindParameter[str] = bindparam(f"word{number}", _given(connection, word))
         found = text(match.format(number)).bindparams(given).columns(IndexedTextRow.id)
         texts = select(IndexedTextRow.run_id).where(IndexedTextRow.id.in_(found))
@@ -71,7 +72,7 @@ def narrow(connection: Connection, run_id: Any, wanted: str) -> tuple[list[int] 
     """
     found: list[int] | None = None
     conditions: list[ColumnElement[bool]] = []
-    for number, word in enumerate(_words(wanted.casefold())):
+    for number, word in enumerate(_words(_folded(wanted))):
         known = _few_with(connection, word)
         if known is None:
             conditions.append(_has(connection, run_id, number, word))
@@ -112,6 +113,11 @@ def _given(connection: Connection, word: str) -> str:
 def description(name: str, command: str | None) -> str:
     """The text by which a run is found from its first moment on."""
     return f"{name}\n{command or ''}"
+
+
+def _folded(content: str) -> str:
+    """Without regard to case, and to how accents are written."""
+    return composed(content).casefold()
 
 
 def _words(folded: str) -> dict[str, None]:

@@ -1,11 +1,15 @@
 """Projects, applications and keys, over HTTP."""
 
-from typing import Any
+from typing import Any, Literal
+from unicodedata import normalize
+from urllib.parse import urlencode
 
 import pytest
 
 from lackey.store import applications
 from tests.web.client import Api, fields_at_fault
+
+Form = Literal["NFC", "NFD"]
 
 
 def test_a_project_is_made_shown_changed_and_removed(api: Api) -> None:
@@ -183,6 +187,29 @@ def test_a_run_that_lackey_does_not_launch_can_not_be_retried(api: Api) -> None:
     assert api.post("/api/run", {**body, "retries": 0}).status_int == 201
     api.application(retries=2)
     assert api.post("/api/run", {"launch": False, "application": "heat/explicit"}).status_int == 201
+
+
+@pytest.mark.parametrize("saved", ["NFC", "NFD"])
+@pytest.mark.parametrize("asked", ["NFC", "NFD"])
+def test_a_name_is_found_however_its_accents_were_typed(api: Api, saved: Form, asked: Form) -> None:
+    project, application = normalize(saved, "Größe"), normalize(saved, "é")
+    api.post("/api/project", {"name": project})
+    made = api.post("/api/application", {"project": project, "name": application, "command": "true"}).json
+    assert made["full_name"] == "Größe/é"
+    run = api.post("/api/run", {"application": normalize(asked, "Größe/é")})
+    assert run.status_int == 201
+    for query in ({"application": normalize(asked, "Größe/é")}, {"q": normalize(asked, "größe")}):
+        assert [one["id"] for one in api.get(f"/api/run?{urlencode(query)}").json["items"]] == [run.json["id"]]
+    again = {"project": normalize(asked, "Größe"), "name": normalize(asked, "é"), "command": "true"}
+    assert api.post("/api/application", again).status_int == 409
+
+
+def test_a_name_that_an_earlier_version_kept_apart_is_found(api: Api) -> None:
+    made = api.post("/api/project", {"name": "Größe"}).json
+    apart = {"name": normalize("NFD", "Größe")}
+    api.database.write(lambda connection: applications.change_project(connection, made["id"], apart))
+    assert api.post("/api/project", {"name": "Größe"}).status_int == 409
+    assert api.post("/api/application", {"project": "Größe", "name": "a", "command": "true"}).status_int == 201
 
 
 def test_names_are_unique(api: Api) -> None:

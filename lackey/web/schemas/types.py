@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
-from lackey.domain.application import NAME
+from lackey.domain.application import NAME, composed
 from lackey.domain.evidence import instant
 from lackey.domain.shell.program import SHELL_LENGTH, checked_shell
 from lackey.services.catalogue import EXECUTORS
@@ -124,6 +124,7 @@ def _reference(value: Any) -> int | str:
 
 
 def _name(value: str) -> str:
+    value = composed(value)
     if not NAME.fullmatch(value):
         raise ValueError("should be 1 to 100 characters, not all digits, without / and without blanks at its ends")
     return value
