@@ -16,7 +16,7 @@ def composed(text: str) -> str:
 
 
 def spellings(name: str) -> list[str]:
-    """As what a name may have been kept: composed, as it is now; as it was typed, and apart, as earlier versions did."""
+    """As what a name may be kept: composed, as it is now; as typed, or apart, as earlier versions did."""
     return list(dict.fromkeys((composed(name), name, unicodedata.normalize("NFD", name))))
 
 
