@@ -169,12 +169,6 @@ def _fingerprint(connection: Connection, now: datetime) -> str:
     return hashlib.blake2b(repr(seen).encode(), digest_size=16).hexdigest()
 
 
-def is_served(database: Database, now: datetime) -> bool:
-    """Whether a scheduler is at work, which starts what waits."""
-    with database.read() as connection:
-        return any(one.leads and not is_late(one, now) for one in service.heartbeats(connection))
-
-
 def _schedulers(connection: Connection, now: datetime) -> list[Scheduler]:
     return [Scheduler(one.name, one.leads, one.beat_at, is_late(one, now)) for one in service.heartbeats(connection)]
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from lackey.domain.application import Asker
 from lackey.domain.paths import Share
@@ -10,6 +11,7 @@ from lackey.domain.shell.program import DEFAULT_SHELL
 from lackey.files import Files
 from lackey.services import Database
 from lackey.services.once import Once
+from lackey.services.waiting import Turns
 from lackey.web.link import Link
 from lackey.web.shares_seen import SharesSeen
 
@@ -49,6 +51,11 @@ class Call:
     once: Once | None = None
     range: str | None = None
     decoded: bool = False
+
+    @cached_property
+    def turns(self) -> Turns:
+        """Whose turn it is, of the runs that wait for it."""
+        return Turns(self.service.database, self.now)
 
     @property
     def database(self) -> Database:

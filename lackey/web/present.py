@@ -12,6 +12,7 @@ from lackey.domain.run import Run
 from lackey.domain.share_health import Health, Look, troubles
 from lackey.domain.shell.warnings import warnings_of
 from lackey.services.executors import Executor
+from lackey.services.waiting import Turns
 from lackey.web.schemas.base import Paths
 from lackey.web.schemas.catalogue import ApplicationOut, CheckedApplication, ParameterOut, ProjectOut
 from lackey.web.schemas.executors import ExecutorOut
@@ -20,27 +21,28 @@ from lackey.web.schemas.runs import MadeRun, ProgressOut, Received, RunOut
 from lackey.web.schemas.shares import ShareHealthOut, ShareOut
 
 _AS_STORED = (
-    *("id", "name", "project", "application", "state", "reason", "outcome_source", "launched", "by", "cause"),
+    *("id", "name", "project", "application", "state", "outcome_source", "launched", "by", "cause"),
     *("command", "shell", "parameters", "priority", "executor", "handle", "host", "after", "scheduled_at", "queued_at"),
     *("started_at", "ended_at", "marks", "exit_code", "signal", "max_rss_bytes", "cpu_seconds", "left_behind"),
 )
 
 
-def run_out(run: Run, shares: Mapping[str, Share]) -> RunOut:
+def run_out(run: Run, shares: Mapping[str, Share], turns: Turns) -> RunOut:
     """A run without its token."""
-    return RunOut(**_run_fields(run, shares))
+    return RunOut(**_run_fields(run, shares, turns))
 
 
-def made_run(run: Run, token: str, shares: Mapping[str, Share]) -> MadeRun:
+def made_run(run: Run, token: str, shares: Mapping[str, Share], turns: Turns) -> MadeRun:
     """A run, to whoever made it."""
-    return MadeRun(**_run_fields(run, shares), token=token)
+    return MadeRun(**_run_fields(run, shares, turns), token=token)
 
 
-def _run_fields(run: Run, shares: Mapping[str, Share]) -> dict[str, Any]:
+def _run_fields(run: Run, shares: Mapping[str, Share], turns: Turns) -> dict[str, Any]:
     evidence = Evidence.from_json(run.evidence)
     stop = evidence.exit_stop or evidence.plain_stop
     return {
         **{name: getattr(run, name) for name in _AS_STORED},
+        "reason": turns.reason_of(run),
         "parent": run.parent_id,
         "sweep": None,
         "schedule": None,

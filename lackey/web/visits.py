@@ -16,6 +16,7 @@ import secrets
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Literal
 from urllib.parse import parse_qs
@@ -24,6 +25,7 @@ from lackey.domain.application import Asker
 from lackey.domain.limits import BODY_BYTES, FORM_FIELDS
 from lackey.domain.refusals import NotAllowed, invalid
 from lackey.services import Database, keys, sessions
+from lackey.services.waiting import Turns
 from lackey.web import asking, incoming, queries
 from lackey.web.call import Service
 
@@ -61,6 +63,11 @@ class Visit:
     system: System = "linux"
     origin: str = "http://localhost:8000"
     form: dict[str, list[str]] = field(default_factory=dict)
+
+    @cached_property
+    def turns(self) -> Turns:
+        """Whose turn it is, of the runs that wait for it."""
+        return Turns(self.service.database, self.now)
 
     @property
     def database(self) -> Database:

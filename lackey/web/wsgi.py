@@ -102,7 +102,7 @@ def _answer(service: Service, route: Route, environ: dict[str, Any], path: dict[
     try:
         answer = route.handler(admitted.call, **admitted.arguments)
     except OtherOutcome as refusal:
-        stands = run_out(reading.run(service.database, refusal.run_id), service.shares)
+        stands = run_out(reading.run(service.database, refusal.run_id), service.shares, admitted.call.turns)
         return _refused(problems.problem_of(refusal, stands))
     return _written(route, answer, environ)
 

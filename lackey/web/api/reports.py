@@ -104,7 +104,7 @@ def log(call: Call, run_id: int, body: LogReport, query: LogReportQuery, log: Ke
 def _answered(call: Call, run: Run) -> RunOut:
     if run.state.is_final:  # others may wait for it, or for its place
         call.service.wake()
-    return run_out(run, call.service.shares)
+    return run_out(run, call.service.shares, call.turns)
 
 
 def _moment(call: Call, ts: float | None) -> told.Moment:

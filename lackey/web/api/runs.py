@@ -86,7 +86,7 @@ def jobs(call: Call, query: PageQuery) -> Runs:
 @route("GET", "/api/run/<run_id:id>", scope="read")
 def run(call: Call, run_id: int) -> RunOut:
     """Show a run."""
-    return run_out(reading.run(call.database, run_id), call.service.shares)
+    return run_out(reading.run(call.database, run_id), call.service.shares, call.turns)
 
 
 @route("PUT", "/api/run/<run_id:id>", scope="run", may=[Conflict, TooMany])
@@ -99,7 +99,7 @@ def change(call: Call, run_id: int, body: RunChange) -> RunOut:
         values["at"] = body.at or call.now
     changed = scheduling.change(call.database, run_id, values, call.by, call.now)
     call.service.wake()
-    return run_out(changed, call.service.shares)
+    return run_out(changed, call.service.shares, call.turns)
 
 
 @route("POST PUT", "/api/run/cancel/<run_id:id>", scope="run", may=[Conflict])
@@ -110,7 +110,7 @@ def cancel(call: Call, run_id: int) -> RunOut:
     """
     cancelled = ending.cancel(call.database, run_id, call.by, call.now)
     call.service.wake()
-    return run_out(cancelled, call.service.shares)
+    return run_out(cancelled, call.service.shares, call.turns)
 
 
 @route("POST PUT", "/api/run/rerun/<run_id:id>", scope="run", status=201, may=[Conflict, TooMany])
@@ -153,11 +153,11 @@ def files(call: Call, run_id: int) -> Files:
 
 def _made(call: Call, run: Run, token: str) -> MadeRun:
     call.service.wake()
-    return made_run(run, token, call.service.shares)
+    return made_run(run, token, call.service.shares, call.turns)
 
 
 def _page(call: Call, query: PageQuery, read: Callable[[int | None, int], list[Run]]) -> Runs:
-    return page(Runs, query, read, lambda run: run_out(run, call.service.shares), lambda run: run.id)
+    return page(Runs, query, read, lambda run: run_out(run, call.service.shares, call.turns), lambda run: run.id)
 
 
 def _event(event: tuple[int, Event]) -> EventOut:

@@ -73,7 +73,7 @@ def _application(visit: Visit, application_id: int, typed: TypedRun, problems: d
         "out": application_out(seen.application, visit.service.shares),
         "warnings": warnings_in(seen.application, visit.service.shell) if visit.may("manage") else [],
         "strip": strip_of(seen.latest, seen.typical_seconds, visit.now),
-        "runs": [run_row(each, visit.now) for each in seen.latest[:_RECENT]],
+        "runs": [run_row(each, visit) for each in seen.latest[:_RECENT]],
         "typed": typed,
         "problems": problems,
         "shown_problems": known_problems(seen.application),

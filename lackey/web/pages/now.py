@@ -34,7 +34,7 @@ def now(visit: Visit) -> Html | Unchanged:
     found = overview.overview(visit.database, visit.now)
     leads = [one.name for one in found.schedulers if one.leads and not one.late]
     shown = {
-        **_lists(visit, found, bool(leads)),
+        **_lists(visit, found),
         "counts": found.unended,
         "coming_count": found.coming_count,
         "ended_earlier_count": found.ended_earlier_count,
@@ -52,8 +52,8 @@ def now(visit: Visit) -> Html | Unchanged:
 _AS_WISHED = (RunState.SUCCEEDED, RunState.CANCELLED)
 
 
-def _lists(visit: Visit, found: Now, is_served: bool) -> dict[str, object]:
-    running = [run_row(each.run, visit.now, each.expected) for each in found.running]
+def _lists(visit: Visit, found: Now) -> dict[str, object]:
+    running = [run_row(each.run, visit, each.expected) for each in found.running]
     late = sorted((row for row in running if row.late_by), key=lambda row: row.late_by or timedelta(), reverse=True)
     lists = {
         "queued": found.queued,
@@ -65,7 +65,7 @@ def _lists(visit: Visit, found: Now, is_served: bool) -> dict[str, object]:
     return {
         "running": [*late, *(row for row in running if not row.late_by)],
         "late": late,
-        **{name: [run_row(run, visit.now, is_served=is_served) for run in runs] for name, runs in lists.items()},
+        **{name: [run_row(run, visit) for run in runs] for name, runs in lists.items()},
     }
 
 

@@ -94,8 +94,7 @@ def _run(visit: Visit, run_id: int, trouble: str = "") -> Html | Unchanged:
     log = run_log.text_of(call_of(visit), found)
     files = FileRows() if found.run_directory is None else files_in(visit, found, found.run_directory)
     around = viewing.neighbours(visit.database, found)
-    expected, is_served = overview.expected(visit.database, found), overview.is_served(visit.database, visit.now)
-    row = run_row(found, visit.now, expected, is_served)
+    row = run_row(found, visit, overview.expected(visit.database, found))
     late_minutes = row.late_by and row.late_by // timedelta(minutes=1)
     seen = (history[:1], log.size, log.complete, files, around, row.expected, late_minutes, row.reason)
     tag = _tag(visit, found, *seen)
@@ -131,7 +130,7 @@ def _facts(visit: Visit, run: Run) -> dict[str, Any]:
     never_began = run.state is RunState.CANCELLED and run.started_at is None
     return {
         "run": run,
-        "out": run_out(run, visit.service.shares),
+        "out": run_out(run, visit.service.shares, visit.turns),
         "own_paths": shown_paths(share, run.run_directory) if share and run.run_directory else None,
         "is_final": run.state in FINAL,
         "elapsed": _elapsed(visit, run),

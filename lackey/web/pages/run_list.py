@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 from lackey.domain.refusals import Invalid
 from lackey.domain.run import Run, RunState
-from lackey.services import listing, overview, reading
+from lackey.services import listing, reading
 from lackey.services.listing import COUNTED_AT_MOST, Order, Page
 from lackey.services.reading import Search
 from lackey.web.pages.forms import problems_of
 from lackey.web.pages.list_address import TIMES, UNENDED, ListAddress, address_of
 from lackey.web.pages.routes import Html, page
-from lackey.web.pages.shown import reason_of
 from lackey.web.visits import Visit
 
 _PAGE = 50
@@ -49,11 +48,7 @@ def runs(visit: Visit) -> Html:
         "projects": [each.name for each in reading.projects(visit.database, None, _OFFERED)],
         "applications": [each.full_name for each in reading.applications(visit.database, None, None, _OFFERED)],
         "filters": [(name, _worth(name, address, listed), address.without(name)) for name in address.filters],
-        **(
-            {"listed": None}
-            if listed is None
-            else _shown(address, listed, overview.is_served(visit.database, visit.now))
-        ),
+        **({"listed": None} if listed is None else _shown(visit, address, listed)),
     }
     return Html("runs.html", shown, 400 if problems else 200)
 
@@ -65,14 +60,14 @@ def _listed(visit: Visit, address: ListAddress) -> Listed:
     return Listed(search, found, order, sorting.down, cursor is not None and cursor.previous)
 
 
-def _shown(address: ListAddress, listed: Listed, is_served: bool) -> dict[str, object]:
+def _shown(visit: Visit, address: ListAddress, listed: Listed) -> dict[str, object]:
     before, after = _BESIDE.get(listed.order, _BESIDE_ELSE)[:: 1 if listed.down else -1]
     page = listed.page
     beyond = page.previous if listed.back else page.next
     return {
         "listed": listed,
         "runs": page.runs,
-        "reasons": {run.id: reason_of(run, is_served) for run in page.runs},
+        "reasons": {run.id: visit.turns.reason_of(run) for run in page.runs},
         "parameters": {run.id: parameters_in_short(run) for run in page.runs},
         "heads": {order.value: _head(address, listed, order) for order in Order},
         "previous": (before, address.at(page.previous)) if page.previous else None,

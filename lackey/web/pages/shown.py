@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from lackey.domain.progress import ExpectedEnd, progress_of
 from lackey.domain.run import Run, RunState
+from lackey.web.visits import Visit
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,7 @@ class RunRow:
     heard_at: datetime | None
 
 
-NO_SCHEDULER = "waits for a scheduler: none has been heard from lately"
-
-
-def reason_of(run: Run, is_served: bool) -> str | None:
-    """Why it is as it is; `is_served`: a scheduler is at work. Without one, none of the reasons to wait is the one."""
-    return NO_SCHEDULER if run.state is RunState.QUEUED and run.waits and not run.held and not is_served else run.reason
-
-
-def run_row(run: Run, now: datetime, expected: ExpectedEnd | None = None, is_served: bool = True) -> RunRow:
+def run_row(run: Run, visit: Visit, expected: ExpectedEnd | None = None) -> RunRow:
     """The row of a run, and when it may end."""
     progress = progress_of(run)
     return RunRow(
@@ -48,7 +41,7 @@ def run_row(run: Run, now: datetime, expected: ExpectedEnd | None = None, is_ser
         name=run.name,
         application_id=run.application_id,
         state=run.state,
-        reason=reason_of(run, is_served),
+        reason=visit.turns.reason_of(run),
         by=run.by,
         host=run.host,
         scheduled_at=run.scheduled_at,
@@ -58,6 +51,6 @@ def run_row(run: Run, now: datetime, expected: ExpectedEnd | None = None, is_ser
         fraction=progress.fraction if progress else None,
         message=progress.message if progress else None,
         expected=expected,
-        late_by=expected.late_by(run.started_at, now) if expected else None,
+        late_by=expected.late_by(run.started_at, visit.now) if expected else None,
         heard_at=run.heard_at,
     )
