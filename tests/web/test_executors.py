@@ -56,7 +56,7 @@ def test_a_paused_executor_says_by_whom_and_since_when_and_so_do_its_runs(api: A
     for _ in range(2):
         assert paused(api.put(PATH, {"paused": False})) == (False, None, None)
     assert len(api.wakes) > wakes, "so that what waits starts at once"
-    assert "waits for a scheduler" in api.run(run)["reason"]
+    assert api.run(run)["reason"] == "is about to be started"
 
 
 def test_what_is_not_given_stays_as_it_is(api: Api) -> None:
