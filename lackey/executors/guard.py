@@ -19,7 +19,7 @@ from lackey.accounts import Account, NoSuchAccount
 from lackey.domain.receipt import KillCause, Receipt
 from lackey.executors import command as commands
 from lackey.executors.base import Launch, NotStarted
-from lackey.executors.delivery import copy_receipt, hand_in
+from lackey.executors.delivery import copy_receipt, hand_in, keep
 from lackey.executors.directories import Places, RanAlready, forget_run, make_places
 from lackey.executors.processes import descendants, send, start_ticks
 from lackey.executors.tickets import Command, Mark, Owner
@@ -29,6 +29,9 @@ _PR_SET_CHILD_SUBREAPER = 36
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM)
 _RETRY_SECONDS = 1.0
 _LOOK_SECONDS = 0.1
+# For how long the mark is tried again once the service has the receipt: an older copy of the database, put in its
+# place, has it not, and goes by the mark.
+_KEEP_SECONDS = 3600.0
 # For how long it is tried again to end what is left, where that can't even be looked for.
 _SPARE_SECONDS = 10.0
 _LONG = 3600.0
@@ -235,16 +238,19 @@ def not_started(launch: Launch, refused: NotStarted) -> Receipt:
 
 
 def finish(launch: Launch, mark: Mark, receipt: Receipt, kill_at: float = math.inf) -> None:
-    """Hand in the receipt, and end what the command has left: TERM, and KILL after the grace time, if not `kill_at`.
+    """Keep the receipt, and end what the command has left: TERM, and KILL after the grace time, if not `kill_at`.
 
-    The receipt comes first, for the outcome must not depend on how the rest goes. Returns when both are done.
+    While the disk won't take it, the service is to have it, which is enough if the disk never does. The receipt comes
+    first, for the outcome must not depend on how the rest goes. Returns when both are done.
     """
     kill_at = min(kill_at, time.monotonic() + launch.kill_grace)
-    handed_in, told, tried, ended = False, False, -math.inf, False
+    kept, told, tried, ended, give_up_at = False, False, -math.inf, False, math.inf
     while True:
-        if not handed_in and time.monotonic() - tried >= _RETRY_SECONDS:
+        if not kept and time.monotonic() - tried >= _RETRY_SECONDS:
             tried = time.monotonic()
-            handed_in = hand_in(launch, mark, receipt)
+            kept = keep(launch, mark, receipt)
+            if not kept and give_up_at == math.inf and hand_in(launch, receipt):
+                give_up_at = time.monotonic() + (_KEEP_SECONDS if mark.path.is_dir() else 0.0)
         try:
             left = descendants(os.getpid()) if _reap(None) else []
             if not told or time.monotonic() >= kill_at:
@@ -254,6 +260,6 @@ def finish(launch: Launch, mark: Mark, receipt: Receipt, kill_at: float = math.i
         except Exception:
             # The host has no descriptor left, say. None of this may keep the receipt from being handed in.
             ended = time.monotonic() >= kill_at + _SPARE_SECONDS
-        if handed_in and ended:
+        if ended and (kept or time.monotonic() >= give_up_at):
             return
         signal.sigtimedwait(_SIGNALS, _LOOK_SECONDS)
