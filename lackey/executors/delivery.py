@@ -27,21 +27,23 @@ _HTTP_SECONDS = 5.0
 _UNKNOWN = {400, 404, 405}
 
 
-def hand_in(launch: Launch, mark: Mark, receipt: Receipt) -> bool:
-    """Have the outcome kept: in the mark, or, where the disk won't take it, by the service."""
+def keep(launch: Launch, mark: Mark, receipt: Receipt) -> bool:
+    """Have the outcome kept in the mark; False if the disk won't take it now."""
     try:
         mark.add_receipt(receipt)
     except OSError:
-        return receipt.result == "ended" and report(launch, receipt)
+        return False
     send_to(Path(launch.wake_path))
     return True
 
 
-def report(launch: Launch, receipt: Receipt) -> bool:
+def hand_in(launch: Launch, receipt: Receipt) -> bool:
     """Hand the receipt in at the service; True if the service has it now, or had a better word.
 
     A service of the version before gets what the simulation itself could have reported.
     """
+    if receipt.result != "ended":
+        return False
     status = _put(launch, "receipt", "application/json", receipt.to_json())
     if status not in _UNKNOWN:
         return status == 200

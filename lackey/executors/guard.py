@@ -18,7 +18,7 @@ from lackey.accounts import Account, NoSuchAccount
 from lackey.domain.receipt import KillCause, Receipt
 from lackey.executors import command as commands
 from lackey.executors.base import Launch, NotStarted
-from lackey.executors.delivery import hand_in, leave_with_run
+from lackey.executors.delivery import hand_in, keep, leave_with_run
 from lackey.executors.directories import Places, RanAlready, forget_run, make_places
 from lackey.executors.ending import Ending
 from lackey.executors.environment import environment
@@ -33,6 +33,9 @@ _RETRY_SECONDS = 1.0
 _LOOK_SECONDS = 0.1
 # What needs no more than this to end by itself once its command has ended was not left behind: `> >(tee log)`, say.
 _LINGER_SECONDS = 0.5
+# For how long the mark is tried again once the service has the receipt: an older copy of the database, put in its
+# place, has it not, and goes by the mark.
+_KEEP_SECONDS = 3600.0
 # For how long it is tried again to end what is left, where that can't even be looked for.
 _SPARE_SECONDS = 10.0
 _LONG = 3600.0
@@ -264,16 +267,19 @@ def not_started(launch: Launch, refused: NotStarted) -> Receipt:
 
 
 def finish(launch: Launch, mark: Mark, receipt: Receipt, ending: Ending | None = None) -> None:
-    """Hand in the receipt, and end what the command has left, if that is not being done already by `ending`.
+    """Keep the receipt, and end what the command has left, if that is not being done already by `ending`.
 
-    The receipt comes first, for the outcome must not depend on how the rest goes. Returns when both are done.
+    While the disk won't take it, the service is to have it, which is enough if the disk never does. The receipt comes
+    first, for the outcome must not depend on how the rest goes. Returns when both are done.
     """
     ending = ending or Ending(time.monotonic() + launch.kill_grace)
-    handed_in, tried, ended = False, -math.inf, False
+    kept, tried, ended, give_up_at = False, -math.inf, False, math.inf
     while True:
-        if not handed_in and time.monotonic() - tried >= _RETRY_SECONDS:
+        if not kept and time.monotonic() - tried >= _RETRY_SECONDS:
             tried = time.monotonic()
-            handed_in = hand_in(launch, mark, receipt)
+            kept = keep(launch, mark, receipt)
+            if not kept and give_up_at == math.inf and hand_in(launch, receipt):
+                give_up_at = time.monotonic() + (_KEEP_SECONDS if mark.path.is_dir() else 0.0)
         try:
             ended = not _reap(None)
             if not ended:
@@ -281,6 +287,6 @@ def finish(launch: Launch, mark: Mark, receipt: Receipt, ending: Ending | None =
         except Exception:
             # The host has no descriptor left, say. None of this may keep the receipt from being handed in.
             ended = time.monotonic() >= ending.kill_at + _SPARE_SECONDS
-        if handed_in and ended:
+        if ended and (kept or time.monotonic() >= give_up_at):
             return
         signal.sigtimedwait(_SIGNALS, _LOOK_SECONDS)

@@ -4,6 +4,7 @@ import errno
 import math
 import os
 import pwd
+import select
 import shutil
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from lackey.accounts import Account, NoSuchAccount
 from lackey.confined import open_root
 from lackey.domain.receipt import parse_receipt
 from lackey.executors import processes
-from lackey.executors.base import Gone, Launch, NotStarted, Running
+from lackey.executors.base import Launch, NotStarted, Running
 from lackey.executors.command import prepare
 from lackey.executors.directories import add_file, make_places, refusal
 from lackey.executors.guard import guard, start, take
@@ -101,12 +102,15 @@ def end_on_full_disk(disk: Disk, local: Workbench, service: Service, end: str) -
 
 @pytest.mark.parametrize("refusing", [503, 401, 204, 409])
 @pytest.mark.parametrize(("end", "code", "signal"), [("exit 3", 3, None), ("kill -KILL $$", None, 9)])
-def test_an_outcome_that_the_disk_won_t_take_is_handed_in_at_the_service(
+def test_an_outcome_that_the_disk_won_t_take_is_handed_in_at_the_service_and_kept_once_there_is_room(
     disk: Disk, local: Workbench, service: Service, refusing: int, end: str, code: int | None, signal: int | None
 ) -> None:
     service.answers = [refusing, 200]
     launch = end_on_full_disk(disk, local, service, end)
-    until(lambda: local.look(launch) == Gone(None))
+    until(lambda: len(service.told) == 2)
+    disk.free()
+    kept = local.finish(launch)
+    assert (kept.exit_code, kept.signal) == (code, signal)
     assert len(service.told) == 2
     path, authorization, body = service.told[-1]
     assert (path, authorization) == ("/api/run/receipt/7", f"Bearer {launch.token}")
@@ -121,10 +125,27 @@ def test_a_service_of_the_version_before_is_told_as_by_the_simulation(
 ) -> None:
     service.answers = [404, accepting]
     launch = end_on_full_disk(disk, local, service, "kill -KILL $$")
-    until(lambda: local.look(launch) == Gone(None))
+    until(lambda: len(service.told) == 2)
+    disk.free()
+    assert local.finish(launch).signal == 9
     path, authorization, body = service.told[-1]
     assert (path, authorization) == ("/api/run/stop/7", f"Bearer {launch.token}")
     assert parse_qs(body)["exit"] == ["137"]
+
+
+def test_where_its_mark_was_removed_the_service_alone_has_the_outcome(
+    local: Workbench, service: Service, data_dir: Path
+) -> None:
+    service.answers = [200]
+    launch = local.draft(WAIT_FOR_STOP + "exit 3", url=service.url)
+    local.start(launch)
+    guard = local.executor.watch(launch.ticket)
+    assert guard is not None
+    shutil.rmtree(data_dir / "tickets" / launch.ticket)
+    (local.application / "stop").write_text("")
+    until(lambda: bool(select.select([guard], [], [], 0)[0]))
+    os.close(guard)
+    assert [parse_receipt(body).exit_code for _, _, body in service.told] == [3]
 
 
 def test_an_outcome_that_nobody_takes_is_kept_until_the_disk_has_room(

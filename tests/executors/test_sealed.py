@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from lackey.executors.base import Gone
 from tests.executors.sealed import SealedExecutor
 from tests.executors.test_guard import WAIT_FOR_STOP, Disk, Service, disk, end_on_full_disk, service
 from tests.executors.workbench import Workbench, until
@@ -62,6 +61,8 @@ def test_what_the_disk_won_t_take_is_told_to_the_service(
     service.answers = [answer, 200]
     service.url = service.url.replace("127.0.0.1", "localhost")
     launch = end_on_full_disk(disk, local, service, end)
-    until(lambda: local.look(launch) == Gone(None))
+    until(lambda: len(service.told) == (1 if answer == 200 else 2))
+    disk.free()
+    assert local.finish(launch).ticket == launch.ticket
     assert WAIT_FOR_STOP in launch.command
     assert len(service.told) == (1 if answer == 200 else 2)
