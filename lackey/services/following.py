@@ -102,7 +102,8 @@ def silence_of(run: Run, now: datetime, gaps: Gaps) -> Silence | None:
             return Silence("lost", moment, f"silent: no start was reported within {run.start_grace:g} s of its time")
     elif run.state is RunState.RUNNING and run.ticket is not None:
         # Its process is gone, and yet a word has come, perhaps late. It is believed, but not for ever.
-        if evidence.heard is None or gaps.heard(evidence.heard, moment) >= _LATE_WORD_SECONDS:
+        patience = min(run.silence or _LATE_WORD_SECONDS, _LATE_WORD_SECONDS)
+        if evidence.heard is None or gaps.heard(evidence.heard, moment) >= patience:
             return Silence("lost", moment, PROCESS_GONE)
     elif run.state is RunState.RUNNING and evidence.heard is not None:
         if run.time_limit is not None and _is_over(evidence, evidence.heard, moment, run.time_limit, gaps):
