@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from lackey.domain.refusals import Unavailable, invalid
 from lackey.store.clock import Clock, SharedClock, host_clock
@@ -221,6 +222,8 @@ def _sqlite_engine(url: str, file: Path, reading: bool = False) -> Engine:
     )
     event.listen(engine, "do_connect", lambda *_: _make_private(file))
     event.listen(engine, "connect", _prepare)
+    event.listen(engine, "before_cursor_execute", _note_cursor)
+    event.listen(engine, "checkin", _close_cursors)
     return engine
 
 
@@ -245,6 +248,20 @@ def _prepare(connection: sqlite3.Connection, _: object) -> None:
     _use_wal(connection)
     for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _note_cursor(connection: Connection, cursor: sqlite3.Cursor, *_: object) -> None:
+    connection.info.setdefault("cursors", []).append(cursor)
+
+
+def _close_cursors(_: object, record: ConnectionPoolEntry) -> None:
+    """End every statement of a connection that is given back.
+
+    One whose rows were not all fetched, because a row could not be read, keeps its snapshot for as long as anything
+    keeps the error: whoever had the connection next would read what was true then (https://www.sqlite.org/isolation.html).
+    """
+    for cursor in record.info.pop("cursors", ()):
+        cursor.close()
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -254,7 +254,7 @@ def test_a_command_is_ended_though_its_descendants_can_not_be_looked_for(
     local: Workbench, tickets: Path, descriptors_run_out: Callable[[float], None]
 ) -> None:
     descriptors_run_out(math.inf)
-    launch = local.draft("sleep 60", kill_grace=0.2)
+    launch = local.draft("sleep 60", kill_grace=30.0)
     pid, mark = fork_guard(launch, tickets), Mark(tickets, launch.ticket)
     until(lambda: local.commanded(launch) is not None)
     mark.order_kill("cancelled")

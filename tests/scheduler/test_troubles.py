@@ -170,9 +170,7 @@ def test_a_row_that_can_not_be_read_is_passed_over_and_stops_no_other_run(quiet:
     put(quiet, going, **{column: ROWS[column]})
     others_go_on(quiet)
     put(quiet, queued, **{column: before[queued]})
-    put(quiet, going, **{column: before[going]})
-    if column == "state":
-        put(quiet, going, state="running")
+    put(quiet, going, **{column: "running" if column == "state" else before[going]})
     (quiet.place / "lab/heat/go").touch()
     assert quiet.until_ended(queued).state is RunState.SUCCEEDED
     assert quiet.until_ended(going).exit_code == 3

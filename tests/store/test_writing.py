@@ -17,8 +17,9 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from lackey.domain.refusals import NotFound, Unavailable
+from lackey.domain.run import RunState
 from lackey.store import database as stored
-from lackey.store import events, runs, schema
+from lackey.store import events, queue, runs, schema
 from lackey.store.database import Changed, Database, Taken, unique
 from tests.clock import Clock
 from tests.processes import in_processes
@@ -499,3 +500,18 @@ def test_what_two_insert_at_once_is_tried_again_on_postgresql(postgresql_url: st
         list(pool.map(database.write, [work, work]))
     assert len(tries) == 3
     database.close()
+
+
+def test_a_row_that_could_not_be_read_keeps_nobody_in_the_past(sqlite: Database, clock: Clock) -> None:
+    def add(connection: Connection) -> int:
+        return [add_run(connection, clock(), ticket=ticket, ticket_open=True).id for ticket in ("a", "b", "c")][0]
+
+    first = sqlite.write(add)
+    sqlite.write(lambda connection: connection.execute(text("UPDATE run SET state = 'odd'")))
+    kept: list[Exception] = []  # as a log does for a while, or a cycle of objects until it is collected
+    with sqlite.read() as connection:
+        kept += queue.open_tickets(connection)[1]
+    sqlite.write(lambda connection: connection.execute(text("UPDATE run SET state = 'running'")))
+    assert kept
+    with sqlite.read() as connection:
+        assert runs.get(connection, first).state is RunState.RUNNING
