@@ -47,7 +47,8 @@ NEXT: dict[RunState, frozenset[RunState]] = {
     RunState.FAILED: frozenset({RunState.SUCCEEDED, RunState.TIMED_OUT, RunState.CANCELLED}),
     RunState.TIMED_OUT: frozenset({RunState.RUNNING, RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED}),
     RunState.LOST: frozenset({RunState.RUNNING} | _ENDS) - {RunState.LOST},
-    RunState.CANCELLED: frozenset(),
+    # Only of those that never started, because of another run that has come back since.
+    RunState.CANCELLED: frozenset({RunState.SCHEDULED}),
 }
 
 

@@ -70,6 +70,7 @@ class Seen:
     """A living process, as /proc/<pid>/stat has it (proc(5)); nothing but the pid is known of one that is hidden.
 
     `ticks`: when it started. `cpu_seconds` has in it what those of its children took that it has waited for.
+    `stuck`: it waits for a disk, or for a share that hangs, and may hold what whoever looks closer would wait for.
     """
 
     pid: int
@@ -77,6 +78,7 @@ class Seen:
     ticks: int | None = None
     cpu_seconds: float = 0.0
     rss_bytes: int = 0
+    stuck: bool = False
 
 
 def tree(pid: int) -> list[Seen]:
@@ -98,7 +100,7 @@ def tree(pid: int) -> list[Seen]:
         if fields is None:
             continue
         cpu = sum(int(each) for each in fields[11:15]) / _TICKS_PER_SECOND
-        found.append(Seen(child, parent, int(fields[19]), cpu, int(fields[21]) * _PAGE_BYTES))
+        found.append(Seen(child, parent, int(fields[19]), cpu, int(fields[21]) * _PAGE_BYTES, fields[0] == b"D"))
         with suppress(OSError):
             todo += [(child, one) for one in listed(child, int(fields[17]))]
     return found

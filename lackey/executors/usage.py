@@ -97,6 +97,8 @@ class Usage:
 
 def _sizes(one: Seen) -> tuple[int, int]:
     """What the process holds, and what of it is its part, in bytes; its resident set where that can't be told."""
+    if one.stuck:  # its part is left out rather than made too large: there will be another look
+        return one.rss_bytes, 0
     with suppress(OSError, ValueError, KeyError):
         lines = read_whole(f"/proc/{one.pid}/smaps_rollup").splitlines()[1:]
         kibibytes = {name: int(size) for name, size, *_ in (line.split() for line in lines)}

@@ -11,7 +11,7 @@ from lackey.domain.refusals import Unavailable
 from lackey.domain.run import Event, Garbled, Run, RunState
 from lackey.services import troubles
 from lackey.services.newcomers import WAITS_FOR_SLOT
-from lackey.services.settling import evidence_of, move, settle
+from lackey.services.settling import evidence_of, in_vain, move, settle
 from lackey.store import events, queue, runs
 from lackey.store.database import Database
 
@@ -85,7 +85,7 @@ def _waited_for(connection: Connection, run: Run) -> str | None:
     # A silent one may be at work.
     failed = sorted(ended - runs.silent_among(connection, ended)) if ended else []
     if failed:
-        return f"run {failed[0]}, which it waited for, is {states[failed[0]]}"
+        return f"{in_vain(failed[0])}{states[failed[0]]}"
     return None if all(state is RunState.SUCCEEDED for state in states.values()) else _NOT_YET
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from lackey.domain import told
 from lackey.domain.evidence import JUDGED_MARKS, Evidence, Kill, instant, judge
 from lackey.domain.run import NEXT, Event, Run, RunState
-from lackey.services.newcomers import retry_if_due, waiting_retries
+from lackey.services.newcomers import retry_if_due, waiting_reason, waiting_retries
 from lackey.store import events, runs
 
 log = logging.getLogger(__name__)
@@ -73,6 +73,7 @@ def settle(
         retry_if_due(connection, settled, now)
     elif state is not run.state and _is_decided(run) and (state is RunState.SUCCEEDED or not _is_decided(settled)):
         _withdraw_retry(connection, settled, now)
+        _bring_back(connection, settled, now)
     return settled
 
 
@@ -82,6 +83,29 @@ def _withdraw_retry(connection: Connection, run: Run, now: datetime) -> None:
         why = f"run {run.id}, which it was to repeat, is {run.state} after all"
         evidence = replace(evidence_of(retry), kill=Kill("cancelled", now.timestamp(), why))
         settle(connection, retry, evidence, "lackey", now)
+
+
+def in_vain(run_id: int) -> str:
+    """How the reason begins for which a run is cancelled that waited for another one, which came to nothing."""
+    return f"run {run_id}, which it waited for, is "
+
+
+def _bring_back(connection: Connection, run: Run, now: datetime) -> None:
+    """Let those wait again that were cancelled because the run had come to nothing, and those that waited for them.
+
+    Not those that somebody has made anew meanwhile.
+    """
+    waited_for = [run.id]
+    while waited_for:
+        run_id = waited_for.pop()
+        for one in runs.cancelled_after(connection, run_id):
+            evidence = evidence_of(one)
+            because_of_it = evidence.kill and (evidence.kill.reason or "").startswith(in_vain(run_id))
+            if because_of_it and not runs.children(connection, one.id, 1):
+                reason = waiting_reason({"after": one.after, "launched": one.launched}, True)
+                values = judged(replace(evidence, kill=None), RunState.SCHEDULED, reason)
+                move(connection, one, RunState.SCHEDULED, "lackey", now, {**values, "settled_at": None})
+                waited_for.append(one.id)
 
 
 def _is_decided(run: Run) -> bool:

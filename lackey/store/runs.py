@@ -5,7 +5,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    String,
+    and_,
+    bindparam,
+    cast,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from lackey.domain.refusals import NotFound
 from lackey.domain.run import ACTIVE, FINAL, Garbled, Run, RunState
@@ -189,6 +203,18 @@ def silent_among(connection: Connection, run_ids: Collection[int]) -> set[int]:
     unknown = or_(RunRow.ticket.is_(None), RunRow.ticket_open)
     lost = (RunRow.id.in_(run_ids), RunRow.state == RunState.LOST)
     return set(connection.execute(select(RunRow.id).where(*lost, unknown)).scalars())
+
+
+def cancelled_after(connection: Connection, run_id: int) -> list[Run]:
+    """The cancelled runs that were to start after this one, and never have."""
+    statement = select_runs().where(
+        RunRow.state == RunState.CANCELLED,
+        RunRow.id > run_id,
+        RunRow.ticket.is_(None),
+        RunRow.started_at.is_(None),
+        cast(RunRow.after, String) != "[]",
+    )
+    return [run for run in readable(connection, statement.order_by(RunRow.id))[0] if run_id in run.after]
 
 
 def children(connection: Connection, run_id: int, limit: int) -> list[Run]:

@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import psutil
 import pytest
 
-from lackey.executors import processes
+from lackey.executors import processes, usage
 from lackey.executors.base import Launch
 from tests.executors.workbench import Workbench, until
 from tests.nursery import Process
@@ -98,6 +99,26 @@ def test_a_peak_between_two_looks_is_known_by_the_kernel(local: Workbench) -> No
     peak = python(local, "peak.py", "import time; time.sleep(0.5); x = b'x' * (300 * 2**20)")
     receipt = local.run(peak)
     assert receipt.max_rss_bytes is not None and receipt.max_rss_bytes >= 300 * MEBIBYTE
+
+
+def test_nothing_waits_for_a_process_that_waits_for_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To read smaps_rollup takes the lock of its memory, which it may hold for as long as the share hangs."""
+    read_whole = processes.read_whole
+
+    def as_if_stuck(path: str) -> bytes:
+        assert not path.endswith("smaps_rollup")
+        return read_whole(path).replace(b") S ", b") D ") if path.endswith("/stat") else read_whole(path)
+
+    with subprocess.Popen(["sleep", "60"]) as sleep:
+        until(lambda: processes.tree(os.getpid())[0].rss_bytes > 0)
+        monkeypatch.setattr(processes, "read_whole", as_if_stuck)
+        monkeypatch.setattr(usage, "read_whole", as_if_stuck)
+        taken = usage.Usage(Mock(has_begun=lambda: True))
+        try:
+            taken.look()
+        finally:
+            sleep.kill()
+        assert taken.max_rss_bytes is not None
 
 
 def test_processes_are_seen_where_the_kernel_does_not_list_children(monkeypatch: pytest.MonkeyPatch) -> None:

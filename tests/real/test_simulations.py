@@ -19,7 +19,7 @@ cat > in.melt <<INPUT
 units lj
 atom_style atomic
 lattice fcc 0.8442
-region box block 0 $LACKEY_PARAM_CELLS 0 $LACKEY_PARAM_CELLS 0 $LACKEY_PARAM_CELLS
+region box block 0 {cells} 0 {cells} 0 {cells}
 create_box 1 box
 create_atoms 1 box
 mass 1 1.0
@@ -30,7 +30,7 @@ neighbor 0.3 bin
 neigh_modify delay 5 every 1
 fix 1 all nve
 thermo 10
-run $LACKEY_PARAM_STEPS
+run {steps}
 INPUT
 """
 MPIRUN = "mpirun --allow-run-as-root --oversubscribe -np 2"
