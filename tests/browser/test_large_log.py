@@ -51,7 +51,7 @@ def test_the_end_of_a_log_of_2_gb_shows_while_it_grows_and_the_tab_stays_small(p
         go(lab, burst)
         expect(log).to_contain_text(f"burst {burst + 1}, line 100000")
     page.get_by_role("button", name="Top").click()
-    expect(page.locator(".log-place")).to_contain_text("0.0 % of 2.1")
+    expect(page.locator(".log-place")).to_contain_text("0.0 % of 2.0 GiB")
     page.get_by_role("button", name="End").click()
     expect(log).to_contain_text("burst 3, line 100000")
     held = largest_tab(page)

@@ -17,7 +17,7 @@ def test_a_log_of_2_gb_opens_at_its_end_and_takes_little_memory_while_it_grows(p
     served.log.write(lines(100_000), at=2_000 * MEGABYTE)
     view = LogPage(page, served)
     view.shows("line 0099999")
-    assert view.place == "100 % of 2.00 GB"
+    assert view.place == "100 % of 1.9 GiB"
     assert min(served.log.offsets[1:]) > 1_990 * MEGABYTE
     for start in range(100_000, 500_000, 100_000):
         served.log.write(lines(100_000, start))
