@@ -14,7 +14,7 @@ from lackey.app import make_app
 from lackey.cli.commands import lackey
 from lackey.services import Database
 from lackey.settings import load
-from tests.cli.desk import Service, serving
+from tests.cli.desk import Service, serving, wait_for
 from tests.cli.lackey_1 import NewService, OldService
 from tests.web.client import Api, Clock
 
@@ -44,6 +44,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service with everything, on whose share lies the directory `lab`."""
     with serving(tmp_path_factory.mktemp("desk")) as started:
+        wait_for(lambda: started.api("GET", "/api/share")["items"][0]["there"], "the share")
         (started.share / "lab").mkdir()
         started.api("POST", "/api/project", json={"name": "lab", "directory": "lab"})
         yield started

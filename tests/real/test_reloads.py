@@ -18,7 +18,12 @@ from tests.stage import until
 
 TIMES = 20
 CLIENTS = 4
-VERBS = ("start", "progress", "metric", "stop")
+REPORTS: dict[str, dict[str, str]] = {
+    "start": {},
+    "progress": {"fraction": "0.5"},
+    "metric": {"name": "residual", "value": "0.1", "step": "1"},
+    "stop": {},
+}
 
 
 @dataclass
@@ -38,8 +43,8 @@ class Load:
         reporter = self.site.client(f"127.0.0.{number + 2}")
         while not self._ending.is_set():
             run = self._asked(maker, "POST", "/api/run", {"launch": "false", "name": "load"})
-            for verb in VERBS:
-                fields = {"token": run["token"], "fraction": "0.5", "name": "residual", "value": "0.1", "step": "1"}
+            for verb, said in REPORTS.items():
+                fields = {"token": run["token"], **said}
                 self._asked(reporter, "PUT", f"/api/run/{verb}/{run['id']}", fields)
             self.done.append(run["id"])
             self._ending.wait(0.05)
@@ -68,7 +73,7 @@ class Load:
     def check(self) -> None:
         """No request has failed, and each run has what was reported to it, once."""
         made = len(self.done)
-        assert self.statuses == {201: made, 200: len(VERBS) * made}
+        assert self.statuses == {201: made, 200: len(REPORTS) * made}
         assert self._kept("SELECT state FROM run WHERE name = 'load'") == [("succeeded",)] * made
         of_run = "FROM {} JOIN run ON run.id = run_id WHERE run.name = 'load'"
         assert self._kept("SELECT count(*) " + of_run.format("metric")) == [(made,)]

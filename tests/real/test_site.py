@@ -42,7 +42,7 @@ def test_the_readme_s_curl_lines_start_and_stop_a_run(site: Site) -> None:
     run, _ = scheduling.schedule(database, wanted, "anna", datetime.now(UTC))
     database.write(lambda connection: tokens.add(connection, run.id, TOKEN))
     database.close()
-    make, start, stop, _ = shown("curl ")
+    make, start, stop = shown("curl ")
     assert '"state":"scheduled"' in curl(site, make).stdout
     for line in (start, stop):
         line = line.replace("/1\n", f"/{run.id}\n") if run.id == 1 else line[: line.rindex("/")] + f"/{run.id}"

@@ -61,7 +61,8 @@ def test_however_often_the_scheduler_looks_it_holds_one_descriptor_for_each_run(
     while time.monotonic() < looks:
         most = max(most, pidfds_of(scheduler))
     assert most <= 3 + 1, "one is open for as long as a look lasts"
-    assert held_by(scheduler) <= before + 3
+    # The database's and the readers' come and go; one lost in each look would be a hundred.
+    assert held_by(scheduler) <= before + 20
     for number in range(3):
         (quiet.place / f"lab/heat{number}/go").touch()
     assert [quiet.until_ended(run_id).exit_code for run_id in runs] == [None, 3, 3]
