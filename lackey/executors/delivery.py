@@ -17,7 +17,7 @@ from urllib.parse import urlencode, urlsplit
 from lackey.accounts import Account
 from lackey.domain.receipt import Receipt
 from lackey.executors.base import Launch
-from lackey.executors.directories import Places, add_file
+from lackey.executors.directories import RECEIPT, Places, add_file
 from lackey.executors.own_log import OwnLog
 from lackey.executors.tickets import Mark
 from lackey.wake import send_to
@@ -79,7 +79,7 @@ def leave_with_run(launch: Launch, mark: Mark, receipt: Receipt, places: Places,
             with suppress(OSError):
                 _keep_log(log, mark, account)
             with account.acting():
-                add_file(log.places.run, "receipt.json", receipt.to_json() + "\n")
+                add_file(log.places.run, RECEIPT, receipt.to_json() + "\n")
         finally:
             os._exit(0)
 

@@ -20,6 +20,7 @@ from lackey.executors.base import Launch, NotStarted
 RUNS = "lackey-runs"
 IDENTITY = "run.json"
 LOG = "log.txt"
+RECEIPT = "receipt.json"
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lackey.domain.refusals import Refusal
 from lackey.domain.run import Run
-from lackey.executors.directories import LOG
+from lackey.executors.directories import LOG, RECEIPT
 from lackey.executors.tickets import KeptLog, Mark
 from lackey.files import FileError, FileMissing, FileRefused, Files, Piece, ShareAway
 from lackey.services import Database, following
@@ -15,6 +15,7 @@ from lackey.services import Database, following
 log = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 5.0
+_SOON_SECONDS = 0.5
 _PIECE = 512 * 1024
 # For so long it is waited, beside the grace time, for a log that has gone to be put back.
 _SPARE = timedelta(seconds=30)
@@ -48,24 +49,43 @@ class LogKeeper:
 
     def _keep_all(self) -> None:
         while not self._ending:
+            pause = _EVERY_SECONDS
             try:
-                self._round()
+                pause = _SOON_SECONDS if self._round() else _EVERY_SECONDS
             except Refusal as error:
                 log.warning("logs are taken in later: %s", error)
             except Exception:
                 log.exception("logs are taken in later")
-            self._wake.wait(_EVERY_SECONDS)
+            self._wake.wait(pause)
             self._wake.clear()
 
-    def _round(self) -> None:
+    def _round(self) -> bool:
+        """Take in what there is; whether there is more to come soon."""
         away: set[str] = set()
+        unfinished = False
         for run in following.logs_to_keep(self._database, self._host, self._series):
             if run.share is not None and run.share not in away and not self._ending:
                 try:
-                    self._keep(run, run.share)
+                    if self._is_unfinished(run, run.share):
+                        unfinished = True
+                    else:
+                        self._keep(run, run.share)
                 except FileError as error:
                     log.info("run %d: its log is taken in later: %s", run.id, error)
                     away.add(run.share)
+        return unfinished
+
+    def _is_unfinished(self, run: Run, share: str) -> bool:
+        """Whether its guard may yet look whether the log is there; when it has, it leaves a copy of its receipt."""
+        if not self._may_be_put_back(run):
+            return False
+        try:
+            self._files.read(share, f"{run.run_directory}/{RECEIPT}", 0, 1)
+        except FileMissing:
+            return True
+        except FileRefused:
+            pass
+        return False
 
     def _keep(self, run: Run, share: str) -> None:
         kept = self._kept(run)
@@ -100,7 +120,9 @@ class LogKeeper:
             return None
 
     def _may_be_put_back(self, run: Run) -> bool:
-        """Whether the guard may yet do so: it waits until nothing of the run writes to it any more."""
+        """Whether its guard, if it has seen the end, may yet do so: it waits until nothing of the run writes to it."""
+        if "observed" not in run.evidence:
+            return False
         since = run.settled_at or self._database.clock()
         return self._database.clock() - since < self._patience
 

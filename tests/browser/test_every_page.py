@@ -3,11 +3,11 @@
 import gzip
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, get_args, get_type_hints
+from dataclasses import dataclass, field
+from typing import get_args, get_type_hints
 
 import pytest
-from playwright.sync_api import Browser, Page, Response
+from playwright.sync_api import Browser, Page, Response, ViewportSize, expect
 
 import lackey.web.pages
 from lackey.web.pages.routes import Html
@@ -18,6 +18,7 @@ from tests.waiting import wait_until
 
 HTML_BYTES = 60_000
 ALL_BYTES = 150_000
+SMALL: ViewportSize = {"width": 320, "height": 600}
 EVERY = [*PAGES, *EMPTY_PAGES]
 _VIOLATIONS = "axe.run().then(done => done.violations.map(each => [each.id, each.nodes.map(node => node.html)]))"
 # Of what a page prints, all that could be scrolled on a screen.
@@ -35,13 +36,37 @@ _SHAPES = """() => Object.fromEntries([...document.querySelectorAll(".state")].m
 }))"""
 
 
-@contextmanager
-def opened(browser: Browser, name: str, lab: Lab, empty: Lab, **details: Any) -> Iterator[Page]:
-    """The page of this name, in a browser that is as `details` say, with the log in its window if there is one."""
-    place, where = (PAGES[name], lab) if name in PAGES else (EMPTY_PAGES[name], empty)
-    with context_of(browser, **details) as context, watched(context) as page:
-        see(page, where, place)
-        yield page
+@dataclass
+class Seen:
+    """A page as it stands in a browser, and what it weighed: its HTML, and each file that it loaded, compressed."""
+
+    name: str
+    page: Page
+    html_bytes: int = 0
+    loaded_bytes: dict[str, int] = field(default_factory=dict)
+
+    def weigh(self, answer: Response) -> None:
+        kind = answer.request.resource_type
+        if kind == "document" and answer.status < 300 or answer.status >= 400:
+            self.html_bytes = len(answer.body())
+        elif kind in ("script", "stylesheet", "image", "font"):
+            self.loaded_bytes[answer.url] = len(gzip.compress(answer.body()))
+
+
+def where_is(name: str, lab: Lab, empty: Lab) -> tuple[Lab, Place]:
+    return (lab, PAGES[name]) if name in PAGES else (empty, EMPTY_PAGES[name])
+
+
+@pytest.fixture(scope="module", params=EVERY)
+def seen(request: pytest.FixtureRequest, chromium: Browser, lab: Lab, empty: Lab) -> Iterator[Seen]:
+    """Each page in turn, opened once for all that is looked at, with the log in its window if there is one."""
+    # Colours that are on their way to others would be neither's.
+    with context_of(chromium, reduced_motion="reduce") as context, watched(context) as page:
+        one = Seen(request.param, page)
+        page.on("response", one.weigh)
+        see(page, *where_is(one.name, lab, empty))
+        page.wait_for_load_state("load")
+        yield one
 
 
 def see(page: Page, lab: Lab, place: Place) -> None:
@@ -59,65 +84,48 @@ def test_no_page_is_left_out() -> None:
             assert any(re.fullmatch(shape, path) for path in paths), route.path
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_axe_finds_nothing_in_either_colour_scheme(chromium: Browser, lab: Lab, empty: Lab, name: str) -> None:
-    # Colours that are on their way to others would be neither's.
-    with opened(chromium, name, lab, empty, reduced_motion="reduce") as page:
-        page.evaluate(AXE.read_text(encoding="utf-8"))
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            assert page.evaluate(_VIOLATIONS) == [], scheme
+def test_a_page_is_small_with_all_that_it_loads(seen: Seen) -> None:
+    whole = seen.html_bytes + sum(seen.loaded_bytes.values())
+    print(f"{seen.name}: {seen.html_bytes} bytes of HTML, with {len(seen.loaded_bytes)} files {whole}")
+    assert len(seen.loaded_bytes) > 2
+    assert 1000 < seen.html_bytes <= HTML_BYTES
+    assert whole <= ALL_BYTES
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_a_page_is_small_with_all_that_it_loads(chromium: Browser, lab: Lab, empty: Lab, name: str) -> None:
-    place, where = (PAGES[name], lab) if name in PAGES else (EMPTY_PAGES[name], empty)
-    loaded: dict[str, int] = {}
-    html = 0
-
-    def weigh(answer: Response) -> None:
-        nonlocal html
-        kind = answer.request.resource_type
-        if kind == "document" and answer.status < 300 or answer.status >= 400:
-            html = len(answer.body())
-        elif kind in ("script", "stylesheet", "image", "font"):
-            loaded[answer.url] = len(gzip.compress(answer.body()))
-
-    with context_of(chromium) as context, watched(context) as page:
-        page.on("response", weigh)
-        see(page, where, place)
-        page.wait_for_load_state("load")
-        print(f"{name}: {html} bytes of HTML, with {len(loaded)} files {html + sum(loaded.values())}")
-    assert len(loaded) > 2
-    assert 1000 < html <= HTML_BYTES
-    assert html + sum(loaded.values()) <= ALL_BYTES
+def test_nothing_moves_for_those_who_do_not_want_it(seen: Seen) -> None:
+    assert seen.page.evaluate("document.getAnimations({subtree: true}).length") == 0
 
 
-@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
-@pytest.mark.parametrize("name", EVERY)
-def test_a_page_fits_a_window_of_320_px(chromium: Browser, lab: Lab, empty: Lab, name: str, scripts: bool) -> None:
-    place, where = (PAGES[name], lab) if name in PAGES else (EMPTY_PAGES[name], empty)
-    small = {"width": 320, "height": 600}
-    with context_of(chromium, viewport=small, java_script_enabled=scripts) as context, watched(context) as page:
-        if scripts:
-            see(page, where, place)
-        else:
-            visit(page, where, Place(place.path, place.scope, place.status))
-        assert page.evaluate("document.scrollingElement.scrollWidth") <= 320
+def test_axe_finds_nothing_in_either_colour_scheme(seen: Seen) -> None:
+    seen.page.evaluate(AXE.read_text(encoding="utf-8"))
+    for scheme in ("light", "dark"):
+        seen.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        assert seen.page.evaluate(_VIOLATIONS) == [], scheme
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_a_page_is_printed_whole_and_without_what_is_to_be_pressed(
-    chromium: Browser, lab: Lab, empty: Lab, name: str
-) -> None:
+def test_a_page_fits_a_window_of_320_px(seen: Seen) -> None:
+    seen.page.set_viewport_size(SMALL)
+    expect(seen.page.locator("main")).to_be_visible()
+    wait_until(lambda: seen.page.evaluate("document.scrollingElement.scrollWidth") <= 320)
+
+
+def test_a_page_is_printed_whole_and_without_what_is_to_be_pressed(seen: Seen) -> None:
     # What A4 has between its margins.
-    with opened(chromium, name, lab, empty, viewport={"width": 718, "height": 1000}) as page:
-        page.emulate_media(media="print")
-        assert page.locator("h1").is_visible()
-        pressed = page.locator("nav, button, [role=button], [role=slider]").all()
-        assert [each.evaluate("each => each.outerHTML") for each in pressed if each.is_visible()] == []
-        assert page.evaluate(_CUT) == []
-        assert page.evaluate("document.scrollingElement.scrollWidth") <= 718
+    seen.page.set_viewport_size({"width": 718, "height": 1000})
+    seen.page.emulate_media(media="print", reduced_motion="reduce")
+    assert seen.page.locator("h1").is_visible()
+    pressed = seen.page.locator("nav, button, [role=button], [role=slider]").all()
+    assert [each.evaluate("each => each.outerHTML") for each in pressed if each.is_visible()] == []
+    assert seen.page.evaluate(_CUT) == []
+    assert seen.page.evaluate("document.scrollingElement.scrollWidth") <= 718
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_page_fits_a_window_of_320_px_without_scripts(chromium: Browser, lab: Lab, empty: Lab, name: str) -> None:
+    where, place = where_is(name, lab, empty)
+    with context_of(chromium, viewport=SMALL, java_script_enabled=False) as context, watched(context) as page:
+        visit(page, where, Place(place.path, place.scope, place.status))
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= 320
 
 
 def test_states_are_told_apart_by_words_and_shapes_where_all_colours_are_the_system_s(
@@ -131,9 +139,3 @@ def test_states_are_told_apart_by_words_and_shapes_where_all_colours_are_the_sys
     assert len(shapes) == 8
     assert all(shapes.values())
     assert len(set(shapes.values())) == 8
-
-
-@pytest.mark.parametrize("name", ["now", "run-running", "runs"])
-def test_nothing_moves_for_those_who_do_not_want_it(chromium: Browser, lab: Lab, empty: Lab, name: str) -> None:
-    with opened(chromium, name, lab, empty, reduced_motion="reduce") as page:
-        assert page.evaluate("document.getAnimations({subtree: true}).length") == 0

@@ -13,7 +13,7 @@ from tests import nursery as born
 from tests.nursery import Process
 from tests.stage import Stage, until
 
-WAITS = "echo > ready; while [ ! -e go ]; do sleep 0.05; done; exit 3"
+WAITS = "echo > ready; while [ ! -e go ]; do sleep 0.5; done; exit 3"
 
 
 def schedule_looking_all_the_time() -> int:

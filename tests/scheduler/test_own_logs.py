@@ -56,6 +56,12 @@ def test_a_log_that_its_own_run_replaces_lies_beside_the_other_one(stage: Stage)
     assert stage.history(run.id)[-1].endswith(f"is in {name}")
 
 
+def test_a_long_log_that_its_own_run_replaces_is_waited_for(stage: Stage) -> None:
+    command = 'head -c 300000000 /dev/zero; rm "$LACKEY_RUN_DIR/log.txt"; echo other > "$LACKEY_RUN_DIR/log.txt"'
+    run = kept(stage, stage.add("heat", command))
+    assert (stage.log(run), run.marks) == ("other\n", ["log-gone"])
+
+
 def test_a_log_that_its_run_has_emptied_or_moved_to_begin_another_is_its_own_affair(stage: Stage) -> None:
     command = 'cd "$LACKEY_RUN_DIR"; echo one; mv log.txt log.1; exec > log.txt; echo two'
     run = kept(stage, stage.add("heat", command))
