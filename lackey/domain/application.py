@@ -72,6 +72,10 @@ class Application:
     shell: str | None
     cpus: int | None
     memory: str | None
+    memory_bytes: int | None
+    gpus: int
+    retry_on: list[str] | None
+    retry_wait: float | None
     created_at: datetime
     archived_at: datetime | None
 

@@ -6,6 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 
+def lane_of(
+    application_id: int | None, share: str | None, cpus: int | None, memory_bytes: int | None, gpus: int
+) -> str:
+    """The same for runs that differ in nothing that decides whether they may start: the oldest of them goes first."""
+    return f"{application_id or ''}|{cpus or 1}|{memory_bytes or ''}|{gpus}|{share or ''}"
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A queued run that nothing holds. Given in policy order (see `store.queue`)."""

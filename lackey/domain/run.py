@@ -61,6 +61,9 @@ class Run:
     `log_says`: the line of its log that tells why its command could not be had.
     `shell` is its application's own; None: the executor's, as it is when the run is launched.
     `told` is what its reports say beside the outcome (`domain.told`); `progress` what that shows of how far it is.
+    `lane` is the same for runs that may start in each other's place (`policy.lane_of`).
+    `stands_for`: the run in whose place it was made, so that what waits for that one waits for it.
+    `unmet` counts what it waits for yet.
     `ticket` names the one attempt to launch it; `ticket_open` as long as that attempt's process may live.
     """
 
@@ -92,6 +95,14 @@ class Run:
     retries: int
     cpus: int | None
     memory: str | None
+    memory_bytes: int | None
+    gpus: int
+    retry_on: list[str] | None
+    retry_wait: float | None
+    lane: str
+    stands_for: int | None
+    unmet: int
+    given_up_at: datetime | None
     held: bool
     after: list[int]
     created_at: datetime

@@ -1,6 +1,7 @@
 """The tables, one module a noun. Importing this package declares them all."""
 
 from lackey.store.models.application import ApplicationRow, ProjectRow
+from lackey.store.models.attempt import AttemptRow, DependencyRow
 from lackey.store.models.base import Base
 from lackey.store.models.key import IdempotencyRow, KeyRow, UserIdempotencyRow
 from lackey.store.models.log import IndexedTextRow, LogPieceRow
@@ -11,7 +12,9 @@ from lackey.store.models.session import SessionRow
 
 __all__ = [
     "ApplicationRow",
+    "AttemptRow",
     "Base",
+    "DependencyRow",
     "EventRow",
     "GapRow",
     "IdempotencyRow",

@@ -53,5 +53,9 @@ class ApplicationRow(Base):
     shell: Mapped[str | None]
     cpus: Mapped[int | None]
     memory: Mapped[str | None]
+    memory_bytes: Mapped[int | None] = mapped_column(Id)
+    gpus: Mapped[int] = mapped_column(server_default="0")
+    retry_on: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    retry_wait: Mapped[float | None]
     created_at: Mapped[datetime]
     archived_at: Mapped[datetime | None]

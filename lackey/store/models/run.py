@@ -16,6 +16,9 @@ _UNENDED = text("ended_at IS NULL")
 _SETTLED = text("settled_at IS NOT NULL")
 _STARTED = text("started_at IS NOT NULL")
 _TIMED = text("ended_at >= started_at")
+_CLAIMABLE = text("ended_at IS NULL AND state = 'queued' AND ticket IS NULL AND NOT held")
+_STANDS = text("stands_for IS NOT NULL")
+_DUE = text("ended_at IS NULL AND state = 'scheduled' AND launched AND unmet = 0")
 
 
 class RunRow(Base):
@@ -38,6 +41,14 @@ class RunRow(Base):
         Index("ix_run_settled_at", "settled_at", "state", sqlite_where=_SETTLED, postgresql_where=_SETTLED),
         Index("ix_run_started_at", "started_at", "id", sqlite_where=_STARTED, postgresql_where=_STARTED),
         Index("ix_run_duration", text("(ended_at - started_at)"), "id", sqlite_where=_TIMED, postgresql_where=_TIMED),
+        Index(
+            "ix_run_claimable",
+            *("executor", "priority", "by", "lane", "scheduled_at", "id"),
+            sqlite_where=_CLAIMABLE,
+            postgresql_where=_CLAIMABLE,
+        ),
+        Index("ix_run_stands_for", "stands_for", sqlite_where=_STANDS, postgresql_where=_STANDS),
+        Index("ix_run_due", "scheduled_at", "id", sqlite_where=_DUE, postgresql_where=_DUE),
         {"sqlite_autoincrement": True},
     )
 
@@ -69,6 +80,14 @@ class RunRow(Base):
     retries: Mapped[int]
     cpus: Mapped[int | None]
     memory: Mapped[str | None]
+    memory_bytes: Mapped[int | None] = mapped_column(Id)
+    gpus: Mapped[int] = mapped_column(server_default="0")
+    retry_on: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    retry_wait: Mapped[float | None]
+    lane: Mapped[str] = mapped_column(server_default=text("''"))
+    stands_for: Mapped[int | None] = mapped_column(Id)
+    unmet: Mapped[int] = mapped_column(server_default="0")
+    given_up_at: Mapped[datetime | None]
     held: Mapped[bool]
     after: Mapped[list[int]] = mapped_column(JSON)
     created_at: Mapped[datetime]
