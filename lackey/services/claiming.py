@@ -13,7 +13,7 @@ from lackey.domain.policy import choose
 from lackey.domain.run import Event, Run, RunState, scheduler_of
 from lackey.services.launching import scheduler_on
 from lackey.services.newcomers import WAITS_FOR_SLOT, new_token
-from lackey.store import events, executors, queue, runs
+from lackey.store import attempts, events, executors, queue, runs
 from lackey.store.database import Changed, Database
 
 _BATCH = 200
@@ -130,13 +130,32 @@ def _still_queued(connection: Connection, run_id: int) -> Run:
 
 
 def _claim_one(connection: Connection, run: Run, host: str, series: str, now: datetime) -> Claim:
-    attempts = run.attempts + 1
-    ticket = f"{run.uid}n{attempts}{series}"
+    number = run.attempts + 1
+    ticket = f"{run.uid}n{number}{series}"
     values = {"ticket": ticket, "ticket_open": True, "host": host, "claimed_at": now, "reason": _starting(host)}
-    values["attempts"] = attempts
+    values["attempts"] = number
     claimed = runs.change(connection, run, values)
+    attempts.add_all(connection, [_attempt(claimed, ticket, now)])
     events.add(connection, Event(run.id, now, "claimed", scheduler_on(host), f"claimed; {_starting(host)}"))
     return Claim(claimed, ticket, new_token(connection, run.id))
+
+
+def _attempt(run: Run, ticket: str, now: datetime) -> dict[str, Any]:
+    return {
+        "run_id": run.id,
+        "number": run.attempts,
+        "ticket": ticket,
+        "scheduler": scheduler_of(ticket, run.host),
+        "executor": run.executor,
+        "application_id": run.application_id,
+        "by": run.by,
+        "share": run.share or "",
+        "cpus": run.cpus or 1,
+        "memory_bytes": run.memory_bytes,
+        "gpus": [],
+        "host": run.host,
+        "claimed_at": now,
+    }
 
 
 def _starting(host: str | None) -> str:
