@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from lackey.domain.evidence import Evidence, Silence, judge
 from lackey.domain.exits import last_words
-from lackey.domain.run import Event, Garbled, Run, RunState, scheduler_of
+from lackey.domain.run import Event, Run, RunState, scheduler_of
 from lackey.services import hearing
 from lackey.services.hearing import ALWAYS, SET_BACK, Gaps
 from lackey.services.launching import PROCESS_GONE, scheduler_on
@@ -25,13 +25,6 @@ _LOG_END = 4096
 _SCHEDULER_IS_SILENT = timedelta(seconds=120)
 # For how long a word keeps a run going whose process is gone.
 _LATE_WORD_SECONDS = 120.0
-
-
-def open_tickets(database: Database, host: str, series: str) -> tuple[list[Run], list[Garbled]]:
-    """The runs with a ticket of this scheduler's whose process may live, and all with one that can't be read."""
-    with database.read() as connection:
-        found, garbled = queue.open_tickets(connection)
-    return [run for run in found if scheduler_of(run.ticket, run.host) == scheduler_of(series, host)], garbled
 
 
 def note_silent_schedulers(database: Database, now: datetime, me: str = "") -> None:
