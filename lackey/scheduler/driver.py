@@ -48,9 +48,12 @@ class Driver:
         shares: SharesWatch,
         follower: Follower,
         claims: Claims,
-        ended: Callable[[], None],
+        ended: Callable[[Collection[str]], None],
     ) -> None:
-        """`claims`: claims what is to be launched now, but for these runs. `ended` is called when runs have ended."""
+        """`claims`: claims what is to be launched now, but for these runs.
+
+        `ended` is told the shares on which runs have ended.
+        """
         self._database, self.executor, self._place, self._shares = database, executor, place, shares
         self._follower, self._claims, self._ended = follower, claims, ended
         self._me = scheduler_of(place.series, place.host)
@@ -105,7 +108,7 @@ class Driver:
         open_still = [attempt for attempt in found if attempt.ticket not in settled]
         claiming.note_held_up(self._database, open_still, self._shares.away())
         if settled:
-            self._ended()
+            self._ended({attempt.share for attempt in found if attempt.ticket in settled})
 
     def _end_if_asked(self, attempt: Followed) -> None:
         """End its processes where it was asked for, or their time is up."""

@@ -81,7 +81,9 @@ def _schedule(settings: Settings, database: Database, stop: threading.Event, des
         held.callback(readers.stop)
         readers.tend()
         files = Files(data_dir / DIRECTORY)
-        keeper = LogKeeper(database, files, place.host, place.series, data_dir / "tickets", place.kill_grace)
+        keeper = LogKeeper(
+            database, files, place.shares, place.host, place.series, data_dir / "tickets", place.kill_grace
+        )
         shares = SharesWatch(place.shares, files, lambda: wake.send(data_dir))
         lead = Lead(database)
         executors = _executors(settings, descriptors)
@@ -116,9 +118,9 @@ def _driver(
     place: Place,
     shares: SharesWatch,
     lead: Lead,
-    ended: Callable[[], None],
+    ended: Callable[[Collection[str]], None],
 ) -> Driver:
-    """What drives an executor. `ended` is called when runs have ended."""
+    """What drives an executor. `ended` is told the shares on which runs have ended."""
     follower = Follower(database, executor, database.clock, _SECOND_LOOK_SECONDS, shares.hold, place.kill_grace)
 
     def claims(not_yet: Collection[int]) -> list[Claim]:

@@ -15,10 +15,12 @@ from lackey.services.launching import PROCESS_GONE, scheduler_on
 from lackey.services.settling import evidence_of, settle
 from lackey.store import events, logs, queue, runs, service, words
 from lackey.store.database import Database
+from lackey.store.queue import LogDue
 
 # A log.txt stays where it is; this much of it is kept here, for when the share is away and to find runs by its words.
 FILE_LOG_LIMIT = 1024 * 1024
 _LOG_END = 4096
+_LOGS_AT_ONCE = 50
 
 
 # A scheduler that has not been heard from for this long is down, or cut off from the database.
@@ -113,10 +115,10 @@ def _is_over(evidence: Evidence, heard: float, now: float, time_limit: float, ga
     return gaps.heard(since, now) >= time_limit
 
 
-def logs_to_keep(database: Database, host: str, series: str = "") -> list[Run]:
-    """Ended runs of this scheduler's whose log.txt is still to be taken in."""
+def logs_to_keep(database: Database, host: str, series: str, share: str, after_id: int = 0) -> list[LogDue]:
+    """Some ended runs of this scheduler's on a share whose log.txt is still to be taken in, those after an id."""
     with database.read() as connection:
-        return queue.logs_to_keep(connection, host, series, 50)
+        return queue.logs_to_keep(connection, host, series, share, after_id, _LOGS_AT_ONCE)
 
 
 def keep_file_log(

@@ -1,5 +1,6 @@
 """What the scheduler asks of the database: which runs are due, which tickets are open, what is overdue."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, func, or_, select, text, update
@@ -133,8 +134,25 @@ def followed_by_reports(connection: Connection) -> list[Run]:
     return readable(connection, statement)[0]
 
 
-def logs_to_keep(connection: Connection, host: str, series: str, limit: int) -> list[Run]:
-    """Ended runs of a scheduler whose log.txt has not been taken into the database yet, the earliest first."""
+@dataclass(frozen=True)
+class LogDue:
+    """An ended run whose log.txt is still to be taken in; `settled_at`: since when its end is known."""
+
+    run_id: int
+    run_directory: str
+    ticket: str
+    settled_at: datetime | None
+
+
+def logs_to_keep(connection: Connection, host: str, series: str, share: str, after_id: int, limit: int) -> list[LogDue]:
+    """Ended runs of a scheduler on a share whose log.txt is not in the database yet, the earliest after an id first."""
     mine = RunRow.ticket.endswith(series) if series else RunRow.host == host
-    statement = select_runs().where(LOG_DUE, mine, RunRow.ticket_open.is_(False))
-    return readable(connection, statement.order_by(RunRow.id).limit(limit))[0]
+    statement = (
+        select(RunRow.id, RunRow.run_directory, RunRow.ticket, RunRow.settled_at)
+        .where(LOG_DUE, RunRow.share == share, RunRow.id > after_id, mine, RunRow.ticket_open.is_(False))
+        .order_by(RunRow.id)
+        .limit(limit)
+    )
+    return [
+        LogDue(run_id, place or "", ticket or "", at) for run_id, place, ticket, at in connection.execute(statement)
+    ]
