@@ -23,6 +23,7 @@ from lackey.scheduler.keeper import LogKeeper
 from lackey.scheduler.leading import FileLock, Lead, series
 from lackey.scheduler.loop import Loop
 from lackey.scheduler.notices import Notices
+from lackey.scheduler.packer import Packer
 from lackey.scheduler.place import Place
 from lackey.scheduler.reader import DIRECTORY, Reading
 from lackey.scheduler.rights import settle
@@ -92,7 +93,8 @@ def _schedule(settings: Settings, database: Database, stop: threading.Event, des
         held.callback(loop.close)
         loop.listen(listener.fileno())
         loop.start()
-        threads: list[SharesWatch | LogKeeper | Notices] = [shares, keeper]
+        threads: list[SharesWatch | LogKeeper | Packer | Notices] = [shares, keeper]
+        threads.append(Packer(database, data_dir / "tickets"))
         if not database.is_sqlite:
             threads.append(Notices(database, lambda: wake.send(data_dir)))
         for thread in threads:

@@ -1,5 +1,6 @@
 """Open attempts: those that a scheduler follows, and what a scheduler of the version before did without them."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -14,6 +15,12 @@ def followed(database: Database, executor: str, scheduler: str) -> tuple[list[Fo
     """What a scheduler has open on one of its executors, the oldest first; and the runs of it that can't be read."""
     with database.read() as connection:
         return attempts.followed(connection, executor, scheduler)
+
+
+def still_needed(database: Database, tickets: Collection[str]) -> set[str]:
+    """Those of the tickets whose marks may yet be written to: their attempts are open, or their logs not taken in."""
+    with database.read() as connection:
+        return attempts.still_needed(connection, tickets)
 
 
 def catch_up(database: Database, now: datetime) -> None:

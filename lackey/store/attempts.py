@@ -1,10 +1,10 @@
 """Attempts: add, read the open ones, close."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, or_, select, update
 
 from lackey.domain.attempt import Attempt, CameTo, Followed
 from lackey.domain.run import Garbled, RunState, scheduler_of
@@ -98,6 +98,16 @@ def of_run(connection: Connection, run_id: int) -> list[Attempt]:
     """All of a run's, the first first."""
     statement = select(_ATTEMPT).where(_ATTEMPT.c.run_id == run_id).order_by(_ATTEMPT.c.number, _ATTEMPT.c.id)
     return [Attempt(**row) for row in connection.execute(statement).mappings()]
+
+
+def still_needed(connection: Connection, tickets: Collection[str]) -> set[str]:
+    """Those of the tickets whose attempts are open, or whose runs' logs are still to be taken in."""
+    present = and_(_RUN.c.ticket == _ATTEMPT.c.ticket, or_(_RUN.c.ticket_open, ~_RUN.c.log_kept))
+    known = select(_ATTEMPT.c.ticket).join(_RUN, _RUN.c.id == _ATTEMPT.c.run_id)
+    known = known.where(_ATTEMPT.c.ticket.in_(tickets), or_(_IS_OPEN, present))
+    # A scheduler of the version before may just have begun them.
+    begun = select(_RUN.c.ticket).where(TICKET_OPEN, _RUN.c.ticket.in_(tickets))
+    return {ticket for statement in (known, begun) for ticket in connection.execute(statement).scalars()}
 
 
 def of_older_version(connection: Connection, now: datetime) -> tuple[list[dict[str, Any]], list[tuple[str, CameTo]]]:
