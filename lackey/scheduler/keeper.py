@@ -77,11 +77,14 @@ class LogKeeper:
     def _round(self, share: str) -> None:
         """Take in what can be had now. Raises FileError: the share is away."""
         last = 0
-        while due := following.logs_to_keep(self._database, self._host, self._series, share, last):
+        while True:
+            due = following.logs_to_keep(self._database, self._host, self._series, share, last)
             for run in due:
                 if self._ending:
                     return
                 self._keep(run, share)
+            if len(due) < following.LOGS_AT_ONCE:
+                return
             last = due[-1].run_id
 
     def _keep(self, run: LogDue, share: str) -> None:

@@ -1,13 +1,14 @@
 """Attempts: add, read the open ones, close."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, insert, or_, select, update
 
 from lackey.domain.attempt import Attempt, CameTo, Followed
-from lackey.domain.run import Garbled, RunState, scheduler_of
+from lackey.domain.run import FINAL, Garbled, RunState, scheduler_of
 from lackey.store.models import AttemptRow, RunRow
 from lackey.store.models.attempt import OPEN
 from lackey.store.models.run import TICKET_OPEN
@@ -42,6 +43,11 @@ _FOLLOWED = (
     )
     .order_by(_ATTEMPT.c.id)
 )
+_OF_OTHERS = (
+    select(_ATTEMPT.c.run_id, _ATTEMPT.c.scheduler, _ATTEMPT.c.host, _ATTEMPT.c.claimed_at)
+    .join(_RUN, _RUN.c.id == _ATTEMPT.c.run_id)
+    .where(_IS_OPEN, _ATTEMPT.c.scheduler != bindparam("wanted_scheduler"), _RUN.c.state.not_in(sorted(FINAL)))
+)
 _COPIED = ("ticket", "executor", "application_id", "by", "memory_bytes", "host", "handle", "run_directory")
 _HAS_NO_ROW = TICKET_OPEN & ~select(_ATTEMPT.c.id).where(_ATTEMPT.c.ticket == _RUN.c.ticket, _IS_OPEN).exists()
 _UNRECORDED = select(_RUN.c.id, _RUN.c.attempts, _RUN.c.share, _RUN.c.cpus, _RUN.c.claimed_at)
@@ -75,6 +81,22 @@ def followed(connection: Connection, executor: str, scheduler: str) -> tuple[lis
         except ValueError as error:
             garbled.append(Garbled(row["run_id"], error))
     return found, garbled
+
+
+@dataclass(frozen=True)
+class Others:
+    """An open attempt of another scheduler, at a run that has not ended as far as is known."""
+
+    run_id: int
+    scheduler: str
+    host: str | None
+    claimed_at: datetime
+
+
+def of_others(connection: Connection, scheduler: str) -> list[Others]:
+    """Those of all schedulers but this one."""
+    rows = connection.execute(_OF_OTHERS, {"wanted_scheduler": scheduler}).mappings()
+    return [Others(**row) for row in rows]
 
 
 def with_open_ticket(connection: Connection, ticket: str) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, or_, select, text, update
+from sqlalchemy import Connection, String, bindparam, func, or_, select, text, update
 
 from lackey.domain.policy import Candidate
 from lackey.domain.run import Garbled, Run, RunState, scheduler_of
@@ -104,11 +104,6 @@ def take_turns(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:it)"), {"it": _CLAIMING})
 
 
-def open_tickets(connection: Connection) -> tuple[list[Run], list[Garbled]]:
-    """The runs with a ticket whose process may live, whatever their state, and those that can't be read."""
-    return readable(connection, select_runs().where(TICKET_OPEN).order_by(RunRow.id))
-
-
 def places_taken(connection: Connection, executor: str) -> list[tuple[int | None, str, str]]:
     """Application id, share and scheduler of each open ticket, but of those that are lost."""
     statement = select(RunRow.application_id, RunRow.share, RunRow.ticket, RunRow.host).where(
@@ -144,15 +139,24 @@ class LogDue:
     settled_at: datetime | None
 
 
+_LOGS = (
+    select(RunRow.id, RunRow.run_directory, RunRow.ticket, RunRow.settled_at)
+    .where(
+        LOG_DUE,
+        RunRow.share == bindparam("wanted_share"),
+        RunRow.id > bindparam("after_id"),
+        RunRow.ticket_open.is_(False),
+    )
+    .order_by(RunRow.id)
+    .limit(bindparam("most"))
+)
+_LOGS_OF_SERIES = _LOGS.where(RunRow.ticket.endswith(bindparam("wanted_series", type_=String)))
+_LOGS_OF_HOST = _LOGS.where(RunRow.host == bindparam("wanted_host"))
+
+
 def logs_to_keep(connection: Connection, host: str, series: str, share: str, after_id: int, limit: int) -> list[LogDue]:
     """Ended runs of a scheduler on a share whose log.txt is not in the database yet, the earliest after an id first."""
-    mine = RunRow.ticket.endswith(series) if series else RunRow.host == host
-    statement = (
-        select(RunRow.id, RunRow.run_directory, RunRow.ticket, RunRow.settled_at)
-        .where(LOG_DUE, RunRow.share == share, RunRow.id > after_id, mine, RunRow.ticket_open.is_(False))
-        .order_by(RunRow.id)
-        .limit(limit)
-    )
-    return [
-        LogDue(run_id, place or "", ticket or "", at) for run_id, place, ticket, at in connection.execute(statement)
-    ]
+    known = {"wanted_share": share, "after_id": after_id, "most": limit}
+    mine = {"wanted_series": series} if series else {"wanted_host": host}
+    rows = connection.execute(_LOGS_OF_SERIES if series else _LOGS_OF_HOST, {**known, **mine})
+    return [LogDue(run_id, directory or "", ticket or "", at) for run_id, directory, ticket, at in rows]
