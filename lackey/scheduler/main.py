@@ -123,7 +123,8 @@ def _driver(
     ended: Callable[[Collection[str]], None],
 ) -> Driver:
     """What drives an executor. `ended` is told the shares on which runs have ended."""
-    follower = Follower(database, executor, database.clock, _SECOND_LOOK_SECONDS, shares.hold, place.kill_grace)
+    holds = shares.holds()
+    follower = Follower(database, executor, database.clock, _SECOND_LOOK_SECONDS, holds.hold, place.kill_grace)
 
     def claims(not_yet: Collection[int]) -> list[Claim]:
         return claiming.claim(
@@ -135,7 +136,7 @@ def _driver(
             database.clock(),
             place.series,
             lead.is_ours,
-            shares.held(),
+            holds.held(),
             executor.name,
         )
 

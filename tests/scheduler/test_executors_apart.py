@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Collection
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -16,11 +17,13 @@ from lackey.domain.resources import Capacity
 from lackey.domain.run import RunState
 from lackey.executors.base import Executor, Launch, Look
 from lackey.executors.local import LocalExecutor
+from lackey.files import Files
 from lackey.scheduler import main
+from lackey.scheduler.shares_watch import SharesWatch
 from lackey.services import executors
 from lackey.settings import Settings
 from tests import nursery as born
-from tests.stage import Stage, now
+from tests.stage import Stage, now, until
 
 WAITS = "while [ ! -e go ]; do sleep 0.02; done; exit 3"
 
@@ -45,7 +48,8 @@ class Other(LocalExecutor):
 
     def launch(self, launch: Launch) -> None:
         self._suffer("launch")
-        super().launch(launch)
+        astray = os.path.exists(f"{os.environ['ILL']}-share")
+        super().launch(replace(launch, share_path="/no/such/share") if astray else launch)
 
     def observe(self, tickets: Collection[str]) -> dict[str, Look]:
         self._suffer("observe")
@@ -110,6 +114,25 @@ def test_an_executor_that_takes_its_time_runs_what_it_has_at_its_own_pace(quiet:
     start(quiet, f"{method} slowly")
     its_own_go_on(quiet)
     assert [quiet.until_ended(run_id).exit_code for run_id in runs] == [0, 1]
+
+
+def test_a_share_on_which_launches_of_one_executor_come_to_nothing_holds_nothing_of_another(tmp_path: Path) -> None:
+    watch = SharesWatch(["lab", "attic"], Files(tmp_path), lambda: None)
+    one, other = watch.holds(), watch.holds()
+    one.hold("lab", "its nodes do not reach it")
+    assert (one.held(), other.held()) == ({"lab": "waits for share lab: its nodes do not reach it"}, {})
+
+
+def test_runs_on_a_share_that_their_executor_does_not_reach_wait_and_others_go_on(quiet: Stage) -> None:
+    astray = quiet.place / "ill-share"
+    astray.touch()
+    run_id = on_the_other(quiet, quiet.add("heat", "exit 6"))
+    start(quiet)
+    until(lambda: any("is away" in text for text in quiet.history(run_id)), "an attempt that comes to nothing")
+    its_own_go_on(quiet)
+    assert quiet.get(run_id).state is RunState.QUEUED
+    astray.unlink()
+    assert quiet.until_ended(run_id).exit_code == 6
 
 
 @pytest.mark.parametrize("local", [{"slots": 1}])
