@@ -96,6 +96,8 @@ class LocalExecutor:
             look = self._look(Mark(self._tickets, ticket))
         except (OSError, ValueError) as error:
             return Unreadable(str(error))
+        except Exception as error:  # whatever one of them holds, the others are to be observed
+            return Unreadable(f"{type(error).__name__}: {error}")
         if isinstance(look, Absent | Unowned) and ticket in self._under_way:
             return Starting()
         if isinstance(look, Running) and ticket not in self._watches:

@@ -21,6 +21,8 @@ from lackey.services import Database, launching
 
 T = TypeVar("T")
 
+# So many are recorded in one transaction, so that whoever else writes is not kept waiting.
+_AT_ONCE = 20
 _CAME_TO_NOTHING = "its launch came to nothing; it is tried again"
 
 
@@ -89,19 +91,21 @@ class Follower:
     def _record(
         self, use_case: Callable[[Database, list[T], datetime], None], seen: list[tuple[Followed, T]]
     ) -> list[Followed]:
-        """Record what was seen: in one transaction, or each in its own, so that a faulty one stops no other.
+        """Record what was seen: some in one transaction, or each in its own, so that a faulty one stops no other.
 
         Returns the attempts of which it was recorded.
         """
-        if not seen:
-            return []
-        try:
-            use_case(self._database, [one for _, one in seen], self._clock())
-        except Unavailable:
-            raise
-        except Exception:
-            return [attempt for attempt, one in seen if self._record_one(use_case, attempt.run_id, one)]
-        return [attempt for attempt, _ in seen]
+        recorded: list[Followed] = []
+        for first in range(0, len(seen), _AT_ONCE):
+            some = seen[first : first + _AT_ONCE]
+            try:
+                use_case(self._database, [one for _, one in some], self._clock())
+            except Unavailable:
+                raise
+            except Exception:
+                some = [(attempt, one) for attempt, one in some if self._record_one(use_case, attempt.run_id, one)]
+            recorded += [attempt for attempt, _ in some]
+        return recorded
 
     def _record_one(self, use_case: Callable[[Database, list[T], datetime], None], run_id: int, one: T) -> bool:
         with self.troubles.contained(run_id, "it can't be recorded how it is"):

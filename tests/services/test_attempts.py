@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from lackey.domain.attempt import Attempt, Followed
+from lackey.domain.receipt import Receipt
 from lackey.domain.run import RunState
 from lackey.services import attempts, ending, launching
 from lackey.services.claiming import Claim
@@ -87,6 +88,15 @@ def test_a_command_that_could_not_be_started_leaves_a_void_attempt(lab: Lab) -> 
     (claim,) = lab.claim()
     lab.end(claim, None, reason="no such directory: heat/explicit")
     assert (lab.state(claim.run.id), the_one(lab, claim.run.id).came_to) == (RunState.FAILED, "void")
+
+
+def test_an_attempt_whose_receipt_was_handed_in_has_ended_once_its_guard_is_gone(lab: Lab) -> None:
+    claim = lab.launched()
+    receipt = Receipt("here", claim.run.id, claim.run.uid, claim.ticket, "ended", lab.clock.ts, exit_code=3)
+    launching.handed_in(lab.database, claim.run.id, receipt, lab.clock())
+    assert (lab.state(claim.run.id), the_one(lab, claim.run.id).closed_at) == (RunState.FAILED, None)
+    launching.gone(lab.database, claim.ticket, None, lab.clock())
+    assert (lab.run(claim.run.id).exit_code, the_one(lab, claim.run.id).came_to) == (3, "ended")
 
 
 def test_a_run_that_was_given_back_has_an_attempt_for_each_launch(lab: Lab) -> None:
