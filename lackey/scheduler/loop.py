@@ -32,6 +32,7 @@ _POLL_SECONDS = 1.0
 _CATCH_UP_SECONDS = 60.0
 # How often it is looked whether the clock was set back.
 _CLOCK_SECONDS = 20.0
+_STUCK_SECONDS = 60.0
 
 
 @dataclass
@@ -161,6 +162,8 @@ class Aside:
         """Nothing is done before `start`. `leads`: whether this scheduler claims runs now."""
         self._driver, self._leads = driver, leads
         self._ending = threading.Event()
+        # Since when it is asked for something, as long as it is.
+        self._began: float | None = None
         self._woken, self._waker = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         for end in (self._woken, self._waker):
             end.setblocking(False)
@@ -171,6 +174,10 @@ class Aside:
 
     def wake(self) -> None:
         """There may be something to do. Never waits."""
+        began = self._began
+        if began is not None and time.monotonic() - began > _STUCK_SECONDS:
+            log.warning("executor %s has not answered for %g s", self._driver.executor.name, _STUCK_SECONDS)
+            self._began = None  # that is told once
         with suppress(BlockingIOError):
             self._waker.send(b"")
 
@@ -184,12 +191,14 @@ class Aside:
             selector.register(self._driver.executor, selectors.EVENT_READ)
             selector.register(self._woken, selectors.EVENT_READ)
             while not self._ending.is_set():
+                self._began = time.monotonic()
                 try:
                     self._tick()
                 except Unavailable as error:
                     log.warning("%s; trying again", error)
                     self._driver.reconcile_soon()
                     self._ending.wait(1.0)
+                self._began = None
                 self._wait(selector)
         self._driver.executor.close()
 

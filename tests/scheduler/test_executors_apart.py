@@ -68,7 +68,7 @@ def schedule() -> int:
         other = Other(settings.data_dir.with_name("other"), Capacity(cpus=1, slots=1), None, descriptors)
         return [*own(settings, descriptors), other]
 
-    with patch("lackey.scheduler.main._executors", both):
+    with patch("lackey.scheduler.main._executors", both), patch("lackey.scheduler.loop._STUCK_SECONDS", 2.0):
         return born.schedule()
 
 
@@ -101,7 +101,9 @@ def test_an_executor_that_hangs_or_breaks_delays_no_other(quiet: Stage, method: 
     start(quiet, f"{method} {how}")
     its_own_go_on(quiet)
     assert quiet.get(run_id).state is not RunState.FAILED
-    if how == "raises":
+    if how == "hangs":
+        until(lambda: quiet.log_says("executor other has not answered for 2 s"), "word of it")
+    else:
         (quiet.place / "ill").unlink()
         assert quiet.until_ended(run_id).state is RunState.SUCCEEDED, "it works again"
     assert quiet.until_ended(quiet.schedule("lab/own1")).exit_code == 1
