@@ -16,7 +16,7 @@ from lackey.domain.run import Run
 from lackey.services import claiming, following, launching
 from lackey.services.claiming import Claim
 from lackey.services.launching import Begun, Ending
-from lackey.store import runs
+from lackey.store import attempts, runs
 from lackey.store.database import Database
 
 SLOTS = 3
@@ -240,11 +240,17 @@ class Machine(RuleBasedStateMachine):
             run = self.known[stored.id]
             assert (stored.ticket_open, stored.ended_at is not None) == (run.claim is not None, run.is_final)
             assert run.claim is None or stored.ticket == run.claim.ticket
+        claims = [run.claim.ticket for run in self.known.values() if run.claim]
+        assert sorted(self._open_attempts()) == sorted(claims)
 
     def _pick(self, data: Any) -> tuple[Modelled, Claim]:
         run = self.known[data.draw(st.sampled_from(self.open()))]
         assert run.claim is not None
         return run, run.claim
+
+    def _open_attempts(self) -> list[str]:
+        with self.door.database.read() as connection:
+            return [attempt.ticket for attempt in attempts.open_attempts(connection, "local")]
 
     def _stored(self) -> list[Run]:
         with self.door.database.read() as connection:

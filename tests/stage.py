@@ -1,14 +1,14 @@
 """An installation in a temporary directory: a database, two shares, schedulers as processes, runs that really run."""
 
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from lackey import wake
+from lackey.domain.resources import Capacity
 from lackey.domain.run import Run, RunState
 from lackey.executors.local import LocalExecutor
 from lackey.executors.tickets import Mark, Owner
@@ -205,18 +205,12 @@ class Stage:
 
 
 def _clear(data_dir: Path) -> None:
-    executor = LocalExecutor(data_dir)
+    executor = LocalExecutor(data_dir, Capacity(cpus=2))
     for mark in (data_dir / "tickets").iterdir():
-        for pidfd in _living(executor, mark.name):
-            os.close(pidfd)
-            executor.kill(mark.name, "cancelled", 0.0)
-            time.sleep(0.01)
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        with suppress(OSError, ValueError):
+            while isinstance(owner := Mark(mark.parent, mark.name).owner(), Owner) and owner.lives():
+                assert time.monotonic() < deadline, f"ticket {mark.name} does not end"
+                executor.kill(mark.name, "cancelled", 0.0)
+                time.sleep(0.01)
     executor.close()
-
-
-def _living(executor: LocalExecutor, ticket: str) -> Iterator[int]:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    with suppress(OSError, ValueError):
-        while (pidfd := executor.watch(ticket)) is not None:
-            assert time.monotonic() < deadline, f"ticket {ticket} does not end"
-            yield pidfd

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from lackey.domain.run import RunState
+
 # ended: its command ran and ended; gone: its process is gone and left no outcome; void: nothing ran under its ticket.
 CameTo = Literal["ended", "gone", "void"]
 
@@ -34,3 +36,23 @@ class Attempt:
     started_at: datetime | None
     closed_at: datetime | None
     came_to: CameTo | None
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What a scheduler knows in each tick of an open attempt of its own, and of the run that it is of: no more of it.
+
+    `handle` is None until its command has been seen. `time_limit` is in seconds.
+    """
+
+    id: int
+    run_id: int
+    run_uid: str
+    ticket: str
+    share: str
+    host: str | None
+    handle: str | None
+    state: RunState
+    reason: str | None
+    is_to_be_cancelled: bool
+    time_limit: float | None

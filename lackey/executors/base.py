@@ -6,11 +6,12 @@ but a receipt says how a run ended.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from lackey.domain.receipt import KillCause, Receipt
+from lackey.domain.resources import Capacity
 from lackey.domain.shell.program import DEFAULT_SHELL, shell_words
 
 
@@ -117,6 +118,11 @@ class Absent:
 
 
 @dataclass(frozen=True)
+class Starting:
+    """It was handed over by this scheduler, and is under way: that nothing was made for it yet says nothing."""
+
+
+@dataclass(frozen=True)
 class Unowned:
     """The mark is there, but nobody has signed it yet: its maker is slow, or dead."""
 
@@ -163,33 +169,42 @@ class Unreadable:
     why: str
 
 
-Look = Absent | Unowned | Void | Running | Ended | Gone | Unreadable
-
-
-@dataclass(frozen=True)
-class Started:
-    """A launch was handed over. `pidfd` is readable when its guard has ended (pidfd_open(2)); the caller closes it.
-
-    None: there is a guard, and no descriptor for it was to be had; `watch` may have one later.
-    """
-
-    pidfd: int | None
+Look = Absent | Starting | Unowned | Void | Running | Ended | Gone | Unreadable
 
 
 class Executor(Protocol):
-    """A place where commands run. No method waits for a command or touches a share."""
+    """A place where commands run. Each is asked by one thread of the scheduler, and may take its time.
+
+    It touches no share itself, and waits for no command.
+    """
+
+    @property
+    def name(self) -> str:
+        """What runs call it by whose executor it is."""
+
+    def capacity(self) -> Capacity:
+        """What it has for its runs, all together."""
 
     def trouble(self) -> str | None:
         """Why nothing at all can be launched now, in a sentence for those who wait for it; None: it can."""
 
-    def launch(self, launch: Launch) -> Started:
-        """Hand a launch over.
+    def launch(self, launch: Launch) -> None:
+        """Hand a launch over. Nothing is, where the ticket has been taken before: `observe` says what came of it.
 
         Raises NotStarted for one that could never work, and OSError if it failed half-way: void the ticket, then.
         """
 
-    def look(self, ticket: str) -> Look:
-        """What is known of a ticket now."""
+    def observe(self, tickets: Collection[str]) -> dict[str, Look]:
+        """What is known now of each of the tickets. From now on it is noticed, where possible, when it changes."""
+
+    def fileno(self) -> int:
+        """A descriptor that can be read when there is news. It stays the executor's own."""
+
+    def news(self, tickets: Collection[str]) -> set[str]:
+        """Those of the tickets that are to be observed: something may have changed, or it can't be noticed if it does.
+
+        Until there is more, the descriptor can't be read any more. News of other tickets is kept for who asks for them.
+        """
 
     def void(self, ticket: str) -> bool:
         """Settle that no command ever runs under this ticket, unless it has been taken up: then False.
@@ -210,8 +225,8 @@ class Executor(Protocol):
         reason, if something can't be ended.
         """
 
-    def watch(self, ticket: str) -> int | None:
-        """A pidfd, readable when what lives of the ticket has ended; None if nothing does. The caller closes it."""
+    def forget(self, ticket: str) -> None:
+        """The ticket's attempt is closed: nothing of it is to be noticed any more."""
 
     def close(self) -> None:
         """Let go of what the executor holds. What it has launched lives on."""

@@ -7,19 +7,21 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from lackey.domain.receipt import KillCause
-from lackey.executors.base import Absent, Ended, Gone, Launch, Look, Running, Started, Unowned, Unreadable, Void
+from lackey.domain.resources import Capacity
+from lackey.executors.base import Absent, Ended, Gone, Launch, Look, Running, Starting, Unowned, Unreadable, Void
 from lackey.executors.descriptors import check_spare
 from lackey.executors.launcher import GUARDED, LENGTH
 from lackey.executors.leftovers import Leftovers
 from lackey.executors.processes import family, send
 from lackey.executors.tickets import Mark, Owner, Voided, make_tickets
+from lackey.executors.watches import Watches
 
 _ANSWER_SECONDS = 10.0
 _LONGEST_ANSWER = 4096
@@ -27,21 +29,31 @@ _LIBRARY = Path(__file__).resolve().parents[2]
 
 
 class LocalExecutor:
-    """The executor for this host (`base.Executor`). Its methods may be called from several threads."""
+    """The executor for this host (`base.Executor`)."""
 
-    def __init__(self, data_dir: Path, user: str | None = None, descriptors: int | None = None) -> None:
+    name = "local"
+
+    def __init__(
+        self, data_dir: Path, capacity: Capacity, user: str | None = None, descriptors: int | None = None
+    ) -> None:
         """Tickets are kept in `data_dir`, which must be on a local disk; `user`: as Launch has it. Raises OSError.
 
         `descriptors`: how many a command may have to begin with; None: as many as this process.
         """
+        self._capacity = capacity
         self._leftovers = Leftovers(user)
         self._tickets = make_tickets(data_dir.absolute())
         self._descriptors = descriptors
-        self._lock = threading.Lock()
         self._launcher: subprocess.Popen[bytes] | None = None
         self._wire: socket.socket | None = None
+        self._watches = Watches()
+        self._under_way: set[str] = set()
         # When a command whose guard is gone was first told to end; by a clock that can't be set.
         self._told: dict[str, float] = {}
+
+    def capacity(self) -> Capacity:
+        """As the configuration has it."""
+        return self._capacity
 
     def trouble(self) -> str | None:
         """Whether descriptors are left."""
@@ -51,36 +63,61 @@ class LocalExecutor:
             return _why_nothing(error)
         return None
 
-    def launch(self, launch: Launch) -> Started:
+    def launch(self, launch: Launch) -> None:
         """Fork a guard. Raises OSError if the launcher fails; whether there is a guard is then unknown."""
         launch.check()
         Mark(self._tickets, launch.ticket)
         check_spare()
         message = json.dumps(asdict(launch)).encode()
-        with self._lock:
-            try:
-                wire = self._connected()
-                wire.sendall(LENGTH.pack(len(message)) + message)
-                answer, descriptors, _, _ = socket.recv_fds(wire, _LONGEST_ANSWER, 1)
-            except OSError:
-                self._disconnect()
-                raise
-            if answer == GUARDED:
-                # None came with it if there was no room for it here (recvmsg(2), MSG_CTRUNC).
-                for descriptor in descriptors:
-                    os.set_inheritable(descriptor, False)
-                return Started(descriptors[0] if descriptors else None)
+        try:
+            wire = self._connected()
+            wire.sendall(LENGTH.pack(len(message)) + message)
+            answer, descriptors, _, _ = socket.recv_fds(wire, _LONGEST_ANSWER, 1)
+        except OSError:
+            self._disconnect()
+            raise
+        if answer != GUARDED:
             if not answer:
                 self._disconnect()
                 raise ConnectionResetError("the launcher has ended")
             raise OSError(f"no guard could be started: {answer.decode(errors='replace')}")
+        # None came with it if there was no room for it here (recvmsg(2), MSG_CTRUNC).
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)
+            self._watches.add(launch.ticket, descriptor)
+            self._under_way.add(launch.ticket)
 
-    def look(self, ticket: str) -> Look:
-        """What the ticket's mark and processes say."""
+    def observe(self, tickets: Collection[str]) -> dict[str, Look]:
+        """What each ticket's mark and processes say."""
+        return {ticket: self._observe(ticket) for ticket in tickets}
+
+    def _observe(self, ticket: str) -> Look:
         try:
-            return self._look(Mark(self._tickets, ticket))
+            look = self._look(Mark(self._tickets, ticket))
         except (OSError, ValueError) as error:
             return Unreadable(str(error))
+        except Exception as error:  # whatever one of them holds, the others are to be observed
+            return Unreadable(f"{type(error).__name__}: {error}")
+        if isinstance(look, Absent | Unowned) and ticket in self._under_way:
+            return Starting()
+        if isinstance(look, Running) and ticket not in self._watches:
+            self._watch(ticket)
+        return look
+
+    def fileno(self) -> int:
+        """Can be read when a guard has ended, or a command whose guard is gone."""
+        return self._watches.fileno()
+
+    def news(self, tickets: Collection[str]) -> set[str]:
+        """Those of which no living process is watched."""
+        self._watches.drop_ended()
+        self._under_way = {ticket for ticket in self._under_way if ticket in self._watches}
+        return {ticket for ticket in tickets if ticket not in self._watches}
+
+    def forget(self, ticket: str) -> None:
+        """Watch nothing of it."""
+        self._watches.drop(ticket)
+        self._under_way.discard(ticket)
 
     def _look(self, mark: Mark) -> Look:
         owner = mark.owner()
@@ -148,22 +185,23 @@ class LocalExecutor:
         owner = mark.owner()
         return self._leftovers.end(owner, mark.token_digest(), grace_seconds) if isinstance(owner, Owner) else 0
 
-    def watch(self, ticket: str) -> int | None:
-        """A pidfd of the guard, or of the command whose guard is gone."""
-        owner = Mark(self._tickets, ticket).owner()
-        if not isinstance(owner, Owner):
-            return None
-        for process in (owner.guard(), owner.commanded()):
-            with process as pidfd:
-                if pidfd is not None:
-                    return os.dup(pidfd)
-        return None
+    def _watch(self, ticket: str) -> None:
+        """Watch the guard, or the command whose guard is gone. Where there is no descriptor for that, it is not."""
+        with suppress(OSError):
+            owner = Mark(self._tickets, ticket).owner()
+            if not isinstance(owner, Owner):
+                return
+            for process in (owner.guard(), owner.commanded()):
+                with process as pidfd:
+                    if pidfd is not None:
+                        self._watches.add(ticket, os.dup(pidfd))
+                        return
 
     def close(self) -> None:
-        """End the launcher."""
+        """End the launcher, watch nothing."""
         self._leftovers.close()
-        with self._lock:
-            self._disconnect()
+        self._disconnect()
+        self._watches.drop_all()
 
     def _connected(self) -> socket.socket:
         if self._launcher is not None and self._launcher.poll() is not None:

@@ -8,7 +8,8 @@
     receipt  how it went
     log      what is left of its log.txt, where the run itself removed that
 
-Each is written aside and then linked or renamed into place: whoever reads it finds all of it or nothing.
+Each is written aside and then linked or renamed into place: whoever reads it finds all of it or nothing. A mark that
+nothing is written to any more may be packed, and is read from there (`packed`).
 """
 
 import errno
@@ -16,6 +17,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -25,8 +27,11 @@ from typing import Any, Self, TypeVar
 
 from lackey.domain.receipt import KillCause, Receipt, parse_receipt
 from lackey.executors.base import Launch
+from lackey.executors.packed import NAMES, Packed
 from lackey.executors.processes import age_seconds, boot_id, living, start_ticks
 
+# What a mark's directory is called, beside its ticket, while it is removed.
+REMOVED = ".removed"
 _LONGEST = 1 << 20  # bytes of a file in a mark that are read: far more than any of them holds
 
 # As the kernel prints it (random(4)). What is none must not be taken for another boot: its processes would be gone.
@@ -123,10 +128,14 @@ class Mark:
             raise ValueError(f"no ticket: {ticket!r}")
         self.ticket = ticket
         self.path = tickets / ticket
+        self._packed = Packed(tickets)
 
     def make(self) -> None:
         """Make the mark. Raises OSError, FileExistsError among them: then the ticket is not yours to launch."""
         self.path.mkdir(mode=0o700)
+        if self._packed.find(self.ticket) is not None:
+            self.path.rmdir()
+            raise FileExistsError(errno.EEXIST, "the mark was made before, and is packed", str(self.path))
 
     def own(self, owner: Owner) -> bool:
         """Take the ticket, for good; survives a power failure. False if it has been taken or voided."""
@@ -136,8 +145,11 @@ class Mark:
 
     def void(self) -> bool:
         """Take the ticket so that nobody else can. False if it has been taken already, to launch."""
-        with suppress(FileExistsError):
+        try:
             self.make()
+        except FileExistsError:
+            if (owner := self.owner()) is not None:
+                return isinstance(owner, Voided)
         return self._settle("owner", {"void": True}) or isinstance(self.owner(), Voided)
 
     def add_command(self, command: Command) -> None:
@@ -158,7 +170,7 @@ class Mark:
     def token_digest(self) -> str | None:
         """The digest of the command's token, in hexadecimal; None where none is on record."""
         with suppress(OSError, ValueError):
-            found = (self.path / "token").read_text(encoding="ascii")
+            found = (self._bytes_of("token") or b"").decode("ascii")
             if re.fullmatch("[0-9a-f]{64}", found):
                 return found
         return None
@@ -244,13 +256,46 @@ class Mark:
         return aside
 
     def _read(self, name: str, parse: Callable[[str], _Content]) -> _Content | None:
-        try:
-            with open(self.path / name, "rb") as file:
-                return parse(file.read(_LONGEST).decode())
-        except FileNotFoundError:
+        held = self._bytes_of(name)
+        if held is None:
             return None
+        try:
+            return parse(held.decode())
         except (ValueError, RecursionError) as error:
             raise OSError(errno.EBADMSG, str(error), str(self.path / name)) from error
+
+    def _bytes_of(self, name: str) -> bytes | None:
+        if (held := self._in_directory(name)) is not None:
+            return held
+        # A mark that has its owner in its directory has all else there, too. One may be left empty there by who came
+        # too late, and was killed just then.
+        if name != "owner" and (self.path / "owner").exists():
+            return None
+        packed = self._packed.find(self.ticket)
+        return None if packed is None else packed.get(name)
+
+    def _in_directory(self, name: str) -> bytes | None:
+        try:
+            with open(self.path / name, "rb") as file:
+                return file.read(_LONGEST)
+        except FileNotFoundError:
+            return None
+
+    def is_over(self) -> bool:
+        """Whether no process that took the ticket lives, and none can take it: nothing of it changes by itself."""
+        owner = self.owner()
+        return isinstance(owner, Voided) or (owner is not None and not owner.lives())
+
+    def content(self) -> dict[str, bytes]:
+        """What its files hold, by their names."""
+        found = {name: self._in_directory(name) for name in NAMES}
+        return {name: held for name, held in found.items() if held is not None}
+
+    def remove(self) -> None:
+        """Remove the directory of a mark that is packed: at no moment is there half of it."""
+        aside = self.path.with_name(self.ticket + REMOVED)
+        self.path.rename(aside)
+        shutil.rmtree(aside)
 
 
 def _parse_kill(text: str) -> KillCause:

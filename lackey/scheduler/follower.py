@@ -10,15 +10,20 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
+from lackey.domain.attempt import Followed
 from lackey.domain.evidence import Observed
 from lackey.domain.receipt import Receipt
 from lackey.domain.refusals import Unavailable
-from lackey.domain.run import Run, RunState, scheduler_of
+from lackey.domain.run import RunState, scheduler_of
 from lackey.executors import base
 from lackey.scheduler.troubles import Troubles, said
 from lackey.services import Database, launching
 
 T = TypeVar("T")
+
+# So many are recorded in one transaction, so that whoever else writes is not kept waiting.
+_AT_ONCE = 20
+_CAME_TO_NOTHING = "its launch came to nothing; it is tried again"
 
 
 class Follower:
@@ -46,42 +51,32 @@ class Follower:
         self._second_look_seconds = second_look_seconds
         self._gone_since: dict[str, float] = {}
         self._began: dict[str, float] = {}
-        self._unseen: set[str] = set()
         self.troubles = Troubles(database)
 
-    def follow(self, runs: list[Run], under_way: set[str]) -> list[str]:
-        """Look at the runs' tickets and record what has come of them; the tickets that are settled.
-
-        `under_way`: tickets whose guard lives and may not have made its mark yet; that they left nothing says nothing.
-        """
+    def follow(self, attempts: list[Followed]) -> list[str]:
+        """Look at the tickets of attempts and record what has come of them; the tickets that are settled."""
+        if not attempts:
+            return []
         settled: list[str] = []
-        endings: list[tuple[Run, launching.Ending]] = []
-        begun: list[tuple[Run, launching.Begun]] = []
-        for run in runs:
-            ticket = run.ticket or ""
-            self._unseen.add(ticket)
-            with self.troubles.contained(run, "it can't be seen how it is"):
-                look = self._executor.look(ticket)
-                if not isinstance(look, base.Unreadable):
-                    self._unseen.discard(ticket)
+        endings: list[tuple[Followed, launching.Ending]] = []
+        begun: list[tuple[Followed, launching.Begun]] = []
+        looks = self._executor.observe([one.ticket for one in attempts])
+        for one in attempts:
+            with self.troubles.contained(one.run_id, "it can't be seen how it is"):
+                look = looks[one.ticket]
                 if isinstance(look, base.Ended) and look.receipt.result == "ended":
-                    endings.append((run, _ending(look.receipt)))
+                    endings.append((one, _ending(look.receipt)))
                 elif isinstance(look, base.Running):
-                    self._lives(ticket, look)
-                    begun += [(run, one) for one in _begun(run, look)]
-                elif self._judge(run, ticket, look, ticket in under_way):
-                    settled.append(ticket)
+                    self._lives(one.ticket, look)
+                    begun += [(one, each) for each in _begun(one, look)]
+                elif self._judge(one, look):
+                    settled.append(one.ticket)
         self._record(launching.started, begun)
-        settled += [run.ticket or "" for run in self._record(launching.ended, endings)]
+        settled += [one.ticket for one in self._record(launching.ended, endings)]
         for ticket in settled:
             self._gone_since.pop(ticket, None)
             self._began.pop(ticket, None)
-            self._unseen.discard(ticket)
         return settled
-
-    def sees(self, ticket: str) -> bool:
-        """Whether the last look at the ticket told something."""
-        return ticket not in self._unseen
 
     def lasted_seconds(self, ticket: str) -> float | None:
         """How long ago the ticket's command was started; None if it has not been seen yet."""
@@ -93,70 +88,73 @@ class Follower:
         if look.lasted_seconds is not None:
             self._began.setdefault(ticket, time.clock_gettime(time.CLOCK_BOOTTIME) - look.lasted_seconds)
 
-    def _record(self, use_case: Callable[[Database, list[T], datetime], None], seen: list[tuple[Run, T]]) -> list[Run]:
-        """Record what was seen: in one transaction, or each in its own, so that a faulty one stops no other.
+    def _record(
+        self, use_case: Callable[[Database, list[T], datetime], None], seen: list[tuple[Followed, T]]
+    ) -> list[Followed]:
+        """Record what was seen: some in one transaction, or each in its own, so that a faulty one stops no other.
 
-        Returns the runs of which it was recorded.
+        Returns the attempts of which it was recorded.
         """
-        if not seen:
-            return []
-        try:
-            use_case(self._database, [one for _, one in seen], self._clock())
-        except Unavailable:
-            raise
-        except Exception:
-            return [run for run, one in seen if self._record_one(use_case, run, one)]
-        return [run for run, _ in seen]
+        recorded: list[Followed] = []
+        for first in range(0, len(seen), _AT_ONCE):
+            some = seen[first : first + _AT_ONCE]
+            try:
+                use_case(self._database, [one for _, one in some], self._clock())
+            except Unavailable:
+                raise
+            except Exception:
+                some = [(attempt, one) for attempt, one in some if self._record_one(use_case, attempt.run_id, one)]
+            recorded += [attempt for attempt, _ in some]
+        return recorded
 
-    def _record_one(self, use_case: Callable[[Database, list[T], datetime], None], run: Run, one: T) -> bool:
-        with self.troubles.contained(run, "it can't be recorded how it is"):
+    def _record_one(self, use_case: Callable[[Database, list[T], datetime], None], run_id: int, one: T) -> bool:
+        with self.troubles.contained(run_id, "it can't be recorded how it is"):
             use_case(self._database, [one], self._clock())
             return True
         return False
 
-    def _judge(self, run: Run, ticket: str, look: base.Look, under_way: bool) -> bool:
+    def _judge(self, attempt: Followed, look: base.Look) -> bool:
         """Act on a look at a ticket of which nothing runs; whether it is settled by that."""
         match look:
             case base.Ended(receipt):
-                return self._not_started(run, ticket, receipt)
+                return self._not_started(attempt, receipt)
             case base.Absent() | base.Unowned():
-                return not under_way and self.void(run, ticket, "its launch came to nothing; it is tried again")
+                return self.void(attempt.run_id, attempt.ticket, _CAME_TO_NOTHING)
             case base.Void():
-                launching.give_back(
-                    self._database, ticket, "its launch came to nothing; it is tried again", self._clock()
-                )
+                launching.give_back(self._database, attempt.ticket, _CAME_TO_NOTHING, self._clock())
                 return True
             case base.Gone(killed):
-                return self._gone(run, ticket, killed)
+                return self._gone(attempt, killed)
             case base.Unreadable(why):
-                self.troubles.tell(run.id, f"its ticket can't be read, so nothing is concluded: {why}")
+                self.troubles.tell(attempt.run_id, f"its ticket can't be read, so nothing is concluded: {why}")
         return False
 
-    def void(self, run: Run, ticket: str, reason: str) -> bool:
+    def void(self, run_id: int, ticket: str, reason: str) -> bool:
         """Make sure that nothing ever runs under the ticket, and give the run back; False if something may."""
         try:
             void = self._executor.void(ticket)
         except OSError as error:
-            self.troubles.tell(run.id, f"its ticket can't be made void now: {said(error)}")
+            self.troubles.tell(run_id, f"its ticket can't be made void now: {said(error)}")
             return False
         if void:
             launching.give_back(self._database, ticket, reason, self._clock())
         return void
 
-    def refuse(self, run: Run, ticket: str, reason: str) -> None:
+    def refuse(self, run_uid: str, ticket: str, reason: str) -> None:
         """End a run that can't be launched as it is written down, now or ever; nothing has run under the ticket."""
         if self._executor.void(ticket):
             seen = Observed(None, self._clock().timestamp(), None, None, reason)
-            launching.ended(self._database, [launching.Ending(ticket, run.uid, seen)], self._clock())
+            launching.ended(self._database, [launching.Ending(ticket, run_uid, seen)], self._clock())
 
-    def _gone(self, run: Run, ticket: str, killed: str | None) -> bool:
+    def _gone(self, attempt: Followed, killed: str | None) -> bool:
+        ticket = attempt.ticket
         since = self._gone_since.setdefault(ticket, time.monotonic())
         if killed is None and time.monotonic() - since < self._second_look_seconds:
             return False
         try:
             left = self._executor.clear(ticket, self._kill_grace)
         except OSError as error:
-            self.troubles.tell(run.id, f"its process is gone, but nothing is concluded: {said(error)}")
+            self.troubles.tell(attempt.run_id, f"its process is gone, but nothing is concluded: {said(error)}")
             launching.note(self._database, ticket, f"its process is gone, but {error}")
             return False
         if left is None:
@@ -164,42 +162,43 @@ class Follower:
         launching.gone(self._database, ticket, killed, self._clock(), left)
         return True
 
-    def _not_started(self, run: Run, ticket: str, receipt: Receipt) -> bool:
+    def _not_started(self, attempt: Followed, receipt: Receipt) -> bool:
         """Its command never ran: again when the share is back, or taken up where it ran before, or failed."""
         if receipt.share_away:
-            self._hold(run.share or "", receipt.reason or "its share is away")
-            launching.give_back(self._database, ticket, receipt.reason or "its share is away", self._clock())
+            reason = receipt.reason or "its share is away"
+            self._hold(attempt.share, reason)
+            launching.give_back(self._database, attempt.ticket, reason, self._clock())
             return True
         if receipt.ran_as:
-            known = self._knows(run, receipt.ran_as)
+            known = self._knows(attempt, receipt.ran_as)
             if known is None:
                 return False
-            if known and launching.adopt(self._database, ticket, receipt.ran_as, self._clock()):
+            if known and launching.adopt(self._database, attempt.ticket, receipt.ran_as, self._clock()):
                 return True
         launching.ended(self._database, [_ending(receipt)], self._clock())
         return True
 
-    def _knows(self, run: Run, earlier: str) -> bool | None:
+    def _knows(self, attempt: Followed, earlier: str) -> bool | None:
         """Whether somebody can say what came of a ticket that the share names as this run's; None: ask later.
 
         The share is in reach of others, so it may name anything.
         """
-        of_this_run = earlier.startswith(run.uid)
-        if scheduler_of(earlier, run.host) != scheduler_of(run.ticket, run.host):
+        of_this_run = earlier.startswith(attempt.run_uid)
+        if scheduler_of(earlier, attempt.host) != scheduler_of(attempt.ticket, attempt.host):
             return of_this_run
-        look = self._executor.look(earlier)
+        look = self._executor.observe([earlier])[earlier]
         if of_this_run and isinstance(look, base.Unreadable):
             return None
         return isinstance(look, base.Running | base.Ended | base.Gone)
 
 
-def _begun(run: Run, look: base.Running) -> list[launching.Begun]:
+def _begun(attempt: Followed, look: base.Running) -> list[launching.Begun]:
     """What there is to record of a ticket that lives: nothing if that was done, or its command is not on record yet."""
     if look.started_at is None or look.run_directory is None:
         return []
-    if run.state is not RunState.LOST and (run.state.is_final or run.handle == look.handle):
+    if attempt.state is not RunState.LOST and (attempt.state.is_final or attempt.handle == look.handle):
         return []
-    return [launching.Begun(run.ticket or "", look.handle, look.run_directory, look.started_at, look.token_digest)]
+    return [launching.Begun(attempt.ticket, look.handle, look.run_directory, look.started_at, look.token_digest)]
 
 
 def _ending(receipt: Receipt) -> launching.Ending:

@@ -1,16 +1,20 @@
-"""Takes head and tail of ended runs' log.txt into the database, in a thread of its own: a share may take its time."""
+"""Takes head and tail of ended runs' log.txt into the database.
+
+A share may take its time, or be away with thousands of logs on it: each is looked after by a thread of its own.
+"""
 
 import logging
 import threading
+from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
 
 from lackey.domain.refusals import Refusal
-from lackey.domain.run import Run
 from lackey.executors.directories import LOG, RECEIPT
 from lackey.executors.tickets import KeptLog, Mark
 from lackey.files import FileError, FileMissing, FileRefused, Files, Piece, ShareAway
 from lackey.services import Database, following
+from lackey.store.queue import LogDue
 
 log = logging.getLogger(__name__)
 
@@ -23,59 +27,72 @@ _GONE = "its log.txt was removed, and what it wrote is gone"
 
 
 class LogKeeper:
-    """The thread and what wakes it."""
+    """The threads and what wakes them."""
 
     def __init__(
-        self, database: Database, files: Files, host: str, series: str, tickets: Path, kill_grace: float
+        self,
+        database: Database,
+        files: Files,
+        shares: Collection[str],
+        host: str,
+        series: str,
+        tickets: Path,
+        kill_grace: float,
     ) -> None:
         """Nothing runs before `start`. `tickets`: the directory of marks; `kill_grace`: seconds from TERM to KILL."""
         self._database, self._files, self._host, self._series = database, files, host, series
         self._tickets, self._patience = tickets, _SPARE + timedelta(seconds=kill_grace)
-        self._wake = threading.Event()
+        self._wakes = {share: threading.Event() for share in shares}
         self._ending = False
 
     def start(self) -> None:
         """Begin; what an earlier scheduler left undone comes first."""
-        threading.Thread(target=self._keep_all, name="log-keeper", daemon=True).start()
+        for share in self._wakes:
+            threading.Thread(target=self._keep_all, args=(share,), name=f"logs-{share}", daemon=True).start()
 
-    def wake(self) -> None:
-        """Runs have ended."""
-        self._wake.set()
+    def wake(self, shares: Collection[str]) -> None:
+        """Runs on these have ended."""
+        for share in shares:
+            if share in self._wakes:
+                self._wakes[share].set()
 
     def stop(self) -> None:
         """Take in no more."""
         self._ending = True
-        self._wake.set()
+        self.wake(self._wakes.keys())
 
-    def _keep_all(self) -> None:
+    def _keep_all(self, share: str) -> None:
+        wake = self._wakes[share]
         while not self._ending:
             pause = _EVERY_SECONDS
             try:
-                pause = _SOON_SECONDS if self._round() else _EVERY_SECONDS
+                pause = _SOON_SECONDS if self._round(share) else _EVERY_SECONDS
+            except FileError as error:
+                log.info("share %s: logs are taken in later: %s", share, error)
             except Refusal as error:
-                log.warning("logs are taken in later: %s", error)
+                log.warning("share %s: logs are taken in later: %s", share, error)
             except Exception:
-                log.exception("logs are taken in later")
-            self._wake.wait(pause)
-            self._wake.clear()
+                log.exception("share %s: logs are taken in later", share)
+            wake.wait(pause)
+            wake.clear()
 
-    def _round(self) -> bool:
-        """Take in what there is; whether there is more to come soon."""
-        away: set[str] = set()
-        unfinished = False
-        for run in following.logs_to_keep(self._database, self._host, self._series):
-            if run.share is not None and run.share not in away and not self._ending:
-                try:
-                    if self._is_unfinished(run, run.share):
-                        unfinished = True
-                    else:
-                        self._keep(run, run.share)
-                except FileError as error:
-                    log.info("run %d: its log is taken in later: %s", run.id, error)
-                    away.add(run.share)
-        return unfinished
+    def _round(self, share: str) -> bool:
+        """Take in what can be had now; whether there is more to come soon. Raises FileError: the share is away."""
+        last, unfinished = 0, False
+        while True:
+            due = following.logs_to_keep(self._database, self._host, self._series, share, last)
+            for run in due:
+                if self._ending:
+                    return False
+                if self._is_unfinished(run, share):
+                    unfinished = True
+                else:
+                    self._keep(run, share)
+            if len(due) < following.LOGS_AT_ONCE:
+                return unfinished
+            last = due[-1].run_id
 
-    def _is_unfinished(self, run: Run, share: str) -> bool:
+    def _is_unfinished(self, run: LogDue, share: str) -> bool:
         """Whether its guard may yet look whether the log is there; when it has, it leaves a copy of its receipt."""
         if not self._may_be_put_back(run):
             return False
@@ -87,7 +104,7 @@ class LogKeeper:
             pass
         return False
 
-    def _keep(self, run: Run, share: str) -> None:
+    def _keep(self, run: LogDue, share: str) -> None:
         kept = self._kept(run)
         name, gone = (LOG, None) if kept is None else (kept.name or LOG, _what_became(kept))
         half = following.FILE_LOG_LIMIT // 2
@@ -99,10 +116,10 @@ class LogKeeper:
                 raise ShareAway(f"the share {share} is empty") from error
             if kept is None and self._may_be_put_back(run):
                 return
-            log.warning("run %d: no log to take in: %s", run.id, error)
+            log.warning("run %d: no log to take in: %s", run.run_id, error)
             head, pieces, gone = None, [], _GONE
         size = sum(len(content) for _, content in pieces) if head is None else head.size
-        following.keep_file_log(self._database, run.id, size, pieces, gone)
+        following.keep_file_log(self._database, run.run_id, size, pieces, gone)
 
     def _read(self, share: str, path: str, half: int) -> tuple[Piece, list[tuple[int, bytes]]]:
         head = self._files.read(share, path, 0, half)
@@ -112,16 +129,16 @@ class LogKeeper:
             pieces.append((rest, self._files.read(share, path, rest, _PIECE).content))
         return head, pieces
 
-    def _kept(self, run: Run) -> KeptLog | None:
+    def _kept(self, run: LogDue) -> KeptLog | None:
         """What the guard says that it has kept of a log that the run had removed."""
         try:
-            return Mark(self._tickets, run.ticket or "").kept_log()
+            return Mark(self._tickets, run.ticket).kept_log()
         except (OSError, ValueError):
             return None
 
-    def _may_be_put_back(self, run: Run) -> bool:
+    def _may_be_put_back(self, run: LogDue) -> bool:
         """Whether its guard, if it has seen the end, may yet do so: it waits until nothing of the run writes to it."""
-        if "observed" not in run.evidence:
+        if not run.observed:
             return False
         since = run.settled_at or self._database.clock()
         return self._database.clock() - since < self._patience

@@ -1,80 +1,76 @@
 """The scheduler's loop: wake, look, end, claim, launch. It never touches a share, and waits only to be woken.
 
 A tick does all there is to do and may be done at any time. What it waits for: a datagram (somebody scheduled or
-cancelled, here or, as `notices` heard, on another host; a guard has news), a pidfd (a guard has ended), the time of the
-next run, a second as the safety net.
+cancelled, here or, as `notices` heard, on another host; a guard has news), an executor (a guard has ended), the time of
+the next run, a second as the safety net.
+
+The first executor, the host's own, is driven by the loop itself, for it waits for nothing, and to hand over to another
+thread would cost each run more than its launch. Each further one is driven by a thread of its own (`Aside`).
 """
 
 import logging
+import selectors
+import socket
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 
-from lackey.domain.evidence import KillCause
 from lackey.domain.refusals import Unavailable
-from lackey.domain.run import Garbled, Run
-from lackey.executors.base import Executor, NotStarted
-from lackey.scheduler.follower import Follower
-from lackey.scheduler.keeper import LogKeeper
+from lackey.scheduler.driver import Driver
 from lackey.scheduler.leading import Lead
-from lackey.scheduler.pauses import Pauses
 from lackey.scheduler.place import Place
-from lackey.scheduler.shares_watch import SharesWatch
-from lackey.scheduler.troubles import said
-from lackey.scheduler.watches import Watches
-from lackey.services import Database, claiming, following, health, hearing, queueing
-from lackey.services.claiming import Claim
+from lackey.scheduler.troubles import Faults
+from lackey.services import Database, attempts, following, health, hearing, queueing
 
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 1.0
-_RECONCILE_SECONDS = 60.0
+# How often it is looked for what a scheduler of the version before has launched or closed.
+_CATCH_UP_SECONDS = 60.0
 # How often it is looked whether the clock was set back.
 _CLOCK_SECONDS = 20.0
+_STUCK_SECONDS = 60.0
 
 
 @dataclass
 class _Memory:
     """What a tick leaves for the next; all of it can be lost."""
 
-    under_way: set[str] = field(default_factory=set)
-    news: set[str] = field(default_factory=set)
-    pauses: Pauses[int] = field(default_factory=Pauses)
-    reconcile_at: float = 0.0
+    catch_up_at: float = 0.0
     beat_at: float = 0.0
     silence_at: float = 0.0
     clock_at: float = 0.0
     looked_at: datetime | None = None
     led: bool | None = None
-    faults: dict[str, str] = field(default_factory=dict)
-    launches_nothing: str | None = None
 
 
 class Loop:
     """One scheduler at work."""
 
     def __init__(
-        self,
-        database: Database,
-        executor: Executor,
-        place: Place,
-        watch: SharesWatch,
-        keeper: LogKeeper,
-        follower: Follower,
-        clock: Callable[[], datetime],
+        self, database: Database, place: Place, drivers: Sequence[Driver], lead: Lead, clock: Callable[[], datetime]
     ) -> None:
-        """Nothing is done before `tick`."""
-        self._database, self._executor, self._place = database, executor, place
-        self._shares, self._keeper, self._follower, self._clock = watch, keeper, follower, clock
-        self._lead = Lead(database)
-        self._memory = _Memory()
-        self._watches = Watches()
+        """Nothing is done before `tick`. `drivers`: of the executors, the host's own first."""
+        self._database, self._place, self._clock = database, place, clock
+        self._own, self._lead = drivers[0], lead
+        self._aside = [Aside(driver, self._leads) for driver in drivers[1:]]
+        self._memory, self._faults = _Memory(), Faults()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._own.executor, selectors.EVENT_READ)
         self._started_at = clock()
 
     def listen(self, *descriptors: int) -> None:
-        """Descriptors that end a wait when something can be read from them."""
-        self._watches.listen(*descriptors)
+        """Descriptors that end a wait when something can be read from them; they stay their owner's."""
+        for descriptor in descriptors:
+            self._selector.register(descriptor, selectors.EVENT_READ)
+
+    def start(self) -> None:
+        """Begin to drive the executors that are not driven by ticks."""
+        for aside in self._aside:
+            aside.start()
 
     def tick(self) -> float:
         """Do what there is to do; the seconds until there may be more.
@@ -82,29 +78,43 @@ class Loop:
         Raises Unavailable while the database is away.
         """
         self._wait_seconds = _POLL_SECONDS
-        self._step("follow runs", self._follow)
-        self._step("lead", self._take_lead)
-        self._step("say that it is here", self._beat)
+        self._faults.contained("catch up with the version before", self._catch_up)
+        self._own.follow()
+        self._faults.contained("lead", self._take_lead)
+        self._faults.contained("say that it is here", self._beat)
         if self._memory.led:
-            self._step("count silence", self._note_silence)
-            self._step("queue what is due", self._queue_due)
-            self._step("claim and launch runs", self._claim_and_launch)
+            self._faults.contained("count silence", self._note_silence)
+            self._faults.contained("queue what is due", self._queue_due)
+            self._own.claim_and_launch()
+        for aside in self._aside:
+            aside.wake()
         return self._wait_seconds
 
-    def _step(self, doing: str, step: Callable[[], None]) -> None:
-        """One part of a tick. A fault in it keeps no other from being done; the same one is told once."""
-        try:
-            step()
-        except Unavailable:
-            raise
-        except Exception as error:
-            fault = f"{type(error).__name__}: {error}"
-            if self._memory.faults.get(doing) != fault:
-                log.exception("this scheduler can't %s now", doing)
-            self._memory.faults[doing] = fault
-        else:
-            if self._memory.faults.pop(doing, None):
-                log.info("this scheduler can %s again", doing)
+    def wait(self, seconds: float) -> None:
+        """Until something happens, `seconds` at most."""
+        if any(key.fileobj is self._own.executor for key, _ in self._selector.select(seconds)):
+            self._own.hear()
+
+    def reconcile_soon(self) -> None:
+        """Look at all tickets in the next tick."""
+        self._memory.catch_up_at = 0.0
+        self._own.reconcile_soon()
+
+    def close(self) -> None:
+        """Let go of what is held. What was launched lives on."""
+        self._selector.close()
+        for aside in self._aside:
+            aside.stop()
+        self._lead.release()
+        self._own.executor.close()
+
+    def _leads(self) -> bool:
+        return bool(self._memory.led)
+
+    def _catch_up(self) -> None:
+        if time.monotonic() >= self._memory.catch_up_at:
+            attempts.catch_up(self._database, self._clock())
+            self._memory.catch_up_at = time.monotonic() + _CATCH_UP_SECONDS
 
     def _take_lead(self) -> None:
         memory, leads = self._memory, False
@@ -124,84 +134,14 @@ class Loop:
         if next_due is not None:
             self._wait_seconds = min(_POLL_SECONDS, max(0.0, (next_due - self._clock()).total_seconds()))
 
-    def wait(self, seconds: float) -> None:
-        """Until something happens, `seconds` at most."""
-        self._memory.news.update(self._watches.wait(seconds))
-
-    def reconcile_soon(self) -> None:
-        """Look at all tickets in the next tick."""
-        self._memory.reconcile_at = 0.0
-
-    def close(self) -> None:
-        """Let go of what is held. What was launched lives on."""
-        self._watches.close()
-        self._lead.release()
-        self._executor.close()
-
-    def _follow(self) -> None:
-        """Look at the tickets that may have news, record it, and end what has to end."""
-        memory, now = self._memory, time.monotonic()
-        everything = now >= memory.reconcile_at
-        if everything:
-            memory.reconcile_at = now + _RECONCILE_SECONDS
-        runs, garbled = following.open_tickets(self._database, self._place.host, self._place.series)
-        for one in garbled:
-            self._follower.troubles.tell(one.run_id, str(one))
-        self._follower.troubles.keep({run.id for run in runs} | {one.run_id for one in garbled})
-        memory.under_way &= self._watches.tickets()
-        settled = self._follower.follow([run for run in runs if everything or self._has_news(run)], memory.under_way)
-        memory.news.difference_update(settled)
-        for run in runs:
-            if run.ticket in settled:
-                self._forget(run.ticket)
-                # One that was given back would be launched again at once, over and over while the trouble lasts.
-                memory.pauses.begin(run.id)
-            elif run.ticket is not None:
-                with self._follower.troubles.contained(run, "it can't be watched"):
-                    self._tend(run, run.ticket)
-        open_still = [run for run in runs if run.ticket not in settled]
-        claiming.note_held_up(self._database, open_still, self._shares.away())
-        if settled:
-            self._keeper.wake()
-
-    def _has_news(self, run: Run) -> bool:
-        """Whether its guard has ended, is not watched, or has not been seen to start its command."""
-        memory = self._memory
-        return run.ticket in memory.news or run.ticket not in self._watches or run.handle is None
-
-    def _tend(self, run: Run, ticket: str) -> None:
-        """Watch a ticket that is open, and end its processes where it was asked for, or their time is up."""
-        with self._follower.troubles.contained(run, "it can't be ended now"):
-            self._end_if_asked(run, ticket)
-        if ticket not in self._watches and self._follower.sees(ticket):
-            pidfd = self._executor.watch(ticket)
-            if pidfd is not None:
-                self._watches.add(ticket, pidfd)
-
-    def _end_if_asked(self, run: Run, ticket: str) -> None:
-        cause: KillCause | None = (
-            "cancelled" if run.cancel_requested_at else "timed_out" if self._overdue(run) else None
-        )
-        if cause is None:
-            return
-        not_begun = cause == "cancelled" and run.handle is None
-        if not_begun and self._follower.void(run, ticket, "cancelled before it started"):
-            self._forget(ticket)
-        else:
-            self._executor.kill(ticket, cause, self._place.kill_grace)
-
-    def _overdue(self, run: Run) -> bool:
-        """Whether its time is up, counted from its command's own start, by a clock that nobody can set."""
-        lasted = self._follower.lasted_seconds(run.ticket or "")
-        return run.time_limit is not None and lasted is not None and lasted >= run.time_limit
-
     def _beat(self) -> None:
         memory, place, now = self._memory, self._place, self._clock()
         leads = bool(memory.led)
         if leads:
             hearing.note_look(self._database, memory.looked_at, now)
         if time.monotonic() >= memory.beat_at:
-            health.beat(self._database, place.host + place.series, self._started_at, leads, now, place.slots)
+            slots = self._own.executor.capacity().slots
+            health.beat(self._database, place.host + place.series, self._started_at, leads, now, slots)
             memory.beat_at = time.monotonic() + health.BEAT_EVERY.total_seconds()
         # Only now: where the heartbeat can't be written, nobody's report can.
         memory.looked_at = now if leads else None
@@ -214,60 +154,65 @@ class Loop:
             following.note_silence(self._database, now)
             following.note_silent_schedulers(self._database, now, self._place.host + self._place.series)
 
-    def _claim_and_launch(self) -> None:
-        if not self._can_launch():
-            return
-        for claim in self._claim():
-            with self._follower.troubles.contained(claim.run, "it can't be launched now"):
-                self._launch(claim)
 
-    def _claim(self) -> list[Claim]:
-        """What is to be launched now. A run that can't be read is passed over, for a while, and the others are not."""
-        place, pauses = self._place, self._memory.pauses
-        while True:
-            away, passed_over, now = self._shares.away(), pauses.still(), self._clock()
-            try:
-                return claiming.claim(
-                    self._database,
-                    place.host,
-                    place.slots,
-                    away,
-                    passed_over,
-                    now,
-                    place.series,
-                    self._lead.is_ours,
-                    self._shares.held(),
-                )
-            except Garbled as one:
-                pauses.begin(one.run_id)
-                self._follower.troubles.tell(one.run_id, str(one))
+class Aside:
+    """Drives one executor in a thread of its own, which nobody waits for."""
 
-    def _can_launch(self) -> bool:
-        """Whether the executor can launch anything at all now; what waits is told why not."""
-        memory = self._memory
-        why = self._executor.trouble()
-        if why != memory.launches_nothing:
-            log.warning("nothing is launched here: %s", why) if why else log.info("runs are launched here again")
-            claiming.let_all_wait(self._database, why, memory.launches_nothing)
-            memory.launches_nothing = why
-        return why is None
+    def __init__(self, driver: Driver, leads: Callable[[], bool]) -> None:
+        """Nothing is done before `start`. `leads`: whether this scheduler claims runs now."""
+        self._driver, self._leads = driver, leads
+        self._ending = threading.Event()
+        # Since when it is asked for something, as long as it is.
+        self._began: float | None = None
+        self._woken, self._waker = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        for end in (self._woken, self._waker):
+            end.setblocking(False)
 
-    def _launch(self, claim: Claim) -> None:
-        try:
-            started = self._executor.launch(self._place.launch_of(claim))
-        except NotStarted as refused:
-            self._follower.refuse(claim.run, claim.ticket, refused.reason)
-            return
-        except Exception as error:
-            self._memory.pauses.begin(claim.run.id)
-            log.warning("run %d could not be launched: %s", claim.run.id, said(error))
-            self._follower.void(claim.run, claim.ticket, f"could not be launched: {said(error)}")
-            return
-        if started.pidfd is not None:
-            self._memory.under_way.add(claim.ticket)
-            self._watches.add(claim.ticket, started.pidfd)
+    def start(self) -> None:
+        """Begin."""
+        threading.Thread(target=self._drive, name=f"executor-{self._driver.executor.name}", daemon=True).start()
 
-    def _forget(self, ticket: str) -> None:
-        self._watches.drop(ticket)
-        self._memory.under_way.discard(ticket)
-        self._memory.news.discard(ticket)
+    def wake(self) -> None:
+        """There may be something to do. Never waits."""
+        began = self._began
+        if began is not None and time.monotonic() - began > _STUCK_SECONDS:
+            log.warning("executor %s has not answered for %g s", self._driver.executor.name, _STUCK_SECONDS)
+            self._began = None  # that is told once
+        with suppress(BlockingIOError):
+            self._waker.send(b"")
+
+    def stop(self) -> None:
+        """Do no more. Does not wait for the executor, which may be stuck."""
+        self._ending.set()
+        self.wake()
+
+    def _drive(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._driver.executor, selectors.EVENT_READ)
+            selector.register(self._woken, selectors.EVENT_READ)
+            while not self._ending.is_set():
+                self._began = time.monotonic()
+                try:
+                    self._tick()
+                except Unavailable as error:
+                    log.warning("%s; trying again", error)
+                    self._driver.reconcile_soon()
+                    self._ending.wait(1.0)
+                self._began = None
+                self._wait(selector)
+        self._driver.executor.close()
+
+    def _wait(self, selector: selectors.BaseSelector) -> None:
+        """Until something happens; an executor that does not work is asked again after a while, whatever it has."""
+        if self._driver.is_faulty:
+            self._ending.wait(_POLL_SECONDS)
+        if any(key.fileobj is self._driver.executor for key, _ in selector.select(_POLL_SECONDS)):
+            self._driver.hear()
+        with suppress(BlockingIOError):
+            while True:
+                self._woken.recv(1)
+
+    def _tick(self) -> None:
+        self._driver.follow()
+        if self._leads():
+            self._driver.claim_and_launch()

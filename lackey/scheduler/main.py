@@ -2,28 +2,35 @@
 
 import contextlib
 import logging
+import os
 import socket
 import threading
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from lackey import wake
 from lackey.domain.refusals import Unavailable
+from lackey.domain.resources import Capacity
+from lackey.executors.base import Executor
 from lackey.executors.descriptors import raise_limit
 from lackey.executors.local import LocalExecutor
 from lackey.files import Files
 from lackey.kernel import unfit
 from lackey.privileges import LAUNCHING
+from lackey.scheduler.driver import Driver
 from lackey.scheduler.follower import Follower
 from lackey.scheduler.keeper import LogKeeper
-from lackey.scheduler.leading import FileLock, series
+from lackey.scheduler.leading import FileLock, Lead, series
 from lackey.scheduler.loop import Loop
 from lackey.scheduler.notices import Notices
+from lackey.scheduler.packer import Packer
 from lackey.scheduler.place import Place
 from lackey.scheduler.reader import DIRECTORY, Reading
 from lackey.scheduler.rights import settle
 from lackey.scheduler.shares_watch import SharesWatch
 from lackey.scheduler.signals import stop_on_signals
-from lackey.services import Database, health
+from lackey.services import Database, claiming, health
+from lackey.services.claiming import Claim
 from lackey.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -75,14 +82,19 @@ def _schedule(settings: Settings, database: Database, stop: threading.Event, des
         held.callback(readers.stop)
         readers.tend()
         files = Files(data_dir / DIRECTORY)
-        keeper = LogKeeper(database, files, place.host, place.series, data_dir / "tickets", place.kill_grace)
-        executor = LocalExecutor(data_dir, place.user, descriptors)
+        keeper = LogKeeper(
+            database, files, place.shares, place.host, place.series, data_dir / "tickets", place.kill_grace
+        )
         shares = SharesWatch(place.shares, files, lambda: wake.send(data_dir))
-        follower = Follower(database, executor, database.clock, _SECOND_LOOK_SECONDS, shares.hold, place.kill_grace)
-        loop = Loop(database, executor, place, shares, keeper, follower, database.clock)
+        lead = Lead(database)
+        executors = _executors(settings, descriptors)
+        drivers = [_driver(database, each, place, shares, lead, keeper.wake) for each in executors]
+        loop = Loop(database, place, drivers, lead, database.clock)
         held.callback(loop.close)
         loop.listen(listener.fileno())
-        threads: list[SharesWatch | LogKeeper | Notices] = [shares, keeper]
+        loop.start()
+        threads: list[SharesWatch | LogKeeper | Packer | Notices] = [shares, keeper]
+        threads.append(Packer(database, data_dir / "tickets"))
         if not database.is_sqlite:
             threads.append(Notices(database, lambda: wake.send(data_dir)))
         for thread in threads:
@@ -95,6 +107,42 @@ def _schedule(settings: Settings, database: Database, stop: threading.Event, des
             wake.drain(listener)
 
 
+def _executors(settings: Settings, descriptors: int) -> list[Executor]:
+    """All that are driven here, the host's own first."""
+    local = settings.executor.local
+    capacity = Capacity(cpus=len(os.sched_getaffinity(0)), slots=local.slots)
+    return [LocalExecutor(settings.data_dir, capacity, local.user, descriptors)]
+
+
+def _driver(
+    database: Database,
+    executor: Executor,
+    place: Place,
+    shares: SharesWatch,
+    lead: Lead,
+    ended: Callable[[Collection[str]], None],
+) -> Driver:
+    """What drives an executor. `ended` is told the shares on which runs have ended."""
+    holds = shares.holds()
+    follower = Follower(database, executor, database.clock, _SECOND_LOOK_SECONDS, holds.hold, place.kill_grace)
+
+    def claims(not_yet: Collection[int]) -> list[Claim]:
+        return claiming.claim(
+            database,
+            place.host,
+            executor.capacity().slots or 0,
+            shares.away(),
+            not_yet,
+            database.clock(),
+            place.series,
+            lead.is_ours,
+            holds.held(),
+            executor.name,
+        )
+
+    return Driver(database, executor, place, shares, follower, claims, ended)
+
+
 def _place(settings: Settings, installation: str) -> Place:
     local = settings.executor.local
     return Place(
@@ -104,7 +152,6 @@ def _place(settings: Settings, installation: str) -> Place:
         url=settings.server.url or "http://localhost:8000",
         wake_path=str(settings.data_dir / wake.NAME),
         shares=settings.shares,
-        slots=local.slots,
         user=local.user,
         kill_grace=local.kill_grace,
         shell=local.shell,

@@ -18,7 +18,6 @@ class Place:
     url: str
     wake_path: str
     shares: dict[str, Share]
-    slots: int
     user: str | None
     kill_grace: float
     shell: str

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from lackey.domain.policy import Away
@@ -25,6 +25,47 @@ class _Hold:
     mended: bool = False
 
 
+class Holds:
+    """The shares on which launches of one executor came to nothing, though they are there. Safe for threads."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        """None yet, of these."""
+        self._names = names
+        self._lock = threading.Lock()
+        self._holds: dict[str, _Hold] = {}
+        self._pauses: Pauses[str] = Pauses()
+
+    def hold(self, name: str, why: str) -> None:
+        """A launch on this share came to nothing for `why`, a sentence: no other is tried until it is seen mended.
+
+        Where it never looks broken from here, or never looks mended, it is tried again after longer and longer pauses.
+        """
+        with self._lock:
+            if name in self._names and name not in self._holds:
+                self._pauses.begin(name)
+                self._holds[name] = _Hold(f"waits for share {name}: {why}", time.monotonic())
+                log.warning("share %s: nothing is started there for now: %s", name, why)
+
+    def held(self) -> dict[str, str]:
+        """The shares on which nothing can be started now, each with a sentence that says why."""
+        with self._lock:
+            still, now = self._pauses.still(), time.monotonic()
+            for name, hold in list(self._holds.items()):
+                if name not in still and (hold.mended or now - hold.since > _TRIED_AGAIN_SECONDS):
+                    del self._holds[name]
+            return {name: hold.why for name, hold in self._holds.items()}
+
+    def __contains__(self, name: object) -> bool:
+        """Whether nothing is started on it."""
+        return name in self._holds
+
+    def look(self, name: str, mended: bool) -> None:
+        """The share looks mended, or does not."""
+        with self._lock:
+            if name in self._holds:
+                self._holds[name].mended = mended
+
+
 class SharesWatch:
     """What is known of the shares. `changed` is called when one comes or goes."""
 
@@ -34,8 +75,7 @@ class SharesWatch:
         self._changed = changed
         self._away = {name: f"share {name} has not answered yet" for name in names}
         self._stop = threading.Event()
-        self._holds: dict[str, _Hold] = {}
-        self._pauses: Pauses[str] = Pauses()
+        self._holds: list[Holds] = []
 
     def start(self) -> None:
         """Begin to ask."""
@@ -50,23 +90,11 @@ class SharesWatch:
         """The shares that can't be reached now or are not configured, each with why runs on it wait."""
         return Away(self._away, {name: why for name, why in self._away.items() if why})
 
-    def hold(self, name: str, why: str) -> None:
-        """A launch on this share came to nothing for `why`, a sentence: no other is tried until it is seen mended.
-
-        Where it never looks broken from here, or never looks mended, it is tried again after longer and longer pauses.
-        """
-        if name in self._away and name not in self._holds:
-            self._pauses.begin(name)
-            self._holds[name] = _Hold(f"waits for share {name}: {why}", time.monotonic())
-            log.warning("share %s: nothing is started there for now: %s", name, why)
-
-    def held(self) -> dict[str, str]:
-        """The shares that are there, but on which nothing can be started now, each with a sentence that says why."""
-        still, now = self._pauses.still(), time.monotonic()
-        for name, hold in list(self._holds.items()):
-            if name not in still and (hold.mended or now - hold.since > _TRIED_AGAIN_SECONDS):
-                del self._holds[name]
-        return {name: hold.why for name, hold in self._holds.items()}
+    def holds(self) -> Holds:
+        """For an executor: the shares on which its launches come to nothing, looked at as all are."""
+        mine = Holds(self._away.keys())
+        self._holds.append(mine)
+        return mine
 
     def _watch(self, name: str) -> None:
         while not self._stop.is_set():
@@ -80,10 +108,10 @@ class SharesWatch:
 
     def _ask(self, name: str) -> str:
         try:
-            hold = self._holds.get(name)
-            if hold is not None:
+            if any(name in holds for holds in self._holds):
                 look = self._files.health(name, anew=True).look
-                hold.mended = look is not None and not look.takes_nothing
+                for holds in self._holds:
+                    holds.look(name, look is not None and not look.takes_nothing)
             self._files.probe(name)
         except FileError as error:
             return f"waits for share {name}: {error}"

@@ -9,11 +9,12 @@ from typing import Any, cast
 
 from sqlalchemy import Connection
 
+from lackey.domain.attempt import Followed
 from lackey.domain.policy import choose
 from lackey.domain.run import Event, Run, RunState, scheduler_of
 from lackey.services.launching import scheduler_on
 from lackey.services.newcomers import WAITS_FOR_SLOT, new_token
-from lackey.store import events, executors, queue, runs
+from lackey.store import attempts, events, executors, queue, runs
 from lackey.store.database import Changed, Database
 
 _BATCH = 200
@@ -38,6 +39,7 @@ def claim(
     series: str = "",
     leads: Callable[[Connection], bool] = lambda _: True,
     held: Mapping[str, str] | None = None,
+    executor: str = "local",
 ) -> list[Claim]:
     """Claim for this host what may start now, under tickets of this series, and note of the others why they wait.
 
@@ -48,17 +50,17 @@ def claim(
     `not_yet`: runs to pass over for now. `leads`: asked within the claim whether this host still is to claim.
     """
     with database.read() as connection:
-        if not queue.candidates(connection, "local", 0, 1):
+        if not queue.candidates(connection, executor, 0, 1):
             return []
 
     def work(writing: Connection) -> list[Claim]:
         queue.take_turns(writing)
         if not leads(writing):
             return []
-        if paused := executors.paused(writing).get("local"):
-            queue.let_all_wait(writing, "local", paused.why)
+        if paused := executors.paused(writing).get(executor):
+            queue.let_all_wait(writing, executor, paused.why)
             return []
-        return _claim(writing, host, slots, away, held or {}, not_yet, now, series)
+        return _claim(writing, host, slots, away, held or {}, not_yet, now, series, executor)
 
     return database.write(work)
 
@@ -69,14 +71,14 @@ def waiting_by_share(database: Database) -> dict[str, int]:
         return queue.count_waiting_by_share(connection)
 
 
-def let_all_wait(database: Database, why: str | None, before: str | None) -> None:
+def let_all_wait(database: Database, executor: str, why: str | None, before: str | None) -> None:
     """Nothing is launched now, so say why to all that wait; `why` None: no more, `before` was why."""
 
     def work(connection: Connection) -> None:
         if why is not None:
-            queue.let_all_wait(connection, "local", why)
+            queue.let_all_wait(connection, executor, why)
         elif before is not None:
-            queue.let_all_wait(connection, "local", WAITS_FOR_SLOT, instead_of=before)
+            queue.let_all_wait(connection, executor, WAITS_FOR_SLOT, instead_of=before)
 
     database.write(work)
 
@@ -90,15 +92,16 @@ def _claim(
     not_yet: Collection[int],
     now: datetime,
     series: str,
+    executor: str,
 ) -> list[Claim]:
-    places = queue.places_taken(connection, "local")
+    places = queue.places_taken(connection, executor)
     running = Counter(application_id for application_id, _, _ in places)
     taken = sum(1 for _, share, of in places if of == scheduler_of(series, host) and share not in away)
     # Not a dict of both: `away` finds more than it lists.
     waiting: Mapping[str, str] = ChainMap(cast(Any, away), dict(held))
     claims: list[Claim] = []
     passed = 0
-    while page := queue.candidates(connection, "local", passed, _BATCH):
+    while page := queue.candidates(connection, executor, passed, _BATCH):
         choice = choose(
             [one for one, _ in page if one.run_id not in not_yet], slots, taken + len(claims), running, waiting
         )
@@ -130,25 +133,44 @@ def _still_queued(connection: Connection, run_id: int) -> Run:
 
 
 def _claim_one(connection: Connection, run: Run, host: str, series: str, now: datetime) -> Claim:
-    attempts = run.attempts + 1
-    ticket = f"{run.uid}n{attempts}{series}"
+    number = run.attempts + 1
+    ticket = f"{run.uid}n{number}{series}"
     values = {"ticket": ticket, "ticket_open": True, "host": host, "claimed_at": now, "reason": _starting(host)}
-    values["attempts"] = attempts
+    values["attempts"] = number
     claimed = runs.change(connection, run, values)
+    attempts.add_all(connection, [_attempt(claimed, ticket, now)])
     events.add(connection, Event(run.id, now, "claimed", scheduler_on(host), f"claimed; {_starting(host)}"))
     return Claim(claimed, ticket, new_token(connection, run.id))
+
+
+def _attempt(run: Run, ticket: str, now: datetime) -> dict[str, Any]:
+    return {
+        "run_id": run.id,
+        "number": run.attempts,
+        "ticket": ticket,
+        "scheduler": scheduler_of(ticket, run.host),
+        "executor": run.executor,
+        "application_id": run.application_id,
+        "by": run.by,
+        "share": run.share or "",
+        "cpus": run.cpus or 1,
+        "memory_bytes": run.memory_bytes,
+        "gpus": [],
+        "host": run.host,
+        "claimed_at": now,
+    }
 
 
 def _starting(host: str | None) -> str:
     return f"starting on {host}"
 
 
-def note_held_up(database: Database, launched: list[Run], away: Mapping[str, str]) -> None:
+def note_held_up(database: Database, launched: list[Followed], away: Mapping[str, str]) -> None:
     """Say of each of the launched that has not started whether its share, one of `away`, holds it up, and why."""
     for run in launched:
-        reason = away.get(run.share or "", _starting(run.host))
+        reason = away.get(run.share, _starting(run.host))
         if run.state is RunState.QUEUED and run.reason != reason:
-            database.write(partial(_hold_up, ticket=run.ticket or "", reason=reason))
+            database.write(partial(_hold_up, ticket=run.ticket, reason=reason))
 
 
 def _hold_up(connection: Connection, ticket: str, reason: str) -> None:

@@ -8,30 +8,25 @@ from sqlalchemy import Connection
 
 from lackey.domain.evidence import Evidence, Silence, judge
 from lackey.domain.exits import last_words
-from lackey.domain.run import Event, Garbled, Run, RunState, scheduler_of
+from lackey.domain.run import Event, Run, RunState, scheduler_of
 from lackey.services import hearing
 from lackey.services.hearing import ALWAYS, SET_BACK, Gaps
 from lackey.services.launching import PROCESS_GONE, scheduler_on
 from lackey.services.settling import evidence_of, settle
-from lackey.store import events, logs, queue, runs, service, words
+from lackey.store import attempts, events, logs, queue, runs, service, words
 from lackey.store.database import Database
+from lackey.store.queue import LogDue
 
 # A log.txt stays where it is; this much of it is kept here, for when the share is away and to find runs by its words.
 FILE_LOG_LIMIT = 1024 * 1024
 _LOG_END = 4096
+LOGS_AT_ONCE = 50
 
 
 # A scheduler that has not been heard from for this long is down, or cut off from the database.
 _SCHEDULER_IS_SILENT = timedelta(seconds=120)
 # For how long a word keeps a run going whose process is gone.
 _LATE_WORD_SECONDS = 120.0
-
-
-def open_tickets(database: Database, host: str, series: str) -> tuple[list[Run], list[Garbled]]:
-    """The runs with a ticket of this scheduler's whose process may live, and all with one that can't be read."""
-    with database.read() as connection:
-        found, garbled = queue.open_tickets(connection)
-    return [run for run in found if scheduler_of(run.ticket, run.host) == scheduler_of(series, host)], garbled
 
 
 def note_silent_schedulers(database: Database, now: datetime, me: str = "") -> None:
@@ -43,16 +38,15 @@ def note_silent_schedulers(database: Database, now: datetime, me: str = "") -> N
     with database.read() as connection:
         # The latest first, and of one that had another name before, the latest counts.
         beats = {scheduler_of(one.name): one.beat_at for one in reversed(service.heartbeats(connection))}
-        launched = [run for run in queue.open_tickets(connection)[0] if not run.state.is_final]
-        others = [run for run in launched if scheduler_of(run.ticket, run.host) != scheduler_of(me)]
-        silent = [
-            (run, heard) for run in others if (heard := beats.get(scheduler_of(run.ticket, run.host)) or run.claimed_at)
+        others = [
+            (one, beats.get(one.scheduler) or one.claimed_at)
+            for one in attempts.of_others(connection, scheduler_of(me))
         ]
-        gaps = hearing.known(connection, min((heard for _, heard in silent), default=now))
-    for run, heard in silent:
+        gaps = hearing.known(connection, min((heard for _, heard in others), default=now))
+    for one, heard in others:
         if gaps.heard(heard.timestamp(), now.timestamp()) > _SCHEDULER_IS_SILENT.total_seconds():
-            reason = f"silent: the scheduler on {run.host} has not been heard from since {heard:%F %T} UTC"
-            _lose(database, run.id, reason, now)
+            reason = f"silent: the scheduler on {one.host} has not been heard from since {heard:%F %T} UTC"
+            _lose(database, one.run_id, reason, now)
 
 
 def _lose(database: Database, run_id: int, reason: str, now: datetime) -> None:
@@ -120,10 +114,10 @@ def _is_over(evidence: Evidence, heard: float, now: float, time_limit: float, ga
     return gaps.heard(since, now) >= time_limit
 
 
-def logs_to_keep(database: Database, host: str, series: str = "") -> list[Run]:
-    """Ended runs of this scheduler's whose log.txt is still to be taken in."""
+def logs_to_keep(database: Database, host: str, series: str, share: str, after_id: int = 0) -> list[LogDue]:
+    """The first `LOGS_AT_ONCE` after an id of this scheduler's ended runs on a share whose log.txt is to be read."""
     with database.read() as connection:
-        return queue.logs_to_keep(connection, host, series, 50)
+        return queue.logs_to_keep(connection, host, series, share, after_id, LOGS_AT_ONCE)
 
 
 def keep_file_log(

@@ -12,12 +12,13 @@ from typing import Any, Self
 
 from sqlalchemy import Connection
 
-from lackey.domain.evidence import Kill, Observed, Silence
+from lackey.domain.attempt import CameTo
+from lackey.domain.evidence import Kill, Observed, Silence, instant
 from lackey.domain.receipt import Receipt
 from lackey.domain.refusals import Conflict
 from lackey.domain.run import Event, Run, RunState, directory_names, said_of_left_behind, scheduler_of
 from lackey.services.settling import evidence_of, settle
-from lackey.store import events, runs, service, tokens
+from lackey.store import attempts, events, runs, service, tokens
 from lackey.store.database import Database
 
 PROCESS_GONE = "its process is gone and left no outcome"
@@ -50,6 +51,12 @@ class Ending:
     run_directory: str | None = None
     left_behind: int = 0
 
+    @property
+    def came_to(self) -> CameTo:
+        """What that makes of the attempt."""
+        ran = self.observed.exit is not None or self.observed.signal is not None
+        return "ended" if ran else "void"
+
     @classmethod
     def of(cls, receipt: Receipt) -> Self:
         """As the receipt has it."""
@@ -78,6 +85,7 @@ def started(database: Database, begun: list[Begun], now: datetime) -> None:
                     tokens.add_all(connection, {digest: run.id})
                 evidence = replace(evidence_of(run), observed_start=one.at).heard_from(now.timestamp())
                 values = {"handle": one.handle, "run_directory": one.run_directory}
+                attempts.begin(connection, one.ticket, one.handle, one.run_directory, instant(one.at))
                 settle(connection, run, evidence, scheduler_on(run.host), now, values=values)
 
     database.write(work)
@@ -90,6 +98,7 @@ def ended(database: Database, endings: list[Ending], now: datetime) -> None:
         for ending in endings:
             run = runs.with_open_ticket(connection, ending.ticket)
             if run is not None and run.uid == ending.run_uid:
+                attempts.close(connection, ending.ticket, ending.came_to, now)
                 _end(connection, run, ending, now)
 
     database.write(work)
@@ -174,6 +183,8 @@ def gone(database: Database, ticket: str, killed: str | None, now: datetime, lef
         if run is None:
             return
         evidence = evidence_of(run)
+        # Its guard may have handed in how it ended before it was gone.
+        attempts.close(connection, ticket, "gone" if evidence.observed is None else "ended", now)
         if killed:
             cause: Any = killed
             evidence = replace(evidence, kill=evidence.kill or Kill(cause, now.timestamp()))
@@ -197,6 +208,7 @@ def give_back(database: Database, ticket: str, reason: str, now: datetime) -> No
         run = runs.with_open_ticket(connection, ticket)
         if run is None:
             return
+        attempts.close(connection, ticket, "void", now)
         by = scheduler_on(run.host)
         values: dict[str, Any] = {"ticket": None, "ticket_open": False, "claimed_at": None, "host": None}
         if run.state is RunState.QUEUED:
@@ -233,12 +245,21 @@ def adopt(database: Database, ticket: str, earlier: str, now: datetime) -> bool:
             if not names:
                 return False
             host = names[0].removesuffix(series)
+        _take_up(connection, ticket, earlier, host, now)
         runs.change(connection, run, {"ticket": earlier, "host": host})
         text = "ran already; this database is older. Its earlier launch is taken up again"
         events.add(connection, Event(run.id, now, "adopted", scheduler_on(run.host), text))
         return True
 
     return database.write(work)
+
+
+def _take_up(connection: Connection, ticket: str, earlier: str, host: str | None, now: datetime) -> None:
+    """Close the attempt that a ticket was drawn for, and have one for the earlier ticket in its place."""
+    for drawn in attempts.with_open_ticket(connection, ticket):
+        own = {"ticket": earlier, "scheduler": scheduler_of(earlier, host), "host": host}
+        attempts.close(connection, ticket, "void", now)
+        attempts.add_all(connection, [{**drawn, **own}])
 
 
 def scheduler_on(host: str | None) -> str:

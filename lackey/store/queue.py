@@ -1,8 +1,9 @@
 """What the scheduler asks of the database: which runs are due, which tickets are open, what is overdue."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, or_, select, text, update
+from sqlalchemy import Connection, String, bindparam, func, or_, select, text, update
 
 from lackey.domain.policy import Candidate
 from lackey.domain.run import Garbled, Run, RunState, scheduler_of
@@ -103,11 +104,6 @@ def take_turns(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:it)"), {"it": _CLAIMING})
 
 
-def open_tickets(connection: Connection) -> tuple[list[Run], list[Garbled]]:
-    """The runs with a ticket whose process may live, whatever their state, and those that can't be read."""
-    return readable(connection, select_runs().where(TICKET_OPEN).order_by(RunRow.id))
-
-
 def places_taken(connection: Connection, executor: str) -> list[tuple[int | None, str, str]]:
     """Application id, share and scheduler of each open ticket, but of those that are lost."""
     statement = select(RunRow.application_id, RunRow.share, RunRow.ticket, RunRow.host).where(
@@ -133,8 +129,41 @@ def followed_by_reports(connection: Connection) -> list[Run]:
     return readable(connection, statement)[0]
 
 
-def logs_to_keep(connection: Connection, host: str, series: str, limit: int) -> list[Run]:
-    """Ended runs of a scheduler whose log.txt has not been taken into the database yet, the earliest first."""
-    mine = RunRow.ticket.endswith(series) if series else RunRow.host == host
-    statement = select_runs().where(LOG_DUE, mine, RunRow.ticket_open.is_(False))
-    return readable(connection, statement.order_by(RunRow.id).limit(limit))[0]
+@dataclass(frozen=True)
+class LogDue:
+    """An ended run whose log.txt is still to be taken in; `settled_at`: since when its end is known.
+
+    `observed`: whether its guard has seen the end.
+    """
+
+    run_id: int
+    run_directory: str
+    ticket: str
+    settled_at: datetime | None
+    observed: bool
+
+
+_LOGS = (
+    select(RunRow.id, RunRow.run_directory, RunRow.ticket, RunRow.settled_at, RunRow.evidence)
+    .where(
+        LOG_DUE,
+        RunRow.share == bindparam("wanted_share"),
+        RunRow.id > bindparam("after_id"),
+        RunRow.ticket_open.is_(False),
+    )
+    .order_by(RunRow.id)
+    .limit(bindparam("most"))
+)
+_LOGS_OF_SERIES = _LOGS.where(RunRow.ticket.endswith(bindparam("wanted_series", type_=String)))
+_LOGS_OF_HOST = _LOGS.where(RunRow.host == bindparam("wanted_host"))
+
+
+def logs_to_keep(connection: Connection, host: str, series: str, share: str, after_id: int, limit: int) -> list[LogDue]:
+    """Ended runs of a scheduler on a share whose log.txt is not in the database yet, the earliest after an id first."""
+    known = {"wanted_share": share, "after_id": after_id, "most": limit}
+    mine = {"wanted_series": series} if series else {"wanted_host": host}
+    rows = connection.execute(_LOGS_OF_SERIES if series else _LOGS_OF_HOST, {**known, **mine})
+    return [
+        LogDue(run_id, directory or "", ticket or "", at, "observed" in evidence)
+        for run_id, directory, ticket, at, evidence in rows
+    ]

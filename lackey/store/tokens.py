@@ -9,6 +9,9 @@ from lackey.domain.limits import TOKENS
 from lackey.store.database import unique
 from lackey.store.models import TokenRow
 
+_TOKEN = TokenRow.metadata.tables[TokenRow.__tablename__]
+_ADD = insert(_TOKEN)
+_KNOWN = select(_TOKEN.c.digest).where(_TOKEN.c.digest.in_(bindparam("digests", expanding=True)))
 _RUN_OF = select(TokenRow.run_id).where(TokenRow.digest.in_([bindparam("as_sent"), bindparam("lower")]))
 
 
@@ -19,7 +22,7 @@ def digest(secret: str) -> bytes:
 
 def add(connection: Connection, run_id: int, token: str) -> None:
     """Let this token speak for the run."""
-    connection.execute(insert(TokenRow).values(digest=digest(token), run_id=run_id))
+    connection.execute(_ADD, {"digest": digest(token), "run_id": run_id})
 
 
 def has_room(connection: Connection, run_id: int) -> bool:
@@ -31,12 +34,12 @@ def has_room(connection: Connection, run_id: int) -> bool:
 def add_all(connection: Connection, runs: Mapping[bytes, int]) -> None:
     """Let the tokens of these digests speak for these runs. Raises Taken."""
     with unique():
-        connection.execute(insert(TokenRow), [{"digest": digest, "run_id": run_id} for digest, run_id in runs.items()])
+        connection.execute(_ADD, [{"digest": digest, "run_id": run_id} for digest, run_id in runs.items()])
 
 
 def known(connection: Connection, digests: Collection[bytes]) -> set[bytes]:
     """Those of the digests that are some run's."""
-    return set(connection.execute(select(TokenRow.digest).where(TokenRow.digest.in_(digests))).scalars())
+    return set(connection.execute(_KNOWN, {"digests": list(digests)}).scalars())
 
 
 def run_of(connection: Connection, token: str) -> int | None:

@@ -7,11 +7,10 @@ from random import Random
 
 import pytest
 
-from lackey.executors.local import LocalExecutor
 from lackey.files import FileError, FileMissing, Files
 from tests.attacks.meddling import meddler
 from tests.attacks.strength import rounds
-from tests.executors.workbench import Workbench
+from tests.executors.workbench import Workbench, local_executor
 from tests.shares.seen import WITHIN_SECONDS, answers, eventually, reading
 
 ROUNDS = 3
@@ -92,7 +91,7 @@ def launch(bench: Workbench, dice: Random, number: int) -> str:
 def test_nothing_outside_of_a_share_is_written_or_made_by_a_launch(share: Path, outside: Path, tmp_path: Path) -> None:
     before = all_of(outside)
     (share / "heat").mkdir()
-    executor = LocalExecutor(tmp_path / "var")
+    executor = local_executor(tmp_path / "var")
     bench = Workbench(executor, share)
     came: Counter[str] = Counter()
     numbers = iter(range(1, 1 << 30))

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lackey.executors.local import LocalExecutor
-from tests.executors.workbench import Workbench
+from tests.executors.workbench import Workbench, local_executor
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def share(tmp_path: Path) -> Path:
 @pytest.fixture
 def local(data_dir: Path, share: Path) -> Iterator[Workbench]:
     """The executor for this host."""
-    executor = LocalExecutor(data_dir)
+    executor = local_executor(data_dir)
     bench = Workbench(executor, share)
     yield bench
     bench.tidy()

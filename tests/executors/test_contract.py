@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import select
 import signal
 import time
 from pathlib import Path
@@ -10,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from lackey.domain.receipt import KillCause
-from lackey.executors.base import Absent, Ended, Running, Void
+from lackey.executors.base import Absent, Ended, Running, Starting, Unreadable, Void
 from lackey.executors.environment import language, time_zone
-from tests.executors.workbench import Workbench, alive, until
+from tests.executors.workbench import DEADLINE_SECONDS, Workbench, alive, until
 
 HOSTILE = "$(touch pwned) `touch pwned`; touch pwned & \"'\\ \n*?"
 
@@ -225,12 +226,36 @@ def test_a_kill_that_comes_after_the_end_changes_nothing(bench: Workbench) -> No
     assert (receipt.exit_code, receipt.killed) == (4, None)
 
 
-def test_there_is_nothing_to_wait_for_before_and_after(bench: Workbench) -> None:
-    launch = bench.draft()
-    assert bench.executor.watch(launch.ticket) is None
+def test_there_is_news_of_a_ticket_before_and_after_it_runs_and_none_while_nothing_changes(bench: Workbench) -> None:
+    launch = bench.draft("while [ ! -e stop ]; do sleep 0.05; done")
+    assert bench.executor.news([launch.ticket]) == {launch.ticket}
+    bench.start(launch)
+    assert bench.executor.news([launch.ticket]) == set()
+    assert not select.select([bench.executor], [], [], 0)[0]
+    (bench.application / "stop").write_text("")
+    assert select.select([bench.executor], [], [], DEADLINE_SECONDS)[0]
+    assert bench.executor.news([launch.ticket]) == {launch.ticket}
+    assert not select.select([bench.executor], [], [], 0)[0], "it has been told"
+    assert isinstance(bench.look(launch), Ended)
+
+
+def test_a_launch_that_is_under_way_is_not_taken_for_one_that_came_to_nothing(bench: Workbench) -> None:
+    launch = bench.draft("while [ ! -e stop ]; do sleep 0.05; done")
     bench.hand_over(launch)
-    bench.finish(launch)
-    assert bench.executor.watch(launch.ticket) is None
+    looks = [bench.look(launch)]
+    while bench.commanded(launch) is None:
+        looks.append(bench.look(launch))
+    assert {type(look) for look in looks} <= {Starting, Running}
+    (bench.application / "stop").write_text("")
+
+
+def test_many_tickets_are_observed_at_once_and_one_that_is_none_disturbs_no_other(bench: Workbench) -> None:
+    ended, never = bench.draft("exit 3"), bench.draft()
+    bench.hand_over(ended)
+    receipt = bench.finish(ended)
+    looks = bench.executor.observe(["../owner", never.ticket, ended.ticket])
+    assert isinstance(looks.pop("../owner"), Unreadable)
+    assert looks == {never.ticket: Absent(), ended.ticket: Ended(receipt)}
 
 
 def test_a_ticket_is_launched_once(bench: Workbench) -> None:

@@ -4,7 +4,6 @@ import errno
 import math
 import os
 import pwd
-import select
 import shutil
 import signal
 import subprocess
@@ -27,9 +26,8 @@ from lackey.executors.base import Launch, NotStarted, Running
 from lackey.executors.command import prepare
 from lackey.executors.directories import add_file, make_places, refusal
 from lackey.executors.guard import guard, start, take
-from lackey.executors.local import LocalExecutor
 from lackey.executors.tickets import Mark
-from tests.executors.workbench import Workbench, until
+from tests.executors.workbench import Workbench, local_executor, until
 from tests.full_disk import fill
 from tests.nursery import Process
 
@@ -139,12 +137,9 @@ def test_where_its_mark_was_removed_the_service_alone_has_the_outcome(
     service.answers = [200]
     launch = local.draft(WAIT_FOR_STOP + "exit 3", url=service.url)
     local.start(launch)
-    guard = local.executor.watch(launch.ticket)
-    assert guard is not None
     shutil.rmtree(data_dir / "tickets" / launch.ticket)
     (local.application / "stop").write_text("")
-    until(lambda: bool(select.select([guard], [], [], 0)[0]))
-    os.close(guard)
+    until(lambda: launch.ticket in local.executor.news([launch.ticket]))
     assert [parse_receipt(body).exit_code for _, _, body in service.told] == [3]
 
 
@@ -311,7 +306,7 @@ def nobody(data_dir: Path) -> Iterator[Workbench]:
     shutil.chown(share / "heat", "nobody")
     groups = os.getgroups()
     os.setgroups([0, 4])  # as those of a scheduler that was started by a person
-    executor = LocalExecutor(data_dir)
+    executor = local_executor(data_dir)
     bench = Workbench(executor, share)
     yield bench
     bench.tidy()

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +13,7 @@ import psutil
 import pytest
 
 from lackey.executors.base import Absent, Ended, Gone, Launch, Running
-from lackey.executors.local import LocalExecutor
-from tests.executors.workbench import Workbench, alive, end_of, until
+from tests.executors.workbench import Workbench, alive, local_executor, until
 
 STUBBORN = "trap '' TERM; echo $$ > stubborn; while :; do sleep 0.1; done"
 
@@ -65,12 +63,12 @@ def test_a_command_outlives_its_guard_and_is_seen_until_it_ends(local: Workbench
     launch = local.draft("while [ ! -e stop ]; do sleep 0.05; done")
     pid = local.start(launch)
     kill_guard(tickets, launch)
+    assert local.executor.news([launch.ticket]) == {launch.ticket}
     look = local.look(launch)
     assert isinstance(look, Running) and look.pid == pid
-    watched = local.executor.watch(launch.ticket)
-    assert watched is not None
+    assert local.executor.news([launch.ticket]) == set(), "it is watched in its guard's place"
     (local.application / "stop").write_text("")
-    end_of(watched)
+    until(lambda: launch.ticket in local.executor.news([launch.ticket]))
     assert local.look(launch) == Gone(None)
 
 
@@ -162,8 +160,8 @@ def test_runs_outlive_the_scheduler_and_another_one_finds_them(local: Workbench,
         import os, sys
         from pathlib import Path
         from lackey.executors.base import Launch
-        from lackey.executors.local import LocalExecutor
-        LocalExecutor(Path(sys.argv[1])).launch(Launch(**eval(sys.stdin.read())))
+        from tests.executors.workbench import local_executor
+        local_executor(Path(sys.argv[1])).launch(Launch(**eval(sys.stdin.read())))
         os.kill(os.getpid(), 9)
     """
     dead = subprocess.run(
@@ -176,13 +174,10 @@ def test_runs_outlive_the_scheduler_and_another_one_finds_them(local: Workbench,
     assert local.finish(launch).exit_code == 6
 
 
-def test_launches_from_many_threads_are_all_carried_out(local: Workbench) -> None:
+def test_launches_at_once_are_all_carried_out(local: Workbench) -> None:
     drafts = [local.draft(f"exit {number}", run_id=number) for number in range(12)]
-    threads = [threading.Thread(target=local.hand_over, args=(draft,)) for draft in drafts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    for draft in drafts:
+        local.hand_over(draft)
     assert [local.finish(draft).exit_code for draft in drafts] == list(range(12))
 
 
@@ -232,6 +227,6 @@ def test_a_second_executor_on_the_same_directory_sees_the_same(local: Workbench,
     launch = local.draft("exit 3")
     local.hand_over(launch)
     local.finish(launch)
-    other = LocalExecutor(data_dir)
-    assert other.look(launch.ticket) == local.look(launch)
+    other = local_executor(data_dir)
+    assert other.observe([launch.ticket]) == {launch.ticket: local.look(launch)}
     other.close()

@@ -79,7 +79,6 @@ def test_another_process_with_the_same_pid_is_neither_seen_nor_signalled(local: 
         with open(tickets / launch.ticket / "owner", "a") as owner:
             owner.write(json.dumps(command) + "\n")
         assert local.look(launch) == Gone(None)
-        assert local.executor.watch(launch.ticket) is None
         local.executor.kill(launch.ticket, "cancelled", 0)
         assert stranger.poll() is None
         stranger.kill()
@@ -127,4 +126,3 @@ def test_where_a_mark_is_no_directory_nothing_is_concluded(local: Workbench, tic
     launch = local.draft()
     (tickets / launch.ticket).write_text("")
     assert isinstance(local.look(launch), Unreadable)
-    assert isinstance(local.executor.look("../owner"), Unreadable)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lackey.domain.resources import Capacity
 from tests.executors.sealed import SealedExecutor
 from tests.executors.test_guard import WAIT_FOR_STOP, Disk, Service, disk, end_on_full_disk, service
 from tests.executors.workbench import Workbench, until
@@ -15,7 +16,7 @@ __all__ = ["disk", "service"]
 @pytest.fixture
 def local(data_dir: Path, share: Path) -> Iterator[Workbench]:
     """The executor for this host, whose guards can import nothing."""
-    executor = SealedExecutor(data_dir)
+    executor = SealedExecutor(data_dir, Capacity(cpus=2))
     bench = Workbench(executor, share)
     yield bench
     bench.tidy()

@@ -1,7 +1,5 @@
 """What the executors' tests have at hand: a share, an executor, and launches to hand to it."""
 
-import os
-import select
 import time
 import uuid
 from collections.abc import Callable
@@ -10,7 +8,9 @@ from functools import partial
 from pathlib import Path
 
 from lackey.domain.receipt import Receipt
-from lackey.executors.base import Ended, Executor, Launch, Look, Running
+from lackey.domain.resources import Capacity
+from lackey.executors.base import Ended, Executor, Launch, Look, Running, Starting
+from lackey.executors.local import LocalExecutor
 
 DEADLINE_SECONDS = 20.0
 
@@ -31,14 +31,6 @@ def alive(pid: int) -> bool:
         return False
 
 
-def end_of(pidfd: int) -> None:
-    """Wait until the process has ended; the descriptor is closed."""
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    assert poll.poll(DEADLINE_SECONDS * 1000), "it did not end"
-    os.close(pidfd)
-
-
 @dataclass
 class Workbench:
     """An executor, and a share with an application's directory, `heat`, on it."""
@@ -46,7 +38,6 @@ class Workbench:
     executor: Executor
     share: Path
     tickets: set[str] = field(default_factory=set)
-    guards: list[int] = field(default_factory=list)
 
     @property
     def application(self) -> Path:
@@ -84,15 +75,19 @@ class Workbench:
 
     def hand_over(self, launch: Launch) -> None:
         """Launch it, and wait for nothing."""
-        pidfd = self.executor.launch(launch).pidfd
-        if pidfd is not None:
-            self.guards.append(pidfd)
+        self.executor.launch(launch)
         self.tickets.add(launch.ticket)
 
     def refuse(self, launch: Launch) -> None:
         """Launch it though its ticket is taken, and wait until that has come to nothing."""
         self.hand_over(launch)
-        end_of(self.guards.pop())
+        until(lambda: self.is_over(launch.ticket))
+
+    def is_over(self, ticket: str) -> bool:
+        """Whether no process that was launched under the ticket lives."""
+        if ticket not in self.executor.news([ticket]):
+            return False
+        return not isinstance(self.executor.observe([ticket])[ticket], Running | Starting)
 
     def commanded(self, launch: Launch) -> Running | None:
         """What the executor says of it once its command is on record."""
@@ -100,14 +95,11 @@ class Workbench:
         return look if isinstance(look, Running) and look.started_at is not None else None
 
     def look(self, launch: Launch) -> Look:
-        return self.executor.look(launch.ticket)
+        return self.executor.observe([launch.ticket])[launch.ticket]
 
     def finish(self, launch: Launch) -> Receipt:
         """Wait until nothing of it is left; its receipt."""
-        until(lambda: isinstance(self.look(launch), Ended))
-        pidfd = self.executor.watch(launch.ticket)
-        if pidfd is not None:
-            end_of(pidfd)
+        until(lambda: self.is_over(launch.ticket))
         look = self.look(launch)
         assert isinstance(look, Ended)
         return look.receipt
@@ -132,13 +124,12 @@ class Workbench:
         """End whatever a test has left running."""
         for ticket in self.tickets:
             until(partial(self._ended, ticket))
-        for pidfd in self.guards:
-            os.close(pidfd)
 
     def _ended(self, ticket: str) -> bool:
         self.executor.kill(ticket, "cancelled", 0.0)
-        pidfd = self.executor.watch(ticket)
-        if pidfd is None:
-            return True
-        os.close(pidfd)
-        return False
+        return self.is_over(ticket)
+
+
+def local_executor(data_dir: Path) -> LocalExecutor:
+    """The executor for this host."""
+    return LocalExecutor(data_dir, Capacity(cpus=2))

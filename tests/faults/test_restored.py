@@ -12,6 +12,7 @@ import pytest
 from lackey.domain.run import Run, RunState
 from lackey.services import health, reporting
 from tests.faults import hosts
+from tests.scheduler.test_packing import PACKING, marks, until_packed
 from tests.stage import Stage, now, until
 
 COMMAND = "echo $LACKEY_RUN_ID >> ../ran; {}while [ ! -e ../go ]; do sleep 0.05; done; exit 3"
@@ -97,6 +98,60 @@ def test_a_run_that_a_restored_database_takes_for_queued_is_not_run_again(
     # Once more: the same copy again.
     restore(stage, copy)
     stage.start_scheduler()
+    until_ran_once(stage, run_id)
+
+
+@pytest.mark.parametrize("kind", [plainly, and_remove_their_own_directory])
+def test_a_run_whose_mark_is_packed_is_not_run_again_by_a_restored_database(
+    stage: Stage, kind: Callable[[Stage], str]
+) -> None:
+    run_id = stage.schedule(kind(stage))
+    copy = copied(stage)
+    go(stage)
+    stage.start_scheduler(PACKING)
+    until_ran_once(stage, run_id)
+    until_packed(stage, run_id)
+    # The second time with one that packs nothing, so that what it finds is what there was.
+    for scheduler in (PACKING, "tests.nursery:schedule"):
+        restore(stage, copy)
+        assert stage.get(run_id).state is RunState.QUEUED
+        stage.start_scheduler(scheduler)
+        until_ran_once(stage, run_id)
+    assert not (stage.data_dir / "tickets" / (stage.get(run_id).ticket or "none")).exists()
+
+
+def test_a_run_that_was_lost_and_whose_mark_is_packed_stays_lost_in_a_restored_database(stage: Stage) -> None:
+    run_id = stage.schedule(plainly(stage))
+    copy = copied(stage)
+    stage.start_scheduler(PACKING)
+    owner = stage.owner(stage.until_running(run_id))
+    assert owner.command is not None
+    for pid in (owner.pid, owner.command.command_pid):
+        os.kill(pid, 9)
+    assert stage.until_ended(run_id).state is RunState.LOST
+    until_packed(stage, run_id)
+    restore(stage, copy)
+    stage.start_scheduler(PACKING)
+    assert stage.until_ended(run_id).state is RunState.LOST
+    assert ran(stage) == [str(run_id)]
+
+
+def test_while_a_run_is_at_work_that_a_restored_database_does_not_know_its_mark_is_not_packed(stage: Stage) -> None:
+    empty = copied(stage)
+    run_id = stage.schedule(plainly(stage))
+    copy = copied(stage)
+    stage.start_scheduler(PACKING)
+    stage.until_running(run_id)
+    ticket = stage.get(run_id).ticket or "none"
+    restore(stage, empty)
+    stage.start_scheduler(PACKING)
+    other = stage.schedule(stage.add("other"))
+    stage.until_ended(other)
+    until(lambda: marks(stage) == [ticket], "the packing of the other one")
+    go(stage)
+    until(lambda: marks(stage) == [], "its end and its packing")
+    restore(stage, copy)
+    stage.start_scheduler(PACKING)
     until_ran_once(stage, run_id)
 
 

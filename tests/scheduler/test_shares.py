@@ -115,7 +115,7 @@ def schedule() -> int:
     """Be a scheduler that takes every share to be there, as each does that has not noticed yet; in a hurry, too."""
     with (
         patch("lackey.scheduler.shares_watch.SharesWatch.away", lambda _: {}),
-        patch("lackey.scheduler.shares_watch.SharesWatch.held", lambda _: {}),
+        patch("lackey.scheduler.shares_watch.Holds.held", lambda _: {}),
         patch("lackey.scheduler.loop._POLL_SECONDS", 0.02),
         patch("lackey.scheduler.pauses._FIRST_SECONDS", 0.2),
     ):

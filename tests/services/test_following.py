@@ -108,12 +108,12 @@ def kept(database: Database, run_id: int) -> bytes:
 
 def test_head_and_tail_of_a_log_are_kept_once_and_found_by_their_words(lab: Lab) -> None:
     run = lab.end(lab.launched(), run_directory="there")
-    assert [one.id for one in following.logs_to_keep(lab.database, "h1")] == [run.id]
+    assert [one.run_id for one in following.logs_to_keep(lab.database, "h1", "", "lab")] == [run.id]
     size = 5 << 20
     head, tail = b"first " * 10, b" last" * 10
     following.keep_file_log(lab.database, run.id, size, [(0, head), (size - len(tail), tail)])
     following.keep_file_log(lab.database, run.id, 1, [(0, b"another")])
-    assert following.logs_to_keep(lab.database, "h1") == []
+    assert following.logs_to_keep(lab.database, "h1", "", "lab") == []
     assert kept(lab.database, run.id).startswith(head) and kept(lab.database, run.id).endswith(tail)
     with lab.database.read() as connection:
         found = [one.id for one in runs.listing(connection, runs.Filter(text="FIRST last explicit"), None, 9)]

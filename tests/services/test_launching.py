@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lackey.domain.run import RunState
-from lackey.services import catalogue, claiming, ending, launching, queueing, reporting, scheduling
+from lackey.services import attempts, catalogue, claiming, ending, launching, queueing, reporting, scheduling
 from lackey.services.launching import Begun
 from lackey.services.scheduling import Wanted
 from lackey.store.database import Database
@@ -216,11 +216,11 @@ def test_a_launch_that_its_share_holds_up_says_so_until_the_share_is_back(lab: L
     run_id = lab.schedule().id
     (claim,) = lab.claim()
     for away, reason in (({"lab": "waits for share lab"}, "waits for share lab"), ({}, "starting on h1")):
-        claiming.note_held_up(lab.database, [lab.run(run_id)], away)
+        claiming.note_held_up(lab.database, attempts.followed(lab.database, "local", "h1")[0], away)
         assert lab.run(run_id).reason == reason
-    seen_before = lab.run(run_id)
+    seen_before, _ = attempts.followed(lab.database, "local", "h1")
     lab.begin(claim)
-    claiming.note_held_up(lab.database, [seen_before], {"lab": "waits for share lab"})
+    claiming.note_held_up(lab.database, seen_before, {"lab": "waits for share lab"})
     assert (lab.run(run_id).state, lab.run(run_id).reason) == (RunState.RUNNING, None)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from lackey.domain.progress import ExpectedEnd
 from lackey.domain.run import Run, RunState
-from lackey.services import claiming, ending, health, launching, overview, reporting, scheduling
+from lackey.services import attempts, claiming, ending, health, launching, overview, reporting, scheduling
 from lackey.services.overview import Now
 from lackey.services.reporting import Progress
 from lackey.store.database import Database
@@ -213,8 +213,9 @@ def _given_back(lab: Lab) -> Callable[[], Any]:
 
 def _held_up(lab: Lab) -> Callable[[], Any]:
     lab.schedule()
-    (claim,) = lab.claim()
-    return lambda: claiming.note_held_up(lab.database, [claim.run], {"lab": "the share lab is away"})
+    lab.claim()
+    launched, _ = attempts.followed(lab.database, "local", "h1")
+    return lambda: claiming.note_held_up(lab.database, launched, {"lab": "the share lab is away"})
 
 
 def _begun(lab: Lab) -> Callable[[], Any]:

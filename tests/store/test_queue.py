@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from lackey.domain.run import Run, RunState
-from lackey.store import queue, runs
+from lackey.store import attempts, queue, runs
 from lackey.store.database import Database
 from tests.clock import Clock
 from tests.store.rows import add_application, add_project, add_run
@@ -36,14 +36,18 @@ def test_on_sqlite_nothing_that_the_scheduler_asks_again_and_again_looks_through
         queue.next_due(connection, clock())
         queue.candidates(connection, "local", 0, 10)
         queue.count_candidates(connection, "local")
-        queue.open_tickets(connection)
+        attempts.followed(connection, "local", "h1")
+        attempts.of_others(connection, "h1")
+        attempts.of_older_version(connection, clock())
+        attempts.still_needed(connection, ["t"])
+        attempts.close(connection, "t", "void", clock())
         queue.places_taken(connection, "local")
         queue.followed_by_reports(connection)
-        queue.logs_to_keep(connection, "host", "", 10)
+        queue.logs_to_keep(connection, "host", "", "lab", 0, 10)
         runs.with_open_ticket(connection, "t")
         for statement, given in list(asked):
             plan = [step for *_, step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)]
-            assert "SCAN run" not in plan, statement
+            assert not {"SCAN run", "SCAN attempt"} & set(plan), statement
 
 
 def test_due_are_launched_runs_whose_time_has_come_the_earliest_first(
@@ -119,10 +123,14 @@ def test_followed_by_reports_is_what_can_fall_silent_and_has_no_process_here(
         assert sorted(ids(queue.followed_by_reports(connection))) == [silent.id, limited.id, expected.id]
 
 
-def test_logs_to_keep_are_those_of_ended_runs_of_this_host(database: Database, make: Any) -> None:
-    ended = make(state=RunState.FAILED, log_kept=False, host="h1")
-    make(state=RunState.FAILED, log_kept=False, host="h2")
-    make(state=RunState.FAILED, log_kept=True, host="h1")
-    make(state=RunState.FAILED, log_kept=False, host="h1", ticket="t", ticket_open=True)
+def test_logs_to_keep_are_those_of_ended_runs_of_this_host_on_this_share(database: Database, make: Any) -> None:
+    due = {"state": RunState.FAILED, "log_kept": False, "host": "h1", "share": "lab"}
+    first, second = make(**due), make(**due)
+    others: list[dict[str, Any]] = [{"host": "h2"}, {"log_kept": True}, {"share": "attic"}]
+    for other in [*others, {"ticket": "t", "ticket_open": True}]:
+        make(**{**due, **other})
     with database.read() as connection:
-        assert ids(queue.logs_to_keep(connection, "h1", "", 10)) == [ended.id]
+        found = queue.logs_to_keep(connection, "h1", "", "lab", 0, 10)
+        assert [one.run_id for one in found] == [first.id, second.id]
+        assert queue.logs_to_keep(connection, "h1", "", "lab", 0, 1) == found[:1]
+        assert queue.logs_to_keep(connection, "h1", "", "lab", first.id, 10) == found[1:]

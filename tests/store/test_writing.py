@@ -19,7 +19,7 @@ from sqlalchemy import Connection, event, text
 from lackey.domain.refusals import NotFound, Unavailable
 from lackey.domain.run import RunState
 from lackey.store import database as stored
-from lackey.store import events, queue, runs, schema
+from lackey.store import events, runs, schema
 from lackey.store.database import Changed, Database, Taken, unique
 from tests.clock import Clock
 from tests.processes import in_processes
@@ -510,7 +510,7 @@ def test_a_row_that_could_not_be_read_keeps_nobody_in_the_past(sqlite: Database,
     sqlite.write(lambda connection: connection.execute(text("UPDATE run SET state = 'odd'")))
     kept: list[Exception] = []  # as a log does for a while, or a cycle of objects until it is collected
     with sqlite.read() as connection:
-        kept += queue.open_tickets(connection)[1]
+        kept += runs.readable(connection, runs.select_runs())[1]
     sqlite.write(lambda connection: connection.execute(text("UPDATE run SET state = 'running'")))
     assert kept
     with sqlite.read() as connection:

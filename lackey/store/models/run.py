@@ -31,7 +31,7 @@ class RunRow(Base):
     __table_args__ = (
         Index("ix_run_unended", "state", "scheduled_at", sqlite_where=_UNENDED, postgresql_where=_UNENDED),
         Index("ix_run_ticket_open", "id", sqlite_where=TICKET_OPEN, postgresql_where=TICKET_OPEN),
-        Index("ix_run_log_due", "id", sqlite_where=LOG_DUE, postgresql_where=LOG_DUE),
+        Index("ix_run_log_due", "share", "id", sqlite_where=LOG_DUE, postgresql_where=LOG_DUE),
         Index("ix_run_scheduled_at", "scheduled_at"),
         Index("ix_run_project_id", "project_id", "id"),
         Index("ix_run_application_id", "application_id", "id"),

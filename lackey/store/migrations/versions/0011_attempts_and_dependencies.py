@@ -92,6 +92,9 @@ def upgrade() -> None:
     stands = sa.text("stands_for IS NOT NULL")
     op.create_index("ix_run_stands_for", "run", ["stands_for"], sqlite_where=stands, postgresql_where=stands)
     due = sa.text("ended_at IS NULL AND state = 'scheduled' AND launched AND unmet = 0")
+    op.drop_index("ix_run_log_due", "run")
+    log_due = sa.text("NOT log_kept")
+    op.create_index("ix_run_log_due", "run", ["share", "id"], sqlite_where=log_due, postgresql_where=log_due)
     op.create_index("ix_run_due", "run", ["scheduled_at", "id"], sqlite_where=due, postgresql_where=due)
 
 

@@ -1,0 +1,169 @@
+"""Drives one executor: follows what it runs, ends what has to end, claims what it may have, and launches that.
+
+Each executor has a driver of its own, with its own pace, pauses and faults, so that one which is slow, stuck or broken
+delays no other.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from lackey.domain.attempt import Followed
+from lackey.domain.evidence import KillCause
+from lackey.domain.run import Garbled, scheduler_of
+from lackey.executors.base import Executor, NotStarted
+from lackey.scheduler.follower import Follower
+from lackey.scheduler.pauses import Pauses
+from lackey.scheduler.place import Place
+from lackey.scheduler.shares_watch import SharesWatch
+from lackey.scheduler.troubles import Faults, said
+from lackey.services import Database, attempts, claiming
+from lackey.services.claiming import Claim
+
+log = logging.getLogger(__name__)
+
+_RECONCILE_SECONDS = 60.0
+
+Claims = Callable[[Collection[int]], list[Claim]]
+
+
+@dataclass
+class _Memory:
+    """What a tick leaves for the next; all of it can be lost."""
+
+    pauses: Pauses[int] = field(default_factory=Pauses)
+    reconcile_at: float = 0.0
+    launches_nothing: str | None = None
+
+
+class Driver:
+    """One executor at work."""
+
+    def __init__(
+        self,
+        database: Database,
+        executor: Executor,
+        place: Place,
+        shares: SharesWatch,
+        follower: Follower,
+        claims: Claims,
+        ended: Callable[[Collection[str]], None],
+    ) -> None:
+        """`claims`: claims what is to be launched now, but for these runs.
+
+        `ended` is told the shares on which runs have ended.
+        """
+        self._database, self.executor, self._place, self._shares = database, executor, place, shares
+        self._follower, self._claims, self._ended = follower, claims, ended
+        self._me = scheduler_of(place.series, place.host)
+        self._memory = _Memory()
+        self._faults = Faults(f" (executor {executor.name})")
+
+    def reconcile_soon(self) -> None:
+        """Look at all tickets the next time."""
+        self._memory.reconcile_at = 0.0
+
+    @property
+    def is_faulty(self) -> bool:
+        """Whether something could not be done the last time."""
+        return bool(self._faults)
+
+    def hear(self) -> None:
+        """Take note that the executor has news, so that its descriptor can't be read any more."""
+        self._faults.contained("hear what is new", self._hear)
+
+    def follow(self) -> None:
+        """Look at the tickets that may have news, record it, and end what has to end. Raises Unavailable."""
+        self._faults.contained("follow runs", self._follow)
+
+    def claim_and_launch(self) -> None:
+        """Launch what may start now. Raises Unavailable."""
+        self._faults.contained("claim and launch runs", self._claim_and_launch)
+
+    def _hear(self) -> None:
+        self.executor.news(())
+
+    def _follow(self) -> None:
+        memory, now = self._memory, time.monotonic()
+        everything = now >= memory.reconcile_at
+        if everything:
+            memory.reconcile_at = now + _RECONCILE_SECONDS
+        found, garbled = attempts.followed(self._database, self.executor.name, self._me)
+        for each in garbled:
+            self._follower.troubles.tell(each.run_id, str(each))
+        self._follower.troubles.keep({one.run_id for one in found} | {each.run_id for each in garbled})
+        news = self.executor.news([one.ticket for one in found])
+        settled = self._follower.follow(
+            [one for one in found if everything or one.ticket in news or one.handle is None]
+        )
+        for attempt in found:
+            if attempt.ticket in settled:
+                self.executor.forget(attempt.ticket)
+                # One that was given back would be launched again at once, over and over while the trouble lasts.
+                memory.pauses.begin(attempt.run_id)
+            else:
+                with self._follower.troubles.contained(attempt.run_id, "it can't be ended now"):
+                    self._end_if_asked(attempt)
+        open_still = [attempt for attempt in found if attempt.ticket not in settled]
+        claiming.note_held_up(self._database, open_still, self._shares.away())
+        if settled:
+            self._ended({attempt.share for attempt in found if attempt.ticket in settled})
+
+    def _end_if_asked(self, attempt: Followed) -> None:
+        """End its processes where it was asked for, or their time is up."""
+        cause: KillCause | None = (
+            "cancelled" if attempt.is_to_be_cancelled else "timed_out" if self._overdue(attempt) else None
+        )
+        if cause is None:
+            return
+        not_begun = cause == "cancelled" and attempt.handle is None
+        if not_begun and self._follower.void(attempt.run_id, attempt.ticket, "cancelled before it started"):
+            self.executor.forget(attempt.ticket)
+        else:
+            self.executor.kill(attempt.ticket, cause, self._place.kill_grace)
+
+    def _overdue(self, attempt: Followed) -> bool:
+        """Whether its time is up, counted from its command's own start, by a clock that nobody can set."""
+        lasted = self._follower.lasted_seconds(attempt.ticket)
+        return attempt.time_limit is not None and lasted is not None and lasted >= attempt.time_limit
+
+    def _claim_and_launch(self) -> None:
+        if not self._can_launch():
+            return
+        for claim in self._claim():
+            with self._follower.troubles.contained(claim.run.id, "it can't be launched now"):
+                self._launch(claim)
+
+    def _claim(self) -> list[Claim]:
+        """What is to be launched now. A run that can't be read is passed over, for a while, and the others are not."""
+        pauses = self._memory.pauses
+        while True:
+            try:
+                return self._claims(pauses.still())
+            except Garbled as one:
+                pauses.begin(one.run_id)
+                self._follower.troubles.tell(one.run_id, str(one))
+
+    def _can_launch(self) -> bool:
+        """Whether the executor can launch anything at all now; what waits is told why not."""
+        memory, name = self._memory, self.executor.name
+        why = self.executor.trouble()
+        if why != memory.launches_nothing:
+            if why:
+                log.warning("nothing is launched here (executor %s): %s", name, why)
+            else:
+                log.info("runs are launched here again (executor %s)", name)
+            claiming.let_all_wait(self._database, name, why, memory.launches_nothing)
+            memory.launches_nothing = why
+        return why is None
+
+    def _launch(self, claim: Claim) -> None:
+        try:
+            self.executor.launch(self._place.launch_of(claim))
+        except NotStarted as refused:
+            self._follower.refuse(claim.run.uid, claim.ticket, refused.reason)
+        except Exception as error:
+            self._memory.pauses.begin(claim.run.id)
+            log.warning("run %d could not be launched: %s", claim.run.id, said(error))
+            self._follower.void(claim.run.id, claim.ticket, f"could not be launched: {said(error)}")
