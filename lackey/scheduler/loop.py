@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from lackey.domain.evidence import KillCause
+from lackey.domain.policy import ShareState
 from lackey.domain.refusals import Unavailable
 from lackey.domain.run import Garbled, Run
 from lackey.executors.base import Executor, NotStarted
@@ -23,7 +24,7 @@ from lackey.scheduler.place import Place
 from lackey.scheduler.shares_watch import SharesWatch
 from lackey.scheduler.troubles import said
 from lackey.scheduler.watches import Watches
-from lackey.services import Database, claiming, following, health, hearing, queueing
+from lackey.services import Database, claiming, following, health, hearing, queueing, share_states
 from lackey.services.claiming import Claim
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,9 @@ class _Memory:
     led: bool | None = None
     faults: dict[str, str] = field(default_factory=dict)
     launches_nothing: str | None = None
+    claims: claiming.Memory = field(default_factory=claiming.Memory)
+    kept_for: int | None = None
+    shares: dict[str, ShareState] | None = None
 
 
 class Loop:
@@ -85,6 +89,7 @@ class Loop:
         self._step("follow runs", self._follow)
         self._step("lead", self._take_lead)
         self._step("say that it is here", self._beat)
+        self._step("say how its shares are", self._publish_shares)
         if self._memory.led:
             self._step("count silence", self._note_silence)
             self._step("queue what is due", self._queue_due)
@@ -201,10 +206,20 @@ class Loop:
         if leads:
             hearing.note_look(self._database, memory.looked_at, now)
         if time.monotonic() >= memory.beat_at:
-            health.beat(self._database, place.host + place.series, self._started_at, leads, now, place.slots)
+            name, kept_for = place.host + place.series, memory.claims.kept_for
+            health.beat(
+                self._database, name, self._started_at, leads, now, place.capacity, memory.launches_nothing, kept_for
+            )
+            memory.kept_for = kept_for
             memory.beat_at = time.monotonic() + health.BEAT_EVERY.total_seconds()
         # Only now: where the heartbeat can't be written, nobody's report can.
         memory.looked_at = now if leads else None
+
+    def _publish_shares(self) -> None:
+        states, place = self._shares.states(), self._place
+        if states != self._memory.shares:
+            share_states.publish(self._database, place.site.scheduler, states, self._clock())
+            self._memory.shares = states
 
     def _note_silence(self) -> None:
         """Once a poll, however often the loop is woken: silence is counted in seconds."""
@@ -220,6 +235,8 @@ class Loop:
         for claim in self._claim():
             with self._follower.troubles.contained(claim.run, "it can't be launched now"):
                 self._launch(claim)
+        if self._memory.claims.kept_for != self._memory.kept_for:
+            self._memory.beat_at = 0.0
 
     def _claim(self) -> list[Claim]:
         """What is to be launched now. A run that can't be read is passed over, for a while, and the others are not."""
@@ -229,27 +246,26 @@ class Loop:
             try:
                 return claiming.claim(
                     self._database,
-                    place.host,
-                    place.slots,
+                    place.site,
                     away,
                     passed_over,
                     now,
-                    place.series,
                     self._lead.is_ours,
                     self._shares.held(),
+                    self._memory.claims,
                 )
             except Garbled as one:
                 pauses.begin(one.run_id)
                 self._follower.troubles.tell(one.run_id, str(one))
 
     def _can_launch(self) -> bool:
-        """Whether the executor can launch anything at all now; what waits is told why not."""
+        """Whether the executor can launch anything at all now; why not, the next heartbeat tells."""
         memory = self._memory
         why = self._executor.trouble()
         if why != memory.launches_nothing:
             log.warning("nothing is launched here: %s", why) if why else log.info("runs are launched here again")
-            claiming.let_all_wait(self._database, why, memory.launches_nothing)
             memory.launches_nothing = why
+            memory.beat_at = 0.0
         return why is None
 
     def _launch(self, claim: Claim) -> None:

@@ -104,7 +104,7 @@ def _place(settings: Settings, installation: str) -> Place:
         url=settings.server.url or "http://localhost:8000",
         wake_path=str(settings.data_dir / wake.NAME),
         shares=settings.shares,
-        slots=local.slots,
+        capacity=local.capacity,
         user=local.user,
         kill_grace=local.kill_grace,
         shell=local.shell,

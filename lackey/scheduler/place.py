@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from lackey.domain.paths import Share
+from lackey.domain.resources import Capacity
 from lackey.domain.shell.simple_command import replacing_the_shell
 from lackey.executors.base import Launch, NotStarted
-from lackey.services.claiming import Claim
+from lackey.services.claiming import Claim, Site
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,15 @@ class Place:
     url: str
     wake_path: str
     shares: dict[str, Share]
-    slots: int
+    capacity: Capacity
     user: str | None
     kill_grace: float
     shell: str
+
+    @property
+    def site(self) -> Site:
+        """For whom runs are claimed."""
+        return Site(self.host, self.series, self.capacity)
 
     def launch_of(self, claim: Claim) -> Launch:
         """What the executor is to launch for a claim. Raises NotStarted for a run that has no place to run in."""
@@ -48,4 +54,8 @@ class Place:
             kill_grace=self.kill_grace,
             wake_path=self.wake_path,
             shell=shell,
+            cpus=run.cpus or 1,
+            memory_bytes=run.memory_bytes,
+            # Where the executor has none of its own to give, whoever uses one does so unasked, as ever.
+            gpus=list(claim.gpus) if self.capacity.gpus else None,
         )

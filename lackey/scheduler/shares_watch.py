@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from lackey.domain.policy import Away
+from lackey.domain.policy import Away, ShareState
 from lackey.files import FileError, Files
 from lackey.scheduler.pauses import Pauses
 
@@ -49,6 +49,11 @@ class SharesWatch:
     def away(self) -> Away:
         """The shares that can't be reached now or are not configured, each with why runs on it wait."""
         return Away(self._away, {name: why for name, why in self._away.items() if why})
+
+    def states(self) -> dict[str, ShareState]:
+        """How all shares of the configuration are, by their names."""
+        away, held = self.away(), self.held()
+        return {name: ShareState(away.get(name) or held.get(name), name in away) for name in self._away}
 
     def hold(self, name: str, why: str) -> None:
         """A launch on this share came to nothing for `why`, a sentence: no other is tried until it is seen mended.

@@ -17,7 +17,7 @@ from lackey.domain.receipt import Receipt
 from lackey.domain.refusals import Conflict
 from lackey.domain.run import Event, Run, RunState, directory_names, said_of_left_behind, scheduler_of
 from lackey.services.settling import evidence_of, settle
-from lackey.store import events, runs, service, tokens
+from lackey.store import attempts, events, runs, service, tokens
 from lackey.store.database import Database
 
 PROCESS_GONE = "its process is gone and left no outcome"
@@ -147,6 +147,8 @@ def _end(connection: Connection, run: Run, ending: Ending, now: datetime, ticket
     event = Event(run.id, now, "ended", by, "its process has ended", details)
     left = ending.left_behind
     settled = settle(connection, run, evidence, by, now, event, values, ["left-behind"] if left else [])
+    if not ticket_open:
+        attempts.close(connection, ending.ticket, "ended", now, run_directory=directory)
     if left:
         events.add(connection, Event(run.id, now, "left-behind", by, said_of_left_behind(left)))
     return settled
@@ -183,6 +185,7 @@ def gone(database: Database, ticket: str, killed: str | None, now: datetime, lef
         by = scheduler_on(run.host)
         event = Event(run.id, now, "gone", by, PROCESS_GONE) if run.is_silent else None
         settle(connection, run, evidence, by, now, event, values)
+        attempts.close(connection, ticket, "gone", now)
         if left_behind:
             text = f"{left_behind} processes that its command left behind were ended"
             events.add(connection, Event(run.id, now, "left-behind", by, text))
@@ -197,6 +200,7 @@ def give_back(database: Database, ticket: str, reason: str, now: datetime) -> No
         run = runs.with_open_ticket(connection, ticket)
         if run is None:
             return
+        attempts.close(connection, ticket, "void", now)
         by = scheduler_on(run.host)
         values: dict[str, Any] = {"ticket": None, "ticket_open": False, "claimed_at": None, "host": None}
         if run.state is RunState.QUEUED:
@@ -234,6 +238,8 @@ def adopt(database: Database, ticket: str, earlier: str, now: datetime) -> bool:
                 return False
             host = names[0].removesuffix(series)
         runs.change(connection, run, {"ticket": earlier, "host": host})
+        known = {"ticket": earlier, "host": host, "scheduler": scheduler_of(earlier, host)}
+        attempts.change(connection, ticket, **known)
         text = "ran already; this database is older. Its earlier launch is taken up again"
         events.add(connection, Event(run.id, now, "adopted", scheduler_on(run.host), text))
         return True

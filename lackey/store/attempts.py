@@ -27,7 +27,7 @@ def open_attempts(connection: Connection, executor: str) -> list[Attempt]:
     return [Attempt(**row) for row in connection.execute(statement).mappings()]
 
 
-def change(connection: Connection, ticket: str, **values: Any) -> None:
+def change(connection: Connection, ticket: str, /, **values: Any) -> None:
     """Write to an open attempt."""
     connection.execute(_CHANGE.values(values), {"wanted_ticket": ticket})
 
