@@ -211,6 +211,8 @@ class Loop:
                 self._database, name, self._started_at, leads, now, place.capacity, memory.launches_nothing, kept_for
             )
             memory.kept_for = kept_for
+            # Told again: another database may have been put in the place of this one.
+            memory.shares = None
             memory.beat_at = time.monotonic() + health.BEAT_EVERY.total_seconds()
         # Only now: where the heartbeat can't be written, nobody's report can.
         memory.looked_at = now if leads else None

@@ -10,8 +10,11 @@ from lackey.store.database import Database
 
 
 def publish(database: Database, scheduler: str, states: Mapping[str, ShareState], now: datetime) -> None:
-    """How all shares of a scheduler's configuration are, by their names.
+    """How all shares of a scheduler's configuration are, by their names. Nothing is written where that is known.
 
     `scheduler`: see `domain.run.scheduler_of`.
     """
+    with database.read() as connection:
+        if share_states.of_scheduler(connection, scheduler) == states:
+            return
     database.write(partial(share_states.change, scheduler=scheduler, states=states, now=now))

@@ -1,7 +1,10 @@
 """What a run that waits for its turn is said to wait for."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from unittest.mock import patch
+
+from sqlalchemy import select
 
 from lackey.domain.policy import ShareState
 from lackey.domain.resources import Capacity
@@ -9,6 +12,8 @@ from lackey.services import launching, scheduling, share_states
 from lackey.services.claiming import Memory, Site, claim
 from lackey.services.health import beat
 from lackey.services.waiting import NO_SCHEDULER, STARTS_SOON, Turns, Wait
+from lackey.store.database import Database
+from lackey.store.models import ShareStateRow
 from tests.services.lab import Lab
 
 
@@ -112,3 +117,21 @@ def test_those_that_a_large_one_keeps_waiting_say_so(lab: Lab) -> None:
     text = f"what is free is kept for run {large.id}, which takes more and has waited for long"
     assert wait(lab, small.id) == Wait("resources", text)
     assert wait(lab, large.id) == Wait("resources", "waits for 2 cpus: 1 of 4 free")
+
+
+def test_how_shares_are_is_written_when_it_changes_and_keeps_the_time_since_when_it_is_so(lab: Lab) -> None:
+    def since() -> dict[str, datetime]:
+        with lab.database.read() as connection:
+            rows = connection.execute(select(ShareStateRow.share, ShareStateRow.since))
+            return {row.share: row.since for row in rows}
+
+    begun = lab.clock()
+    states = {"lab": ShareState("waits for share lab: gone", True), "store": ShareState()}
+    share_states.publish(lab.database, "h1", states, begun)
+    with patch.object(Database, "write") as written:
+        share_states.publish(lab.database, "h1", states, lab.clock.forward(1))
+    assert not written.called and since() == {"lab": begun, "store": begun}
+    share_states.publish(lab.database, "h1", {**states, "lab": ShareState()}, lab.clock.forward(1))
+    assert since() == {"lab": lab.clock(), "store": begun}
+    share_states.publish(lab.database, "h1", {"store": ShareState()}, lab.clock())
+    assert since() == {"store": begun}
