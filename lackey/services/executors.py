@@ -21,14 +21,16 @@ from lackey.store.service import Heartbeat
 
 log = logging.getLogger(__name__)
 
+WAITING_AT_MOST = claimable.COUNTED_AT_MOST
+
 
 @dataclass(frozen=True)
 class Executor:
     """How an executor is.
 
     `capacity`: what it has for runs, None where no scheduler tells; `taken`: what runs hold whose processes may live;
-    `waiting` counts the queued runs that nobody holds. `served_by`: the scheduler that launches on it, if one has been
-    heard from lately.
+    `waiting` counts the queued runs that nobody holds, up to `WAITING_AT_MOST`. `served_by`: the scheduler that
+    launches on it, if one has been heard from lately.
     """
 
     name: str

@@ -20,6 +20,7 @@ from lackey.store.models.base import Instant, moment
 from lackey.store.models.run import CLAIMABLE
 from lackey.store.runs import as_run
 
+COUNTED_AT_MOST = 10_000
 LANES_AT_MOST = 1_000
 USERS_AT_MOST = 500
 
@@ -84,8 +85,9 @@ _UNNAMED = text(f"""
     WHERE {_MINE} AND "by" = :by AND priority = :priority AND lane = '' LIMIT :limit
 """)
 _NAME = update(_RUN).where(_RUN.c.id == bindparam("unnamed"), _RUN.c.lane == "").values(lane=bindparam("its_lane"))
-_ANY = text(f"SELECT 1 FROM run WHERE {_MINE} LIMIT 1")
-_COUNT = text(f"SELECT count(*) FROM run WHERE {_MINE}")
+# What is said of the user has SQLite choose that index, and not the one of all that have not ended, held ones too.
+_ANY = text(f"""SELECT 1 FROM run WHERE {_MINE} AND "by" > '' LIMIT 1""")
+_COUNT = text(f"""SELECT count(*) FROM (SELECT 1 FROM run WHERE {_MINE} AND "by" > '' LIMIT :most) AS counted""")
 _TAKEN = text("""
     SELECT a.application_id, a."by", a.share, a.cpus, a.memory_bytes, a.gpus, a.scheduler, r.state
     FROM attempt AS a JOIN run AS r ON r.id = a.run_id WHERE a.closed_at IS NULL AND a.executor = :executor
@@ -129,8 +131,8 @@ def exist(connection: Connection, executor: str) -> bool:
 
 
 def count(connection: Connection, executor: str) -> int:
-    """How many there are."""
-    return int(connection.execute(_COUNT, {"executor": executor}).scalar_one())
+    """How many there are, counted up to `COUNTED_AT_MOST`: to count all takes as long as there are many."""
+    return int(connection.execute(_COUNT, {"executor": executor, "most": COUNTED_AT_MOST}).scalar_one())
 
 
 def lanes(

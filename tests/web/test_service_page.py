@@ -45,6 +45,17 @@ def test_whoever_may_look_sees_how_busy_the_executors_are_and_who_schedules(serv
     assert "pause" not in [form.action.rpartition("/")[2] for form in page.forms.values()]
 
 
+def test_beyond_some_number_of_waiting_runs_it_is_said_that_there_are_more(
+    served: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.application()
+    for _ in range(3):
+        served.post("/api/run", {"application": 1})
+    monkeypatch.setattr("lackey.store.claimable.COUNTED_AT_MOST", 2)
+    monkeypatch.setattr("lackey.services.executors.WAITING_AT_MOST", 2)
+    assert "2 or more runs" in visitor_of(served, "read").see("/service").text
+
+
 def test_an_executor_is_paused_and_resumed_and_the_page_says_by_whom_and_since_when(served: Api) -> None:
     visitor = visitor_of(served)
     paused = form_to(visitor.see("/service"), "/executor/local/pause").submit().follow()

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from lackey.services.executors import WAITING_AT_MOST
 from lackey.web.schemas.base import Answer, Body, Page
 
 
@@ -28,7 +29,7 @@ class ExecutorOut(Answer):
     memory_taken: Annotated[int, Field(description="bytes, of those runs whose memory is counted")]
     gpus: Annotated[list[str] | None, Field(description="the ids of its devices; null while no scheduler tells")]
     gpus_taken: list[str]
-    waiting: Annotated[int, Field(description="queued runs that nobody holds")]
+    waiting: Annotated[int, Field(description=f"queued runs that nobody holds, counted up to {WAITING_AT_MOST}")]
     paused: Annotated[bool, Field(description="whether nothing new is launched on it; what runs goes on")]
     paused_by: str | None
     paused_since: datetime | None
