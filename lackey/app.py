@@ -38,6 +38,7 @@ def make_app(
         link=link or Link(),
         url=settings.server.url,
         shell=settings.executor.local.shell,
+        capacity=settings.executor.local.capacity,
         remote_user_scope=settings.server.remote_user_scope if trusts_remote_user else None,
     )
     return Application(service)

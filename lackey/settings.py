@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from lackey.domain import sizes
 from lackey.domain.paths import Share
+from lackey.domain.resources import Capacity
 from lackey.domain.shell.program import DEFAULT_SHELL, checked_shell
 from lackey.domain.typed_paths import checked_drive, checked_unc
 
@@ -75,16 +77,40 @@ class ShareSettings(_Table):
         return path
 
 
-class LocalExecutorSettings(_Table):
-    """`[executor.local]`. `kill_grace`: seconds between TERM and KILL, for a simulation to save what it has.
+def _memory(value: Any) -> Any:
+    return sizes.parse(value) if isinstance(value, str) else value
 
-    `shell`: what runs the commands of applications that name none of their own.
+
+def _hosts_memory() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+class LocalExecutorSettings(_Table):
+    """`[executor.local]`: what its runs may take together, and how they are run.
+
+    `memory` in bytes, or as `"60 GiB"`; `gpus` are the ids of devices, as CUDA_VISIBLE_DEVICES has them; `slots`: how
+    many runs at a time, None for as many as the rest allows. `kill_grace`: seconds between TERM and KILL, for a
+    simulation to save what it has. `shell`: what runs the commands of applications that name none of their own.
     """
 
-    slots: Annotated[int, Field(ge=1)] = Field(default_factory=lambda: os.cpu_count() or 1)
+    cpus: Annotated[int, Field(ge=1)] = Field(default_factory=lambda: os.cpu_count() or 1)
+    memory: Annotated[int, Field(ge=1), BeforeValidator(_memory)] = Field(default_factory=_hosts_memory)
+    gpus: tuple[Annotated[str, Field(pattern=r"^[^,\s\x00]+$")], ...] = ()
+    slots: Annotated[int, Field(ge=1)] | None = None
     user: str | None = None
     kill_grace: Annotated[float, Field(ge=0)] = 10.0
     shell: Annotated[str, AfterValidator(checked_shell)] = DEFAULT_SHELL
+
+    @field_validator("gpus")
+    @classmethod
+    def _told_apart(cls, gpus: tuple[str, ...]) -> tuple[str, ...]:
+        _each_once("id", list(gpus))
+        return gpus
+
+    @property
+    def capacity(self) -> Capacity:
+        """What there is for runs."""
+        return Capacity(self.cpus, self.memory, self.gpus, self.slots)
 
 
 class ExecutorSettings(_Table):

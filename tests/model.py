@@ -12,9 +12,10 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precon
 
 from lackey.domain.evidence import Observed
 from lackey.domain.policy import Away
+from lackey.domain.resources import Capacity
 from lackey.domain.run import Run
 from lackey.services import claiming, following, launching
-from lackey.services.claiming import Claim
+from lackey.services.claiming import Claim, Site
 from lackey.services.launching import Begun, Ending
 from lackey.store import attempts, runs
 from lackey.store.database import Database
@@ -176,7 +177,7 @@ class Machine(RuleBasedStateMachine):
         away = Away(("another",), {}) if not self.configured else {}
         holding = [run for run in self.known.values() if run.claim and run.state != "lost" and self.configured]
         waiting = [run_id for run_id, run in self.known.items() if run.state == "queued" and not run.claim]
-        claims = claiming.claim(self.door.database, "h1", SLOTS, away, (), now)
+        claims = claiming.claim(self.door.database, Site("h1", "", Capacity(SLOTS)), away, (), now)
         free = max(0, SLOTS - len(holding)) if self.configured else 0
         assert [claim.run.id for claim in claims] == sorted(waiting)[:free]
         for claim in claims:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from lackey.executors.local import LocalExecutor
 from lackey.executors.tickets import Mark, Owner
 from lackey.services import Database, catalogue, ending, reading, scheduling
 from lackey.services.scheduling import Wanted
+from lackey.services.waiting import Turns
 from lackey.settings import load
 from lackey.store import schema
 from tests.nursery import DEADLINE_SECONDS, Nursery, Process
@@ -86,7 +88,7 @@ class Stage:
 
     def configure(self, name: str, data_dir: str, **local: object) -> Path:
         """Write a configuration in which `data_dir` is another one, over the same database and shares."""
-        settings = {"slots": 8, "kill_grace": 0.5, **local}
+        settings = {"cpus": 1000, "slots": 8, "kill_grace": 0.5, **local}
         lines = [
             *("[server]", f'data_dir = "{data_dir}"'),
             *("[database]", f'url = "{self.database_url}"'),
@@ -148,7 +150,9 @@ class Stage:
         wake.send(self.data_dir)
 
     def get(self, run_id: int) -> Run:
-        return reading.run(self.database, run_id)
+        """The run, with the reason that is shown."""
+        run = reading.run(self.database, run_id)
+        return replace(run, reason=Turns(self.database, now()).reason_of(run))
 
     def until_state(self, run_id: int, state: RunState) -> Run:
         """The run, once it is in this state."""

@@ -3,9 +3,11 @@
 import os
 from pathlib import Path
 
+import psutil
 import pytest
 
 from lackey.domain.paths import Share
+from lackey.domain.resources import Capacity
 from lackey.settings import Settings, SettingsError, load
 
 
@@ -36,7 +38,10 @@ def test_nothing_needs_to_be_set_to_begin(nowhere: Path) -> None:
     assert settings.data_dir == nowhere / "var"
     assert settings.database_url == f"sqlite:///{nowhere}/var/lackey.sqlite3"
     assert settings.shares == {"local": Share("local", f"{nowhere}/var/share")}
-    assert (settings.server.url, settings.executor.local.slots) == (None, os.cpu_count())
+    assert settings.server.url is None
+    has = settings.executor.local.capacity
+    assert (has.cpus, has.gpus, has.slots) == (os.cpu_count(), (), None)
+    assert has.memory_bytes == psutil.virtual_memory().total
     assert settings.executor.local.shell == "/bin/sh"
     assert settings.server.log_limit == 10 * 1024 * 1024
     settings.make_own_share()
@@ -59,6 +64,9 @@ must_be_mounted = true
 name = "store"
 path = "../store"
 [executor.local]
+cpus = 6
+memory = "60 GiB"
+gpus = ["0", "GPU-8f1c"]
 slots = 3
 user = "lackey-run"
 kill_grace = 0.5
@@ -76,6 +84,7 @@ def test_every_key_of_the_file_counts_and_its_paths_count_from_it(file: Path) ->
     assert list(settings.shares) == ["lab", "store"]
     local = settings.executor.local
     assert (local.slots, local.user, local.kill_grace, local.shell) == (3, "lackey-run", 0.5, "/bin/bash -l")
+    assert local.capacity == Capacity(6, 60 << 30, ("0", "GPU-8f1c"), 3)
     settings.make_own_share()
     assert not (file.parent / "state").exists(), "there is no share of its own to make"
 
@@ -94,10 +103,13 @@ def test_a_database_file_counts_from_the_configuration_too(file: Path, url: str,
 def test_the_environment_comes_before_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LACKEY_SERVER__DATA_DIR", "elsewhere")
     monkeypatch.setenv("LACKEY_EXECUTOR__LOCAL__SLOTS", "7")
+    monkeypatch.setenv("LACKEY_EXECUTOR__LOCAL__MEMORY", "1536MiB")
+    monkeypatch.setenv("LACKEY_EXECUTOR__LOCAL__GPUS", '["7"]')
     monkeypatch.setenv("LACKEY_DATABASE__URL", "")
     settings = loaded(file, FULL)
     assert settings.data_dir == file.parent / "elsewhere"
     assert (settings.executor.local.slots, settings.executor.local.user) == (7, "lackey-run")
+    assert settings.executor.local.capacity == Capacity(6, 1536 << 20, ("7",), 7)
     assert settings.database_url.startswith("postgresql"), "what is empty is not set"
 
 
@@ -141,6 +153,11 @@ def test_a_variable_that_lackey_does_not_know_is_named(name: str, monkeypatch: p
         ("[[share]]\nname = 'a/b'\npath = '/x'", "share.0.name: "),
         ("[executor.local]\nslots = 0", "executor.local.slots: "),
         ("[executor.local]\nslots = 'many'", "executor.local.slots: "),
+        ("[executor.local]\ncpus = 0", "executor.local.cpus: "),
+        ("[executor.local]\nmemory = 'much'", "executor.local.memory: Value error, should be a number of bytes, or a"),
+        ("[executor.local]\nmemory = 0", "executor.local.memory: "),
+        ("[executor.local]\ngpus = ['0', '0']", "executor.local.gpus: Value error, two have one id: 0"),
+        ("[executor.local]\ngpus = ['0,1']", "executor.local.gpus.0: "),
         ("[executor.local]\nshell = 'bash -l'", "executor.local.shell: Value error, should be the absolute path"),
         ("[executor.local]\nshell = ''", "executor.local.shell: "),
         ("[executor.local]\nshell = '/bin/bash \"-l'", "a quote that is not closed"),

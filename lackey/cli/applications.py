@@ -53,6 +53,9 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
             "help": "A variable of its environment, taken as it is.",
         },
     ),
+    (("--cpus",), {"type": click.IntRange(min=1), "help": "How many a run takes; 1 if left out."}),
+    (("--memory",), {"metavar": "SIZE", "help": "How much a run takes: 4GiB; none: it is not counted."}),
+    (("--gpus",), {"type": click.IntRange(min=0), "help": "How many devices a run is given."}),
     (("--time-limit",), {**_LIMIT, "help": "It is ended after this long; none: never."}),
     (
         ("--start-grace",),
@@ -98,7 +101,7 @@ def split_name(full_name: str) -> tuple[str, str]:
 def _fields(given: dict[str, Any]) -> dict[str, Any]:
     """The options that were given, as the API's fields."""
     fields = {
-        name: None if value == "none" and name in (*_LIMITS, "shell") else value
+        name: None if value == "none" and name in (*_LIMITS, "shell", "memory") else value
         for name, value in given.items()
         if value is not None and value != () and name not in ("parameters", "kinds", "choices", "environment")
     }
@@ -225,6 +228,9 @@ def _print(application: dict[str, Any], as_json: bool) -> None:
             ("executor", application["executor"]),
             ("workdir", application["workdir"]),
             ("shell", application["shell"]),
+            ("cpus", str(application["cpus"] or 1)),
+            ("memory", show.size(application["memory"])),
+            ("gpus", str(application["gpus"] or "")),
             *((name.replace("_", " "), show.span(application[name])) for name in _LIMITS),
             ("retries", str(application["retries"])),
             ("max running", "" if application["max_running"] is None else str(application["max_running"])),

@@ -26,10 +26,13 @@ _follow_option = click.option(
 def _inputs(command: F) -> F:
     for names, details in (
         (("--time-limit",), {"type": click.FloatRange(min=0, min_open=True), "help": "End it after so many seconds."}),
-        (("--priority",), {"type": int, "help": "Higher ones are started first, then older ones."}),
+        (("--gpus",), {"type": click.IntRange(min=0), "help": "Give it so many devices."}),
+        (("--memory",), {"metavar": "SIZE", "help": "It takes so much: 4GiB."}),
+        (("--cpus",), {"type": click.IntRange(min=1), "help": "It takes so many."}),
+        (("--priority",), {"type": int, "help": "Higher ones are started first."}),
         (("-p", "--parameter", "parameters"), {"multiple": True, "metavar": "NAME=VALUE", "help": "A parameter."}),
     ):
-        command = click.option(*names, **details)(command)  # type: ignore[arg-type]
+        command = click.option(*names, **details)(command)
     return command
 
 
@@ -52,7 +55,7 @@ def run() -> None:
 @json_option
 @pass_session
 def now(session: Session, /, application: str, follow: bool, as_json: bool, **given: Any) -> None:
-    """Run an application as soon as there is a slot for it.
+    """Run an application as soon as there is room for it.
 
     With --follow and --json standard output has the ended run, and no log.
     """

@@ -1,6 +1,17 @@
-"""What there is where runs are launched."""
+"""What a run takes of the place where it is launched, and what there is of it. Memory is in bytes."""
 
 from dataclasses import dataclass
+
+from lackey.domain import sizes
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a run takes as long as its process lives. `memory_bytes` None: it is not counted."""
+
+    cpus: int = 1
+    memory_bytes: int | None = None
+    gpus: int = 0
 
 
 @dataclass(frozen=True)
@@ -15,3 +26,18 @@ class Capacity:
     memory_bytes: int | None = None
     gpus: tuple[str, ...] = ()
     slots: int | None = None
+
+    def refusals(self, demand: Demand, executor: str = "local") -> dict[str, str]:
+        """Of what a run takes more than there is, so that it could never start here → a sentence about that."""
+        asked = {"cpus": demand.cpus, "memory": demand.memory_bytes or 0, "gpus": demand.gpus}
+        there = {"cpus": self.cpus, "memory": self.memory_bytes, "gpus": len(self.gpus)}
+        return {
+            name: f"{said(name, count)} are asked for, and the executor {executor} has {said(name, most)}"
+            for name, count in asked.items()
+            if (most := there[name]) is not None and count > most
+        }
+
+
+def said(name: str, count: int) -> str:
+    """So much of `cpus`, `memory` or `gpus`, in words."""
+    return sizes.in_words(count) if name == "memory" else str(count) if count else "none"

@@ -22,7 +22,7 @@ class Launch:
     `share_path` is absolute, as this host sees it; `directory` is the application's, relative to it. `kill_grace` is
     in seconds, from TERM to KILL. `user` is the one that the command runs as; None: the launching user. `wake_path` is
     a Unix datagram socket that is told when there is something new to look at. `shell` is a path with options behind
-    it; a scheduler of before it was there sends none.
+    it. `cpus`, `memory_bytes` and `gpus` are what it may use; `gpus` None: that is not the executor's to say.
     """
 
     ticket: str
@@ -42,6 +42,9 @@ class Launch:
     kill_grace: float
     wake_path: str
     shell: str = DEFAULT_SHELL
+    cpus: int = 1
+    memory_bytes: int | None = None
+    gpus: list[str] | None = None
 
     def check(self) -> None:
         """Raises NotStarted for what could never be launched, or not where it was meant to be.
@@ -109,6 +112,9 @@ _LAUNCH_CHECKS: dict[str, Callable[[Any], bool]] = {
     "kill_grace": lambda value: type(value) in (int, float) and 0 <= value < math.inf,
     "wake_path": _text,
     "shell": _shell,
+    "cpus": lambda value: type(value) is int and value > 0,
+    "memory_bytes": lambda value: value is None or (type(value) is int and value > 0),
+    "gpus": lambda value: value is None or (isinstance(value, list) and all(map(_plain, value))),
 }
 
 

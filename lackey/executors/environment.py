@@ -31,9 +31,15 @@ def environment(launch: Launch, account: Account, run_directory: str, own: Mappi
         "LACKEY_URL": launch.url,
         "LACKEY_RUN_ID": str(launch.run_id),
         "LACKEY_TOKEN": launch.token,
+        "LACKEY_CPUS": str(launch.cpus),
         "LACKEY_RUN_DIR": _absolute(launch, run_directory),
         "LACKEY_APPLICATION_DIR": _absolute(launch, on_share(launch.directory)),
     }
+    if launch.memory_bytes is not None:
+        given["LACKEY_MEMORY_BYTES"] = str(launch.memory_bytes)
+    if launch.gpus is not None:
+        # Empty for none: else it would use all there are.
+        given["CUDA_VISIBLE_DEVICES"] = ",".join(launch.gpus)
     zone = time_zone(own)
     return {
         "PATH": PATH,
@@ -43,6 +49,8 @@ def environment(launch: Launch, account: Account, run_directory: str, own: Mappi
         **({} if zone is None else {"TZ": zone}),
         # Or Python would keep what it prints to itself until it has 8 KiB, and nobody could follow the run.
         "PYTHONUNBUFFERED": "1",
+        # Or each of several runs would take as many threads as the host has cpus.
+        "OMP_NUM_THREADS": str(launch.cpus),
         **launch.environment,
         **given,
         **{variable(name): value for name, value in launch.parameters.items()},

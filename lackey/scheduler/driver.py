@@ -9,14 +9,17 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
+from sqlalchemy import Connection
+
 from lackey.domain.attempt import Followed
 from lackey.domain.evidence import KillCause
-from lackey.domain.run import Garbled, scheduler_of
+from lackey.domain.policy import ShareState
+from lackey.domain.run import Garbled
 from lackey.executors.base import Executor, NotStarted
 from lackey.scheduler.follower import Follower
 from lackey.scheduler.pauses import Pauses
 from lackey.scheduler.place import Place
-from lackey.scheduler.shares_watch import SharesWatch
+from lackey.scheduler.shares_watch import Holds, SharesWatch
 from lackey.scheduler.troubles import Faults, said
 from lackey.services import Database, attempts, claiming
 from lackey.services.claiming import Claim
@@ -24,8 +27,6 @@ from lackey.services.claiming import Claim
 log = logging.getLogger(__name__)
 
 _RECONCILE_SECONDS = 60.0
-
-Claims = Callable[[Collection[int]], list[Claim]]
 
 
 @dataclass
@@ -35,6 +36,7 @@ class _Memory:
     pauses: Pauses[int] = field(default_factory=Pauses)
     reconcile_at: float = 0.0
     launches_nothing: str | None = None
+    claims: claiming.Memory = field(default_factory=claiming.Memory)
 
 
 class Driver:
@@ -46,23 +48,37 @@ class Driver:
         executor: Executor,
         place: Place,
         shares: SharesWatch,
+        holds: Holds,
         follower: Follower,
-        claims: Claims,
+        leads: Callable[[Connection], bool],
         ended: Callable[[Collection[str]], None],
     ) -> None:
-        """`claims`: claims what is to be launched now, but for these runs.
+        """`leads`: whether this scheduler is to claim, asked within each claim.
 
         `ended` is told the shares on which runs have ended.
         """
         self._database, self.executor, self._place, self._shares = database, executor, place, shares
-        self._follower, self._claims, self._ended = follower, claims, ended
-        self._me = scheduler_of(place.series, place.host)
+        self._holds, self._follower, self._leads, self._ended = holds, follower, leads, ended
         self._memory = _Memory()
         self._faults = Faults(f" (executor {executor.name})")
 
     def reconcile_soon(self) -> None:
         """Look at all tickets the next time."""
         self._memory.reconcile_at = 0.0
+
+    @property
+    def launches_nothing(self) -> str | None:
+        """Why the executor can't launch anything now, if it can't."""
+        return self._memory.launches_nothing
+
+    @property
+    def kept_for(self) -> int | None:
+        """The run for which what is free is kept."""
+        return self._memory.claims.kept_for
+
+    def share_states(self) -> dict[str, ShareState]:
+        """How all shares are for this executor, by their names."""
+        return self._shares.states(self._holds.held())
 
     @property
     def is_faulty(self) -> bool:
@@ -89,7 +105,7 @@ class Driver:
         everything = now >= memory.reconcile_at
         if everything:
             memory.reconcile_at = now + _RECONCILE_SECONDS
-        found, garbled = attempts.followed(self._database, self.executor.name, self._me)
+        found, garbled = attempts.followed(self._database, self.executor.name, self._place.scheduler)
         for each in garbled:
             self._follower.troubles.tell(each.run_id, str(each))
         self._follower.troubles.keep({one.run_id for one in found} | {each.run_id for each in garbled})
@@ -137,16 +153,25 @@ class Driver:
 
     def _claim(self) -> list[Claim]:
         """What is to be launched now. A run that can't be read is passed over, for a while, and the others are not."""
-        pauses = self._memory.pauses
+        pauses, executor = self._memory.pauses, self.executor
         while True:
             try:
-                return self._claims(pauses.still())
+                return claiming.claim(
+                    self._database,
+                    self._place.site(executor.name, executor.capacity()),
+                    self._shares.away(),
+                    pauses.still(),
+                    self._database.clock(),
+                    self._leads,
+                    self._holds.held(),
+                    self._memory.claims,
+                )
             except Garbled as one:
                 pauses.begin(one.run_id)
                 self._follower.troubles.tell(one.run_id, str(one))
 
     def _can_launch(self) -> bool:
-        """Whether the executor can launch anything at all now; what waits is told why not."""
+        """Whether the executor can launch anything at all now; why not, the next heartbeat tells."""
         memory, name = self._memory, self.executor.name
         why = self.executor.trouble()
         if why != memory.launches_nothing:
@@ -154,13 +179,12 @@ class Driver:
                 log.warning("nothing is launched here (executor %s): %s", name, why)
             else:
                 log.info("runs are launched here again (executor %s)", name)
-            claiming.let_all_wait(self._database, name, why, memory.launches_nothing)
             memory.launches_nothing = why
         return why is None
 
     def _launch(self, claim: Claim) -> None:
         try:
-            self.executor.launch(self._place.launch_of(claim))
+            self.executor.launch(self._place.launch_of(claim, self.executor.capacity()))
         except NotStarted as refused:
             self._follower.refuse(claim.run.uid, claim.ticket, refused.reason)
         except Exception as error:

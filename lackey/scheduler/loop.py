@@ -18,12 +18,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from lackey.domain.policy import ShareState
 from lackey.domain.refusals import Unavailable
 from lackey.scheduler.driver import Driver
 from lackey.scheduler.leading import Lead
 from lackey.scheduler.place import Place
 from lackey.scheduler.troubles import Faults
-from lackey.services import Database, attempts, following, health, hearing, queueing
+from lackey.services import Database, attempts, following, health, hearing, queueing, share_states
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,9 @@ class _Memory:
     clock_at: float = 0.0
     looked_at: datetime | None = None
     led: bool | None = None
+    kept_for: int | None = None
+    launches_nothing: str | None = None
+    shares: dict[str, ShareState] | None = None
 
 
 class Loop:
@@ -82,10 +86,16 @@ class Loop:
         self._own.follow()
         self._faults.contained("lead", self._take_lead)
         self._faults.contained("say that it is here", self._beat)
+        self._faults.contained("say how its shares are", self._publish_shares)
         if self._memory.led:
             self._faults.contained("count silence", self._note_silence)
             self._faults.contained("queue what is due", self._queue_due)
             self._own.claim_and_launch()
+            if (self._own.launches_nothing, self._own.kept_for) != (
+                self._memory.launches_nothing,
+                self._memory.kept_for,
+            ):
+                self._memory.beat_at = 0.0
         for aside in self._aside:
             aside.wake()
         return self._wait_seconds
@@ -140,11 +150,21 @@ class Loop:
         if leads:
             hearing.note_look(self._database, memory.looked_at, now)
         if time.monotonic() >= memory.beat_at:
-            slots = self._own.executor.capacity().slots
-            health.beat(self._database, place.host + place.series, self._started_at, leads, now, slots)
+            name, capacity = place.host + place.series, self._own.executor.capacity()
+            trouble, kept_for = self._own.launches_nothing, self._own.kept_for
+            health.beat(self._database, name, self._started_at, leads, now, capacity, trouble, kept_for)
+            memory.launches_nothing, memory.kept_for = trouble, kept_for
+            # Told again: another database may have been put in the place of this one.
+            memory.shares = None
             memory.beat_at = time.monotonic() + health.BEAT_EVERY.total_seconds()
         # Only now: where the heartbeat can't be written, nobody's report can.
         memory.looked_at = now if leads else None
+
+    def _publish_shares(self) -> None:
+        states = self._own.share_states()
+        if states != self._memory.shares:
+            share_states.publish(self._database, self._place.scheduler, states, self._clock())
+            self._memory.shares = states
 
     def _note_silence(self) -> None:
         """Once a poll, however often the loop is woken: silence is counted in seconds."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import socket
 import threading
 from collections.abc import Callable, Collection
@@ -10,7 +9,6 @@ from pathlib import Path
 
 from lackey import wake
 from lackey.domain.refusals import Unavailable
-from lackey.domain.resources import Capacity
 from lackey.executors.base import Executor
 from lackey.executors.descriptors import raise_limit
 from lackey.executors.local import LocalExecutor
@@ -29,8 +27,7 @@ from lackey.scheduler.reader import DIRECTORY, Reading
 from lackey.scheduler.rights import settle
 from lackey.scheduler.shares_watch import SharesWatch
 from lackey.scheduler.signals import stop_on_signals
-from lackey.services import Database, claiming, health
-from lackey.services.claiming import Claim
+from lackey.services import Database, health
 from lackey.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -110,8 +107,7 @@ def _schedule(settings: Settings, database: Database, stop: threading.Event, des
 def _executors(settings: Settings, descriptors: int) -> list[Executor]:
     """All that are driven here, the host's own first."""
     local = settings.executor.local
-    capacity = Capacity(cpus=len(os.sched_getaffinity(0)), slots=local.slots)
-    return [LocalExecutor(settings.data_dir, capacity, local.user, descriptors)]
+    return [LocalExecutor(settings.data_dir, local.capacity, local.user, descriptors)]
 
 
 def _driver(
@@ -125,22 +121,7 @@ def _driver(
     """What drives an executor. `ended` is told the shares on which runs have ended."""
     holds = shares.holds()
     follower = Follower(database, executor, database.clock, _SECOND_LOOK_SECONDS, holds.hold, place.kill_grace)
-
-    def claims(not_yet: Collection[int]) -> list[Claim]:
-        return claiming.claim(
-            database,
-            place.host,
-            executor.capacity().slots or 0,
-            shares.away(),
-            not_yet,
-            database.clock(),
-            place.series,
-            lead.is_ours,
-            holds.held(),
-            executor.name,
-        )
-
-    return Driver(database, executor, place, shares, follower, claims, ended)
+    return Driver(database, executor, place, shares, holds, follower, lead.is_ours, ended)
 
 
 def _place(settings: Settings, installation: str) -> Place:

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from lackey.domain.paths import Share
+from lackey.domain.resources import Capacity
+from lackey.domain.run import scheduler_of
 from lackey.domain.shell.simple_command import replacing_the_shell
 from lackey.executors.base import Launch, NotStarted
-from lackey.services.claiming import Claim
+from lackey.services.claiming import Claim, Site
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,17 @@ class Place:
     kill_grace: float
     shell: str
 
-    def launch_of(self, claim: Claim) -> Launch:
-        """What the executor is to launch for a claim. Raises NotStarted for a run that has no place to run in."""
+    @property
+    def scheduler(self) -> str:
+        """See `domain.run.scheduler_of`."""
+        return scheduler_of(self.series, self.host)
+
+    def site(self, executor: str, capacity: Capacity) -> Site:
+        """For whom runs are claimed."""
+        return Site(self.host, self.series, capacity, executor)
+
+    def launch_of(self, claim: Claim, capacity: Capacity) -> Launch:
+        """What the executor, which has `capacity`, is to launch. Raises NotStarted: it has no place to run in."""
         run = claim.run
         share = self.shares.get(run.share or "")
         if share is None or run.directory is None or run.command is None:
@@ -47,4 +58,8 @@ class Place:
             kill_grace=self.kill_grace,
             wake_path=self.wake_path,
             shell=shell,
+            cpus=run.cpus or 1,
+            memory_bytes=run.memory_bytes,
+            # Where the executor has none of its own to give, whoever uses one does so unasked, as ever.
+            gpus=list(claim.gpus) if capacity.gpus else None,
         )

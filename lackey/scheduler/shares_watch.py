@@ -3,10 +3,10 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from lackey.domain.policy import Away
+from lackey.domain.policy import Away, ShareState
 from lackey.files import FileError, Files
 from lackey.scheduler.pauses import Pauses
 
@@ -95,6 +95,11 @@ class SharesWatch:
         mine = Holds(self._away.keys())
         self._holds.append(mine)
         return mine
+
+    def states(self, held: Mapping[str, str]) -> dict[str, ShareState]:
+        """How all shares of the configuration are, by their names. `held`: those on which nothing is started → why."""
+        away = self.away()
+        return {name: ShareState(away.get(name) or held.get(name), name in away) for name in self._away}
 
     def _watch(self, name: str) -> None:
         while not self._stop.is_set():

@@ -1,68 +1,109 @@
-"""Which queued runs start now, and under which ticket; of the others, why they wait. See `launching` for tickets."""
+"""Which queued runs start now, and under which ticket. See `launching` for tickets, `waiting` for those that wait.
 
+What may start is found out by reading alone. The transaction that claims looks again at what is in use, for another
+scheduler may have claimed meanwhile, and writes only the runs that start.
+"""
+
+import uuid
 from collections import ChainMap, Counter
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
 from typing import Any, cast
 
 from sqlalchemy import Connection
 
 from lackey.domain.attempt import Followed
-from lackey.domain.policy import choose
+from lackey.domain.policy import Choice, Lane, Room, Taken, Waiting, choose, cpus_in_use, free_devices
+from lackey.domain.resources import Capacity
 from lackey.domain.run import Event, Run, RunState, scheduler_of
 from lackey.services.launching import scheduler_on
-from lackey.services.newcomers import WAITS_FOR_SLOT, new_token
-from lackey.store import attempts, events, executors, queue, runs
-from lackey.store.database import Changed, Database
+from lackey.store import attempts, claimable, events, executors, queue, runs, tokens
+from lackey.store.claimable import LANES_AT_MOST, USERS_AT_MOST, Place
+from lackey.store.database import Database
 
-_BATCH = 200
+# So that no transaction is long: each holds up all who write, on SQLite.
+_CLAIMED_AT_ONCE = 50
+_NAMED_AT_ONCE = 500
+_FURTHER_LANES = 100
+# For so long those whose runs have just ended are told from those who had none.
+_JUST_BEFORE = timedelta(seconds=10)
+
+
+@dataclass(frozen=True)
+class Site:
+    """For whom runs are claimed: a scheduler's host, what its tickets end in, and an executor, with what it has."""
+
+    host: str
+    series: str
+    capacity: Capacity
+    executor: str = "local"
+
+    @property
+    def scheduler(self) -> str:
+        """See `domain.run.scheduler_of`."""
+        return scheduler_of(self.series, self.host)
+
+
+@dataclass
+class Memory:
+    """What a claim leaves for the next; all of it can be lost.
+
+    `kept_for`: the run for which what is free is kept. `cpus`: those in use by each user at `looked_at`. `further`:
+    where the lanes of a user end that were looked at beyond everybody's part. `after_user`: the last of those users
+    who were looked at, where they are too many for one look.
+    """
+
+    kept_for: int | None = None
+    cpus: Counter[str] = field(default_factory=Counter)
+    looked_at: datetime | None = None
+    further: Place | None = None
+    after_user: str = ""
+
+    def used_before(self, now: datetime) -> Mapping[str, int]:
+        """The cpus that users had in use just now."""
+        return self.cpus if self.looked_at is not None and now - self.looked_at < _JUST_BEFORE else {}
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A run that is to be launched now under `ticket`; `token` is the launched process's own."""
+    """A run that is to be launched now under `ticket`, with these GPUs; `token` is the launched process's own."""
 
     run: Run
     ticket: str
     token: str
+    gpus: tuple[str, ...] = ()
 
 
 def claim(
     database: Database,
-    host: str,
-    slots: int,
+    site: Site,
     away: Mapping[str, str],
     not_yet: Collection[int],
     now: datetime,
-    series: str = "",
     leads: Callable[[Connection], bool] = lambda _: True,
     held: Mapping[str, str] | None = None,
-    executor: str = "local",
+    memory: Memory | None = None,
 ) -> list[Claim]:
-    """Claim for this host what may start now, under tickets of this series, and note of the others why they wait.
-
-    Raises Garbled for a run that has to be passed over; nothing has been claimed then.
+    """Claim what may start now. Raises Garbled for a run that has to be passed over; nothing has been claimed then.
 
     `away`: shares that can't be reached → the reason; a process on such a share holds no slot meanwhile.
     `held`: shares on which nothing is to be started, and which are none the less at work → the reason.
     `not_yet`: runs to pass over for now. `leads`: asked within the claim whether this host still is to claim.
     """
-    with database.read() as connection:
-        if not queue.candidates(connection, executor, 0, 1):
-            return []
-
-    def work(writing: Connection) -> list[Claim]:
-        queue.take_turns(writing)
-        if not leads(writing):
-            return []
-        if paused := executors.paused(writing).get(executor):
-            queue.let_all_wait(writing, executor, paused.why)
-            return []
-        return _claim(writing, host, slots, away, held or {}, not_yet, now, series, executor)
-
-    return database.write(work)
+    # Not a dict of both: `away` finds more than it lists.
+    blocked: Mapping[str, str] = ChainMap(cast(Any, away), dict(held or {}))
+    work = _Claiming(database, site, away, blocked, not_yet, now, memory or Memory())
+    chosen = work.choose()
+    claims: list[Claim] = []
+    while picks := chosen[len(claims) : len(claims) + _CLAIMED_AT_ONCE]:
+        claimed = work.write(picks, leads)
+        claims += claimed
+        if len(claimed) < len(picks):
+            break
+    return claims
 
 
 def waiting_by_share(database: Database) -> dict[str, int]:
@@ -71,104 +112,166 @@ def waiting_by_share(database: Database) -> dict[str, int]:
         return queue.count_waiting_by_share(connection)
 
 
-def let_all_wait(database: Database, executor: str, why: str | None, before: str | None) -> None:
-    """Nothing is launched now, so say why to all that wait; `why` None: no more, `before` was why."""
+@dataclass(frozen=True)
+class _Pick:
+    """A run that is to start, and the lane that it stands in."""
 
-    def work(connection: Connection) -> None:
-        if why is not None:
-            queue.let_all_wait(connection, executor, why)
-        elif before is not None:
-            queue.let_all_wait(connection, executor, WAITS_FOR_SLOT, instead_of=before)
-
-    database.write(work)
+    place: Place
+    waiting: Waiting
 
 
-def _claim(
-    connection: Connection,
-    host: str,
-    slots: int,
-    away: Mapping[str, str],
-    held: Mapping[str, str],
-    not_yet: Collection[int],
-    now: datetime,
-    series: str,
-    executor: str,
-) -> list[Claim]:
-    places = queue.places_taken(connection, executor)
-    running = Counter(application_id for application_id, _, _ in places)
-    taken = sum(1 for _, share, of in places if of == scheduler_of(series, host) and share not in away)
-    # Not a dict of both: `away` finds more than it lists.
-    waiting: Mapping[str, str] = ChainMap(cast(Any, away), dict(held))
-    claims: list[Claim] = []
-    passed = 0
-    while page := queue.candidates(connection, executor, passed, _BATCH):
-        choice = choose(
-            [one for one, _ in page if one.run_id not in not_yet], slots, taken + len(claims), running, waiting
-        )
-        for candidate, reason in page:
-            _note_reason(connection, candidate.run_id, reason, choice.waiting.get(candidate.run_id, reason))
-        chosen = [
-            _claim_one(connection, _still_queued(connection, run_id), host, series, now) for run_id in choice.start
-        ]
-        running.update(claimed.run.application_id for claimed in chosen)
-        claims += chosen
-        # Those just claimed are no candidates any more.
-        passed += len(page) - len(chosen)
-        if taken + len(claims) >= slots or len(page) < _BATCH:
-            break
-    return claims
+@dataclass(frozen=True)
+class _Claiming:
+    database: Database
+    site: Site
+    away: Container[str]
+    blocked: Mapping[str, str]
+    not_yet: Collection[int]
+    now: datetime
+    memory: Memory
+
+    def choose(self) -> list[_Pick]:
+        """What may start now, as far as can be read. Writes nothing but lanes that have no name yet."""
+        executor, memory = self.site.executor, self.memory
+        with self.database.read() as connection:
+            if not claimable.exist(connection, executor) or executor in executors.paused(connection):
+                return []
+            taken = self._taken(connection)
+            used_before = memory.used_before(self.now)
+            memory.cpus, memory.looked_at = cpus_in_use(taken), self.now
+            if Room(self.site.capacity, taken).is_full:
+                return []
+            picks: dict[int, _Pick] = {}
+            lanes = [self._lane(connection, place, picks) for place in self._places(connection)]
+            choice = self._choice(lanes, taken, memory.kept_for, used_before)
+        memory.kept_for = choice.kept_for
+        for run_id in choice.start:
+            memory.cpus[picks[run_id].place.by] += picks[run_id].place.demand.cpus
+        return [picks[run_id] for run_id in choice.start]
+
+    def _taken(self, connection: Connection) -> list[Taken]:
+        return claimable.taken(connection, self.site.executor, self.site.scheduler, self.away)
+
+    def _choice(
+        self, lanes: Sequence[Lane], taken: list[Taken], kept_for: int | None, used_before: Mapping[str, int]
+    ) -> Choice:
+        return choose(lanes, self.site.capacity, taken, self.blocked, self.now, kept_for, used_before)
+
+    def _places(self, connection: Connection) -> list[Place]:
+        executor, after_user = self.site.executor, self.memory.after_user
+        places = claimable.lanes(connection, executor, self.not_yet, after_user)
+        users = list(dict.fromkeys(place.by for place in places))
+        self.memory.after_user = users[-1] if len(users) >= USERS_AT_MOST else ""
+        if unnamed := [place for place in places if not place.lane]:
+            for place in unnamed:
+                name = partial(claimable.name_lanes, executor=executor, place=place, limit=_NAMED_AT_ONCE)
+                self.database.write(name)
+            places = [place for place in claimable.lanes(connection, executor, self.not_yet, after_user) if place.lane]
+        return places + self._further(connection, places)
+
+    def _further(self, connection: Connection, places: list[Place]) -> list[Place]:
+        """Some of the lanes for which a user's part is too small; all of them come in turn."""
+        users = Counter(place.by for place in places)
+        last = {place.by: place for place in places if users[place.by] >= LANES_AT_MOST // len(users)}
+        after = self.memory.further
+        if after is None or after.by not in last:
+            beyond = sorted(by for by in last if after is None or by > after.by) or sorted(last)
+            after = last[beyond[0]] if beyond else None
+        if after is None:
+            return []
+        found = claimable.further_lanes(connection, self.site.executor, after, _FURTHER_LANES, self.not_yet)
+        self.memory.further = found[-1] if found else self._next_user(after, last)
+        return [place for place in found if place.lane]
+
+    def _next_user(self, after: Place, last: Mapping[str, Place]) -> Place | None:
+        return next((last[by] for by in sorted(last) if by > after.by), None)
+
+    def _lane(self, connection: Connection, place: Place, picks: dict[int, _Pick]) -> Lane:
+        """The lane; each run that is taken from it is noted."""
+
+        def taken_from_it() -> Iterator[Waiting]:
+            for waiting in claimable.runs_of(connection, self.site.executor, place, _CLAIMED_AT_ONCE):
+                if waiting.run_id not in self.not_yet:
+                    picks[waiting.run_id] = _Pick(place, waiting)
+                    yield waiting
+
+        return _lane(place, taken_from_it())
+
+    def write(self, picks: Sequence[_Pick], leads: Callable[[Connection], bool]) -> list[Claim]:
+        """Claim those of the picks that may start still. Raises Garbled."""
+        try:
+            return self.database.write(partial(self._write, picks=picks, leads=leads))
+        except (ValueError, TypeError):
+            with self.database.read() as connection:
+                for pick in picks:
+                    runs.find(connection, pick.waiting.run_id)
+            raise
+
+    def _write(
+        self, connection: Connection, picks: Sequence[_Pick], leads: Callable[[Connection], bool]
+    ) -> list[Claim]:
+        queue.take_turns(connection)
+        if not leads(connection) or self.site.executor in executors.paused(connection):
+            return []
+        taken = self._taken(connection)
+        lanes = [_lane(pick.place, iter([pick.waiting])) for pick in picks]
+        wanted = set(self._choice(lanes, taken, None, {}).start)
+        run_ids = [pick.waiting.run_id for pick in picks if pick.waiting.run_id in wanted]
+        host, series, now = self.site.host, self.site.series, self.now
+        claimed = claimable.claim(connection, run_ids, host, series, starting(host), now) if run_ids else []
+        return self._note(connection, claimed, free_devices(self.site.capacity, taken)) if claimed else []
+
+    def _note(self, connection: Connection, claimed: list[Run], devices: list[str]) -> list[Claim]:
+        """What is written beside the runs: attempts, events, tokens."""
+        given = iter(devices)
+        secrets = {run.id: str(uuid.uuid4()) for run in claimed}
+        claims = [Claim(run, run.ticket or "", secrets[run.id], tuple(islice(given, run.gpus))) for run in claimed]
+        attempts.add_all(connection, [self._attempt(one) for one in claims])
+        by, text = scheduler_on(self.site.host), f"claimed; {starting(self.site.host)}"
+        events.add_all(connection, [Event(run.id, self.now, "claimed", by, text) for run in claimed])
+        tokens.add_all(connection, {tokens.digest(secret): run_id for run_id, secret in secrets.items()})
+        return claims
+
+    def _attempt(self, one: Claim) -> dict[str, Any]:
+        run = one.run
+        return {
+            "run_id": run.id,
+            "number": run.attempts,
+            "ticket": one.ticket,
+            "scheduler": self.site.scheduler,
+            "executor": self.site.executor,
+            "application_id": run.application_id,
+            "by": run.by,
+            "share": run.share or "",
+            "cpus": run.cpus or 1,
+            "memory_bytes": run.memory_bytes,
+            "gpus": list(one.gpus),
+            "host": run.host,
+            "claimed_at": self.now,
+        }
 
 
-def _note_reason(connection: Connection, run_id: int, known: str | None, reason: str | None) -> None:
-    if reason != known:
-        runs.change(connection, _still_queued(connection, run_id), {"reason": reason})
+def _lane(place: Place, waiting: Iterator[Waiting]) -> Lane:
+    return Lane(
+        priority=place.priority,
+        by=place.by,
+        application_id=place.application_id,
+        max_running=place.max_running,
+        share=place.share,
+        demand=place.demand,
+        runs=waiting,
+    )
 
 
-def _still_queued(connection: Connection, run_id: int) -> Run:
-    """A candidate as it is now. Raises Changed if it is none any more: meanwhile it may have been cancelled."""
-    run = runs.get(connection, run_id)
-    if run.state is not RunState.QUEUED or run.ticket is not None or run.held or run.cancel_requested_at is not None:
-        raise Changed
-    return run
-
-
-def _claim_one(connection: Connection, run: Run, host: str, series: str, now: datetime) -> Claim:
-    number = run.attempts + 1
-    ticket = f"{run.uid}n{number}{series}"
-    values = {"ticket": ticket, "ticket_open": True, "host": host, "claimed_at": now, "reason": _starting(host)}
-    values["attempts"] = number
-    claimed = runs.change(connection, run, values)
-    attempts.add_all(connection, [_attempt(claimed, ticket, now)])
-    events.add(connection, Event(run.id, now, "claimed", scheduler_on(host), f"claimed; {_starting(host)}"))
-    return Claim(claimed, ticket, new_token(connection, run.id))
-
-
-def _attempt(run: Run, ticket: str, now: datetime) -> dict[str, Any]:
-    return {
-        "run_id": run.id,
-        "number": run.attempts,
-        "ticket": ticket,
-        "scheduler": scheduler_of(ticket, run.host),
-        "executor": run.executor,
-        "application_id": run.application_id,
-        "by": run.by,
-        "share": run.share or "",
-        "cpus": run.cpus or 1,
-        "memory_bytes": run.memory_bytes,
-        "gpus": [],
-        "host": run.host,
-        "claimed_at": now,
-    }
-
-
-def _starting(host: str | None) -> str:
+def starting(host: str | None) -> str:
+    """Why a claimed run has not started yet."""
     return f"starting on {host}"
 
 
 def note_held_up(database: Database, launched: list[Followed], away: Mapping[str, str]) -> None:
     """Say of each of the launched that has not started whether its share, one of `away`, holds it up, and why."""
     for run in launched:
-        reason = away.get(run.share, _starting(run.host))
+        reason = away.get(run.share, starting(run.host))
         if run.state is RunState.QUEUED and run.reason != reason:
             database.write(partial(_hold_up, ticket=run.ticket, reason=reason))
 

@@ -11,11 +11,12 @@ from sqlalchemy import Connection
 from lackey.domain.evidence import Kill
 from lackey.domain.refusals import AlreadyFinal, Conflict, NotFound
 from lackey.domain.run import Event, Run, RunState
-from lackey.services import listing, newcomers
+from lackey.services import executors, listing, newcomers
 from lackey.services.listing import Order
 from lackey.services.once import Once, answered, remember
 from lackey.services.reading import Search
 from lackey.services.settling import evidence_of, settle
+from lackey.services.waiting import demand_of
 from lackey.store import events, notices, runs
 from lackey.store.database import Database
 
@@ -82,14 +83,17 @@ def _request(connection: Connection, run: Run, by: str, now: datetime) -> Run:
 
 
 def rerun(database: Database, run_id: int, by: str, now: datetime, once: Once | None = None) -> tuple[Run, str]:
-    """A new run with the same inputs, to start now, and its token. Raises NotFound, Conflict, TooMany."""
+    """A new run with the same inputs, to start now, and its token. Raises NotFound, Conflict, TooMany, Invalid."""
 
     def work(connection: Connection) -> tuple[Run, str]:
         known = answered(connection, once, now, runs.get)
         if known is not None:
             return runs.get(connection, known), newcomers.another_token(connection, known)
         newcomers.refuse_too_many(connection, by)
-        again, token = newcomers.again(connection, runs.get(connection, run_id), "rerun", by, now)
+        run = runs.get(connection, run_id)
+        if run.launched:
+            executors.refuse_too_large(connection, run.executor, demand_of(run), now)
+        again, token = newcomers.again(connection, run, "rerun", by, now)
         remember(connection, once, again.id, now)
         if again.launched:
             notices.send(connection)

@@ -10,30 +10,32 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from lackey.domain.policy import Paused
-from lackey.domain.refusals import NotFound
+from lackey.domain.policy import Paused, Taken
+from lackey.domain.refusals import FieldError, Invalid, NotFound
+from lackey.domain.resources import Capacity, Demand
+from lackey.services import health
 from lackey.services.catalogue import EXECUTORS
-from lackey.services.health import is_late
-from lackey.services.newcomers import WAITS_FOR_SLOT
-from lackey.store import executors, notices, queue, service
+from lackey.store import claimable, executors, notices, queue, service
 from lackey.store.database import Database
 from lackey.store.service import Heartbeat
 
 log = logging.getLogger(__name__)
+
+WAITING_AT_MOST = claimable.COUNTED_AT_MOST
 
 
 @dataclass(frozen=True)
 class Executor:
     """How an executor is.
 
-    `slots`: how many runs it has at once, None where no scheduler tells; `taken` counts the processes that live,
-    `waiting` the queued runs that nobody holds. `served_by`: the scheduler that launches on it, if one has been heard
-    from lately.
+    `capacity`: what it has for runs, None where no scheduler tells; `taken`: what runs hold whose processes may live;
+    `waiting` counts the queued runs that nobody holds, up to `WAITING_AT_MOST`. `served_by`: the scheduler that
+    launches on it, if one has been heard from lately.
     """
 
     name: str
-    slots: int | None
-    taken: int
+    capacity: Capacity | None
+    taken: list[Taken]
     waiting: int
     paused: Paused | None
     served_by: Heartbeat | None
@@ -52,7 +54,7 @@ class Executor:
 def listing(database: Database, now: datetime) -> list[Executor]:
     """All executors. Raises Unavailable."""
     with database.read() as connection:
-        leader = next((one for one in service.heartbeats(connection) if one.leads and not is_late(one, now)), None)
+        leader = health.leader(connection, now)
         paused = executors.paused(connection)
         return [_executor(connection, name, paused.get(name), leader) for name in EXECUTORS]
 
@@ -60,9 +62,9 @@ def listing(database: Database, now: datetime) -> list[Executor]:
 def _executor(connection: Connection, name: str, paused: Paused | None, leader: Heartbeat | None) -> Executor:
     return Executor(
         name=name,
-        slots=leader.slots if leader else None,
-        taken=len(queue.places_taken(connection, name)),
-        waiting=queue.count_candidates(connection, name),
+        capacity=leader.capacity if leader else None,
+        taken=[one for one in claimable.taken(connection, name, "") if not one.lost],
+        waiting=claimable.count(connection, name),
         paused=paused,
         served_by=leader,
     )
@@ -81,7 +83,7 @@ def paused(database: Database) -> list[Paused]:
 
 
 def pause(database: Database, name: str, by: str, now: datetime) -> None:
-    """Launch nothing new on it; its queued runs say so. If it is paused already, that stands. Raises NotFound."""
+    """Launch nothing new on it. If it is paused already, that stands. Raises NotFound."""
     _check(name)
     wanted = Paused(name, now, by)
 
@@ -90,7 +92,6 @@ def pause(database: Database, name: str, by: str, now: datetime) -> None:
         if name in executors.paused(connection):
             return False
         executors.pause(connection, wanted)
-        queue.let_all_wait(connection, name, wanted.why)
         return True
 
     if database.write(work):
@@ -103,16 +104,30 @@ def resume(database: Database, name: str, by: str) -> None:
 
     def work(connection: Connection) -> bool:
         queue.take_turns(connection)
-        known = executors.paused(connection).get(name)
-        if known is None:
+        if name not in executors.paused(connection):
             return False
         executors.resume(connection, name)
-        queue.let_all_wait(connection, name, WAITS_FOR_SLOT, instead_of=known.why)
         notices.send(connection)
         return True
 
     if database.write(work):
         log.info("executor %s: resumed by %s", name, by)
+
+
+def refuse_too_large(
+    connection: Connection, name: str, demand: Demand, now: datetime, assumed: Capacity | None = None
+) -> None:
+    """Raises Invalid for a run that could never start on the executor, whatever else ends.
+
+    What there is, the schedulers tell that have been heard from lately, else those of before. `assumed`: what there is
+    where none has ever told.
+    """
+    beats = [one for one in service.heartbeats(connection) if one.capacity is not None]
+    lately = [one for one in beats if not health.is_late(one, now)] or beats
+    known = [one.capacity for one in sorted(lately, key=lambda one: not one.leads)] or [assumed]
+    refusals = [capacity.refusals(demand, name) for capacity in known if capacity is not None]
+    if refusals and all(refusals):
+        raise Invalid(*(FieldError(field, why) for field, why in refusals[0].items()))
 
 
 def _check(name: str) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from lackey.domain.refusals import Refusal
+from lackey.domain.resources import Capacity
 from lackey.domain.run import scheduler_of
 from lackey.store import clock, schema, service
 from lackey.store.database import Database, unavailable
@@ -58,12 +59,19 @@ def found(database: Database, now: datetime) -> str:
 
 
 def beat(
-    database: Database, name: str, started_at: datetime, leads: bool, now: datetime, slots: int | None = None
+    database: Database,
+    name: str,
+    started_at: datetime,
+    leads: bool,
+    now: datetime,
+    capacity: Capacity | None = None,
+    trouble: str | None = None,
+    kept_for: int | None = None,
 ) -> None:
-    """The scheduler of this name is there, and has so many slots."""
+    """The scheduler of this name is there. See `Heartbeat`."""
 
     def work(connection: Connection) -> None:
-        service.beat(connection, Heartbeat(name, started_at, now, leads, slots))
+        service.beat(connection, Heartbeat(name, started_at, now, leads, capacity, trouble, kept_for))
         if (series := scheduler_of(name)) != name:
             service.forget_other_names(connection, series, name)
 
@@ -73,6 +81,11 @@ def beat(
 def is_late(heartbeat: Heartbeat, now: datetime) -> bool:
     """Whether the scheduler should have been heard from again by now."""
     return now - heartbeat.beat_at >= _BEAT_IS_LATE
+
+
+def leader(connection: Connection, now: datetime) -> Heartbeat | None:
+    """The scheduler that claims runs, if one has been heard from lately."""
+    return next((one for one in service.heartbeats(connection) if one.leads and not is_late(one, now)), None)
 
 
 def schedulers(database: Database, now: datetime) -> list[tuple[Heartbeat, float]]:

@@ -9,17 +9,16 @@ from typing import Any
 from sqlalchemy import Connection
 
 from lackey.domain.limits import TOKENS, WAITING_RUNS
+from lackey.domain.policy import lane_of
 from lackey.domain.refusals import TooMany
 from lackey.domain.run import Event, Run, RunState
 from lackey.store import events, runs, tokens, words
-
-WAITS_FOR_SLOT = "waits for a free slot"
 
 # What a new run of the same takes over: its inputs, as they were when the first one was made.
 _INPUTS = (
     *("name", "project_id", "application_id", "project", "application", "launched", "command", "share", "directory"),
     *("workdir", "shell", "parameters", "environment", "priority", "executor", "time_limit", "start_grace", "silence"),
-    *("retries", "cpus", "memory"),
+    *("retries", "cpus", "memory_bytes", "gpus"),
 )
 _COUNTED_ONE_IN = 64
 _RETRY_DELAY_SECONDS = 10.0
@@ -43,7 +42,9 @@ def create(
             "uid": uuid.uuid4().hex,
             "by": by,
             "state": RunState.QUEUED if queued else RunState.SCHEDULED,
-            "reason": WAITS_FOR_SLOT if queued else waiting_reason(values, due),
+            # What a queued one waits for is found out when it is shown (`waiting`).
+            "reason": None if queued else waiting_reason(values, due),
+            "lane": _lane(values) if values["launched"] else "",
             "created_at": now,
             "scheduled_at": at or now,
             "queued_at": now if queued else None,
@@ -53,6 +54,10 @@ def create(
     events.add(connection, Event(run.id, now, run.state.value, by, f"made; {run.state}", _origin(run)))
     words.index(connection, run.id, words.description(run.name, run.command))
     return run, token
+
+
+def _lane(values: dict[str, Any]) -> str:
+    return lane_of(values["application_id"], values["share"], values["cpus"], values["memory_bytes"], values["gpus"])
 
 
 def refuse_too_many(connection: Connection, by: str) -> None:

@@ -18,7 +18,7 @@ from lackey.domain.refusals import NotFound
 from lackey.domain.run import Run, RunState
 from lackey.services.health import is_late
 from lackey.store import applications as stored_applications
-from lackey.store import executors, runs, service
+from lackey.store import executors, runs, service, share_states
 from lackey.store import overview as stored
 from lackey.store.database import Database
 
@@ -54,7 +54,7 @@ class Scheduler:
 class Now:
     """What goes on. Each list holds at most so many as the constants here say; the counts say how many there are.
 
-    `queued` are in the order in which they start, `overdue` wait for others or for their own start report, `coming` for
+    `queued` are by priority, the older first, `overdue` wait for others or for their own start report, `coming` for
     their time, `ended` did so within `LATELY`, the troubled first. `unended` counts the states that are not final, all
     of them, `coming_count` those to which the time has not come; `ended_counts` the final ones, of those that ended
     within `LATELY`, or if `ended_capped` of the last 10,000 of these. `ended_earlier` had ended before, as one has
@@ -161,11 +161,16 @@ def expected(database: Database, run: Run) -> ExpectedEnd | None:
 
 
 def _fingerprint(connection: Connection, now: datetime) -> str:
-    beats = [(one.name, one.started_at, one.leads, is_late(one, now)) for one in service.heartbeats(connection)]
+    # Without the time of the beat, which shows nowhere.
+    beats = [
+        (one.name, one.started_at, one.leads, is_late(one, now), one.capacity, one.trouble, one.kept_for)
+        for one in service.heartbeats(connection)
+    ]
     changes = (*stored.sign_of_change(connection), stored.next_times(connection, now, now - LATELY))
     # How late a run is changes with time alone, and so does when a scheduler was heard from.
     minute = now.replace(second=0, microsecond=0)
-    seen = (*changes, sorted(beats), executors.paused(connection), minute)
+    seen = (*changes, sorted(beats, key=repr), executors.paused(connection), minute)
+    seen += (share_states.sign_of_change(connection),)
     return hashlib.blake2b(repr(seen).encode(), digest_size=16).hexdigest()
 
 

@@ -10,7 +10,6 @@ from lackey.domain.evidence import Kill
 from lackey.domain.refusals import Unavailable
 from lackey.domain.run import Event, Garbled, Run, RunState
 from lackey.services import troubles
-from lackey.services.newcomers import WAITS_FOR_SLOT
 from lackey.services.settling import evidence_of, in_vain, move, settle
 from lackey.store import events, queue, runs
 from lackey.store.database import Database
@@ -95,11 +94,7 @@ def _queue(connection: Connection, run_ids: list[int], now: datetime) -> None:
         if run.state is not RunState.SCHEDULED or run.scheduled_at > now or problem is _NOT_YET:
             continue
         if problem is None:
-            move(connection, run, RunState.QUEUED, "lackey", now, {"reason": _queued_reason(run), "queued_at": now})
+            move(connection, run, RunState.QUEUED, "lackey", now, {"reason": None, "queued_at": now})
         else:
             evidence = replace(evidence_of(run), kill=Kill("cancelled", now.timestamp(), problem))
             settle(connection, run, evidence, "lackey", now)
-
-
-def _queued_reason(run: Run) -> str:
-    return "held on request, until it is released" if run.held else WAITS_FOR_SLOT

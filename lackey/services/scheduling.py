@@ -10,10 +10,11 @@ from lackey.domain.application import Application
 from lackey.domain.command import command_of_run, fill_parameters
 from lackey.domain.limits import EVENTS, PARAMETERS_BYTES
 from lackey.domain.paths import join
-from lackey.domain.refusals import AlreadyFinal, Conflict, TooMany, invalid
+from lackey.domain.refusals import AlreadyFinal, Conflict, FieldError, Invalid, TooMany, invalid
+from lackey.domain.resources import Capacity, Demand
 from lackey.domain.run import FINAL, Event, Run, RunState
 from lackey.domain.shell.program import DEFAULT_SHELL
-from lackey.services import newcomers
+from lackey.services import executors, newcomers
 from lackey.services.once import Once, answered, remember
 from lackey.services.settling import move
 from lackey.store import applications, events, notices, runs
@@ -35,8 +36,11 @@ _DEFAULTS: dict[str, Any] = {
     "silence": None,
     "retries": 0,
     "cpus": None,
-    "memory": None,
+    "memory_bytes": None,
+    "gpus": 0,
 }
+# What runs take that lackey launches; of others it is not its to count.
+_TAKEN = {"cpus": "cpus", "memory_bytes": "memory", "gpus": "gpus"}
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,18 @@ class Wanted:
     like: int | None = None
 
 
-def schedule(database: Database, wanted: Wanted, by: str, now: datetime, once: Once | None = None) -> tuple[Run, str]:
-    """Make a run; the run and its token, given out this once. Raises Invalid, NotFound, Conflict, TooMany."""
+def schedule(
+    database: Database,
+    wanted: Wanted,
+    by: str,
+    now: datetime,
+    once: Once | None = None,
+    capacity: Capacity | None = None,
+) -> tuple[Run, str]:
+    """Make a run; the run and its token, given out this once. Raises Invalid, NotFound, Conflict, TooMany.
+
+    `capacity`: what the executor has, as long as no scheduler has told.
+    """
 
     def work(connection: Connection) -> tuple[Run, str]:
         known = answered(connection, once, now, runs.get)
@@ -66,7 +80,11 @@ def schedule(database: Database, wanted: Wanted, by: str, now: datetime, once: O
             return runs.get(connection, known), newcomers.another_token(connection, known)
         _check_at(wanted.at, now)
         newcomers.refuse_too_many(connection, by)
-        run, token = newcomers.create(connection, _values(connection, wanted), by, now, wanted.at)
+        values = _values(connection, wanted)
+        if wanted.launch:
+            demand = Demand(values["cpus"] or 1, values["memory_bytes"], values["gpus"])
+            executors.refuse_too_large(connection, values["executor"], demand, now, capacity)
+        run, token = newcomers.create(connection, values, by, now, wanted.at)
         remember(connection, once, run.id, now)
         if run.launched:
             notices.send(connection)
@@ -94,8 +112,7 @@ def _values(connection: Connection, wanted: Wanted) -> dict[str, Any]:
         basis |= dict.fromkeys(("project_id", "application_id", "project", "application"))
     else:
         basis = _from_application(_runnable(connection, wanted.application), wanted)
-    if not wanted.launch and wanted.instead.get("retries"):
-        raise invalid("retries", "is for runs that lackey launches: it can't run again what somebody else has started")
+    _refuse_pointless(wanted)
     missing = sorted(set(wanted.after) - runs.states_of(connection, wanted.after).keys())
     if missing:
         raise invalid("after", f"there is no run {', '.join(map(str, missing))}")
@@ -107,6 +124,17 @@ def _values(connection: Connection, wanted: Wanted) -> dict[str, Any]:
     parent = None if wanted.like is None else runs.get(connection, wanted.like).id
     own |= {"parent_id": parent, "cause": None if parent is None else "rerun"}
     return {**basis, **own, **wanted.instead}
+
+
+def _refuse_pointless(wanted: Wanted) -> None:
+    """Raises Invalid for what does nothing for a run that lackey does not launch."""
+    if wanted.launch:
+        return
+    if wanted.instead.get("retries"):
+        raise invalid("retries", "is for runs that lackey launches: it can't run again what somebody else has started")
+    if taken := [field for name, field in _TAKEN.items() if wanted.instead.get(name)]:
+        why = "is for runs that lackey launches: what others take it does not count"
+        raise Invalid(*(FieldError(field, why) for field in taken))
 
 
 def _runnable(connection: Connection, named: int | str) -> Application:
@@ -149,7 +177,7 @@ def change(database: Database, run_id: int, values: dict[str, Any], by: str, now
         _check_at(values.get("at"), now)
         if not events.has_room(connection, run_id):
             raise TooMany(f"run {run_id} was changed {EVENTS} times or more (EVENTS); cancel it, and make another")
-        changed = _rescheduled(connection, runs.change(connection, run, _columns(run, values)), by, now)
+        changed = _rescheduled(connection, runs.change(connection, run, _columns(values)), by, now)
         events.add(
             connection, Event(run.id, now, "changed", by, f"changed {', '.join(sorted(values))}", _plain(values))
         )
@@ -159,16 +187,12 @@ def change(database: Database, run_id: int, values: dict[str, Any], by: str, now
     return database.write(work)
 
 
-def _columns(run: Run, values: dict[str, Any]) -> dict[str, Any]:
+def _columns(values: dict[str, Any]) -> dict[str, Any]:
     columns: dict[str, Any] = {name: values[name] for name in ("priority",) if name in values}
     if "at" in values:
         columns["scheduled_at"] = values["at"]
     if "hold" in values:
         columns["held"] = values["hold"]
-        if values["hold"] and run.state is RunState.QUEUED:
-            columns["reason"] = "held on request, until it is released"
-        elif run.state is RunState.QUEUED:
-            columns["reason"] = newcomers.WAITS_FOR_SLOT
     return columns
 
 

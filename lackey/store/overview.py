@@ -49,7 +49,7 @@ def running(connection: Connection, limit: int) -> list[Run]:
 
 
 def queued(connection: Connection, limit: int) -> list[Run]:
-    """Those queued, in the order in which they start if nothing holds them; those being started first."""
+    """Those queued, the higher priority first, then the older; those being started before all."""
     order = (RunRow.ticket.is_(None), RunRow.priority.desc(), RunRow.scheduled_at, RunRow.id)
     return _read(connection, select_runs().where(*_QUEUED).order_by(*order), limit)
 

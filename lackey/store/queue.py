@@ -3,24 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, String, bindparam, func, or_, select, text, update
+from sqlalchemy import Connection, String, bindparam, func, or_, select, text
 
-from lackey.domain.policy import Candidate
-from lackey.domain.run import Garbled, Run, RunState, scheduler_of
-from lackey.store.models import ApplicationRow, RunRow
-from lackey.store.models.run import LOG_DUE, TICKET_OPEN
+from lackey.domain.run import Garbled, Run, RunState
+from lackey.store.models import RunRow
+from lackey.store.models.run import LOG_DUE
 from lackey.store.runs import readable, select_runs
 
 # PostgreSQL: any number will do, as long as nothing else in the same database uses it.
 _CLAIMING = 0x636C61696D
 _UNENDED = RunRow.ended_at.is_(None)
-_CANDIDATE = (
-    _UNENDED,
-    RunRow.state == RunState.QUEUED,
-    RunRow.ticket.is_(None),
-    RunRow.cancel_requested_at.is_(None),
-    RunRow.held.is_(False),
-)
 
 
 def due(connection: Connection, now: datetime, after: int, limit: int) -> tuple[list[Run], list[Garbled]]:
@@ -63,27 +55,6 @@ def made_ahead(connection: Connection, now: datetime) -> tuple[list[Run], list[G
     return readable(connection, statement)
 
 
-def candidates(connection: Connection, executor: str, after: int, limit: int) -> list[tuple[Candidate, str | None]]:
-    """Queued runs that nobody has claimed, cancelled or holds, in policy order, each with its present reason."""
-    statement = (
-        select(RunRow.id, RunRow.application_id, ApplicationRow.max_running, RunRow.share, RunRow.reason)
-        .outerjoin(ApplicationRow, ApplicationRow.id == RunRow.application_id)
-        .where(*_CANDIDATE, RunRow.executor == executor)
-        .order_by(RunRow.priority.desc(), RunRow.scheduled_at, RunRow.id)
-        .offset(after)
-        .limit(limit)
-    )
-    return [
-        (Candidate(run_id, application_id, most, share or ""), reason)
-        for run_id, application_id, most, share, reason in connection.execute(statement)
-    ]
-
-
-def count_candidates(connection: Connection, executor: str) -> int:
-    """How many there are of them."""
-    return connection.execute(select(func.count()).where(*_CANDIDATE, RunRow.executor == executor)).scalar_one()
-
-
 def count_waiting_by_share(connection: Connection) -> dict[str, int]:
     """How many launched runs wait, for their time or in the queue, by the share that they are to run on."""
     waiting = RunRow.state.in_([RunState.SCHEDULED, RunState.QUEUED])
@@ -91,28 +62,10 @@ def count_waiting_by_share(connection: Connection) -> dict[str, int]:
     return {share or "": number for share, number in connection.execute(counted)}
 
 
-def let_all_wait(connection: Connection, executor: str, reason: str, instead_of: str | None = None) -> None:
-    """Note of all candidates why they wait; or of those alone whose present reason is `instead_of`."""
-    others = RunRow.reason.is_distinct_from(reason) if instead_of is None else RunRow.reason == instead_of
-    chosen = update(RunRow).where(*_CANDIDATE, RunRow.executor == executor, others)
-    connection.execute(chosen.values(reason=reason, revision=RunRow.revision + 1))
-
-
 def take_turns(connection: Connection) -> None:
     """Let this transaction claim alone, so that no limit is passed. On SQLite there is one writer anyway."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:it)"), {"it": _CLAIMING})
-
-
-def places_taken(connection: Connection, executor: str) -> list[tuple[int | None, str, str]]:
-    """Application id, share and scheduler of each open ticket, but of those that are lost."""
-    statement = select(RunRow.application_id, RunRow.share, RunRow.ticket, RunRow.host).where(
-        TICKET_OPEN, RunRow.executor == executor, RunRow.state != RunState.LOST
-    )
-    return [
-        (application_id, share or "", scheduler_of(ticket, host))
-        for application_id, share, ticket, host in connection.execute(statement)
-    ]
 
 
 def followed_by_reports(connection: Connection) -> list[Run]:

@@ -3,10 +3,12 @@
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, Self
 
-from sqlalchemy import Connection, delete, insert, select, text
+from sqlalchemy import Connection, RowMapping, delete, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
+from lackey.domain.resources import Capacity
 from lackey.store.models import InstallationRow, SchedulerRow
 
 # Any number will do, as long as nothing else in the same database uses it.
@@ -29,14 +31,35 @@ _LEADS = text(
 class Heartbeat:
     """When a scheduler last said that it is there, and whether it claims runs. `name`: its host and its series.
 
-    `slots`: how many runs it has at once; None: it does not say.
+    `capacity` is what it has for runs; None: it does not say, being of the version before. `trouble`: why it launches
+    nothing at all now. `kept_for`: the run for which it keeps what is free.
     """
 
     name: str
     started_at: datetime
     beat_at: datetime
     leads: bool
-    slots: int | None = None
+    capacity: Capacity | None = None
+    trouble: str | None = None
+    kept_for: int | None = None
+
+    def to_row(self) -> dict[str, Any]:
+        """As it is stored. `slots` is what the version before reads."""
+        has = self.capacity
+        return {
+            **{name: value for name, value in vars(self).items() if name != "capacity"},
+            "slots": has.slots if has else None,
+            "cpus": has.cpus if has else None,
+            "memory_bytes": has.memory_bytes if has else None,
+            "gpus": list(has.gpus) if has else None,
+        }
+
+    @classmethod
+    def from_row(cls, row: RowMapping) -> Self:
+        """The inverse."""
+        has = {name: row[name] for name in ("cpus", "memory_bytes", "gpus", "slots")}
+        capacity = None if has["cpus"] is None else Capacity(**{**has, "gpus": tuple(has["gpus"] or ())})
+        return cls(capacity=capacity, **{name: value for name, value in row.items() if name not in has})
 
 
 def installation(connection: Connection) -> str | None:
@@ -60,8 +83,8 @@ def found(connection: Connection, now: datetime) -> str:
 def beat(connection: Connection, heartbeat: Heartbeat) -> None:
     """Note that this scheduler is there."""
     make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = make(SchedulerRow).values(**vars(heartbeat))
-    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=vars(heartbeat)))
+    statement = make(SchedulerRow).values(row := heartbeat.to_row())
+    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=row))
 
 
 def forget_other_names(connection: Connection, series: str, name: str) -> None:
@@ -73,7 +96,7 @@ def forget_other_names(connection: Connection, series: str, name: str) -> None:
 def heartbeats(connection: Connection) -> list[Heartbeat]:
     """Of all schedulers, the latest first."""
     rows = connection.execute(select(SchedulerRow.__table__).order_by(SchedulerRow.beat_at.desc())).mappings()
-    return [Heartbeat(**row) for row in rows]
+    return [Heartbeat.from_row(row) for row in rows]
 
 
 def try_to_lead(connection: Connection, silence: timedelta) -> int | None:

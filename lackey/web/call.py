@@ -7,6 +7,7 @@ from functools import cached_property
 
 from lackey.domain.application import Asker
 from lackey.domain.paths import Share
+from lackey.domain.resources import Capacity
 from lackey.domain.shell.program import DEFAULT_SHELL
 from lackey.files import Files
 from lackey.services import Database
@@ -23,6 +24,7 @@ class Service:
     `remote_user_scope`: what a user may do whom the web server vouches for; None: nobody is believed to be one.
     `link`: with whose code somebody signs in, once. `shares_seen`: how the shares were, a moment ago.
     `url`: how simulations reach the service; None: as visitors do. `shell`: the executor's own.
+    `capacity`: what the executor has by this service's settings, until its scheduler tells.
     """
 
     database: Database
@@ -36,6 +38,7 @@ class Service:
     shares_seen: SharesSeen = field(default_factory=SharesSeen)
     url: str | None = None
     shell: str = DEFAULT_SHELL
+    capacity: Capacity | None = None
 
 
 @dataclass(frozen=True)

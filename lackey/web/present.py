@@ -23,7 +23,7 @@ from lackey.web.schemas.shares import ShareHealthOut, ShareOut
 _AS_STORED = (
     *("id", "name", "project", "application", "state", "outcome_source", "launched", "by", "cause"),
     *("command", "shell", "parameters", "priority", "executor", "handle", "host", "after", "scheduled_at", "queued_at"),
-    *("started_at", "ended_at", "marks", "exit_code", "signal", "max_rss_bytes", "cpu_seconds", "left_behind"),
+    *("started_at", "ended_at", "marks", "exit_code", "signal", "max_rss_bytes", "cpu_seconds", "left_behind", "gpus"),
 )
 
 
@@ -43,6 +43,8 @@ def _run_fields(run: Run, shares: Mapping[str, Share], turns: Turns) -> dict[str
     return {
         **{name: getattr(run, name) for name in _AS_STORED},
         "reason": turns.reason_of(run),
+        "cpus": run.cpus or 1,
+        "memory": run.memory_bytes,
         "parent": run.parent_id,
         "sweep": None,
         "schedule": None,
@@ -91,11 +93,17 @@ def warnings_in(application: Application, shell: str) -> list[str]:
 
 def application_out(application: Application, shares: Mapping[str, Share]) -> ApplicationOut:
     """An application."""
-    hidden = ("project_id", "project_directory", "parameters")
+    hidden = ("project_id", "project_directory", "parameters", "memory", "memory_bytes", "retry_on", "retry_wait")
     shown = {name: value for name, value in vars(application).items() if name not in hidden}
     parameters = [ParameterOut(**{**vars(each), "choices": list(each.choices)}) for each in application.declared]
     paths = _paths(application.share, join(application.project_directory, application.directory), shares)
-    return ApplicationOut(**shown, full_name=application.full_name, parameters=parameters, paths=paths)
+    return ApplicationOut(
+        **shown,
+        full_name=application.full_name,
+        parameters=parameters,
+        paths=paths,
+        memory=application.memory_bytes,
+    )
 
 
 def key_out(key: Key) -> KeyOut:
@@ -105,11 +113,18 @@ def key_out(key: Key) -> KeyOut:
 
 def executor_out(executor: Executor) -> ExecutorOut:
     """An executor, and how it is."""
-    paused = executor.paused
+    paused, has = executor.paused, executor.capacity
+    held = [one for one in executor.taken if not one.is_idle]
     return ExecutorOut(
         name=executor.name,
-        slots=executor.slots,
-        taken=executor.taken,
+        slots=has.slots if has else None,
+        taken=len(executor.taken),
+        cpus=has.cpus if has else None,
+        cpus_taken=sum(one.demand.cpus for one in held),
+        memory=has.memory_bytes if has else None,
+        memory_taken=sum(one.demand.memory_bytes or 0 for one in executor.taken),
+        gpus=list(has.gpus) if has else None,
+        gpus_taken=sorted(device for one in executor.taken for device in one.devices),
         waiting=executor.waiting,
         paused=paused is not None,
         paused_by=paused.by if paused else None,

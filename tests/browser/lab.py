@@ -21,7 +21,7 @@ path = "var/share"
 unc = '\\fileserver\lab'
 drive = "L:"
 [executor.local]
-slots = 3
+cpus = 3
 kill_grace = 0.5
 """
 _LORENZ = Path(__file__).parent / "lorenz.py"

@@ -28,7 +28,7 @@ def test_an_application_is_made_with_all_that_can_be_said_of_it(cli: Lackey, as_
     given = ["--command", "./tide {n} {sea}", "-p", "n=64", "--parameter", "sea", "--kind", "n=integer"]
     given += ["--choices", "sea=north,baltic", "--env", "A=b=c", "--time-limit", "90", "--start-grace", "5.5"]
     given += ["--silence", "60", "--retries", "2", "--max-running", "3", "--workdir", "run", "--executor", "local"]
-    given += ["--shell", "/bin/bash -l"]
+    given += ["--shell", "/bin/bash -l", "--cpus", "2", "--memory", "1GiB", "--gpus", "0"]
     made = as_json("application", "add", "seas/tide", "--directory", "tide", "--description", "ebb, flow", *given)
     assert made["parameters"] == [
         {"name": "n", "default": "64", "kind": "integer", "choices": []},
@@ -37,6 +37,9 @@ def test_an_application_is_made_with_all_that_can_be_said_of_it(cli: Lackey, as_
     assert (made["environment"], made["time_limit"], made["workdir"]) == ({"A": "b=c"}, 90.0, "run")
     assert (made["start_grace"], made["silence"], made["retries"], made["max_running"]) == (5.5, 60.0, 2, 3)
     listed = {name: value for name, value in made.items() if name != "warnings"}
+    assert (made["cpus"], made["memory"], made["gpus"]) == (2, 1 << 30, 0)
+    assert as_json("app", "edit", "seas/tide", "--memory", "none") == made | {"memory": None}
+    assert as_json("app", "edit", "seas/tide", "--memory", "1 GiB") == made
     assert made["shell"] == "/bin/bash -l" and "/bin/bash -l" in cli("app", "show", "seas/tide").stdout
     assert as_json("app", "edit", "seas/tide", "--shell", "none") == made | {"shell": None}
     assert as_json("app", "edit", "seas/tide", "--shell", "/bin/bash -l") == made
@@ -44,6 +47,7 @@ def test_an_application_is_made_with_all_that_can_be_said_of_it(cli: Lackey, as_
     assert as_json("app", "show", "seas/tide") == made
     text = cli("app", "show", "seas/tide").stdout
     assert "n=64 (integer)" in text and "sea (choice: north, baltic)" in text and "1 min 30 s" in text
+    assert "1.0 GiB" in text
 
 
 def test_what_is_likely_not_meant_is_said_beside_what_was_saved(cli: Lackey) -> None:

@@ -23,6 +23,9 @@ def heat(service: Service) -> Iterator[None]:
     yield
 
 
+TAKES = ("--cpus", "1", "--memory", "1MiB", "--gpus", "0")
+
+
 def reported(service: Service, name: str = "by hand", **fields: str) -> int:
     """A run that has been reported to have ended."""
     made = service.api("POST", "/api/run", json={"launch": False, "name": name})
@@ -32,7 +35,8 @@ def reported(service: Service, name: str = "by hand", **fields: str) -> int:
 
 
 def test_a_run_is_scheduled_with_its_inputs(cli: Lackey, as_json: Json) -> None:
-    made = as_json("run", "now", "lab/heat", "-p", "n=9", "--priority", "5", "--time-limit", "60")
+    made = as_json("run", "now", "lab/heat", "-p", "n=9", "--priority", "5", "--time-limit", "60", *TAKES)
+    assert (made["cpus"], made["memory"], made["gpus"]) == (1, 1 << 20, 0)
     assert (made["state"], made["parameters"], made["priority"], made["by"]) == ("queued", {"n": "9"}, 5, "local")
     shown = as_json("run", "show", str(made["id"]))
     assert {**shown, "token": made["token"]} == made

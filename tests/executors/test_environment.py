@@ -3,6 +3,7 @@
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import playwright
 import pytest
@@ -95,3 +96,21 @@ def test_the_application_s_own_values_win(bench: Workbench) -> None:
     own = {"TZ": "Asia/Tokyo", "LANG": "C", "PYTHONUNBUFFERED": "", "PATH": "/bin", "HOME": "/"}
     receipt = bench.run('echo "$TZ $LANG ($PYTHONUNBUFFERED) $PATH $HOME"', environment=own)
     assert bench.log(receipt) == "Asia/Tokyo C () /bin /\n"
+
+
+TAKEN = 'echo "$LACKEY_CPUS $OMP_NUM_THREADS ${LACKEY_MEMORY_BYTES-none} ${CUDA_VISIBLE_DEVICES-none}"'
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "1 1 none none"),
+        ({"cpus": 3, "memory_bytes": 1 << 30, "gpus": ["0", "GPU-8f1c"]}, "3 3 1073741824 0,GPU-8f1c"),
+        # None of the devices that there are.
+        ({"gpus": []}, "1 1 none "),
+        ({"cpus": 3, "environment": {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "7"}}, "3 1 none 7"),
+        ({"gpus": ["0"], "environment": {"CUDA_VISIBLE_DEVICES": "7"}}, "1 1 none 0"),
+    ],
+)
+def test_a_command_finds_what_it_may_use(bench: Workbench, given: dict[str, Any], expected: str) -> None:
+    assert bench.log(bench.run(TAKEN, **given)) == f"{expected}\n"

@@ -74,16 +74,16 @@ def schedule() -> int:
 @contextmanager
 def freezing() -> Iterator[None]:
     """Let this process stop itself (SIGSTOP) in its first claim: all is written, and nothing is committed."""
-    claim, freezes = claiming._claim, [True]
+    note, freezes = claiming._Claiming._note, [True]
 
     def freeze(*given: Any) -> list[claiming.Claim]:
-        claims = claim(*given)
-        if claims and freezes:
+        claims = note(*given)
+        if freezes:
             freezes.clear()
             os.kill(os.getpid(), signal.SIGSTOP)
         return claims
 
-    with patch("lackey.services.claiming._claim", freeze):
+    with patch.object(claiming._Claiming, "_note", freeze):
         yield
 
 

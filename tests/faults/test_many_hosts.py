@@ -9,8 +9,10 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from lackey.domain.refusals import Unavailable
+from lackey.domain.resources import Capacity
 from lackey.domain.run import RunState
 from lackey.services import claiming, ending, health, reporting, scheduling
+from lackey.services.claiming import Site
 from lackey.services.scheduling import Wanted
 from tests.faults.crowd import Crowd
 from tests.faults.hosts import clock_ahead, start, until_it_is_frozen, until_it_leads, until_it_stands_by
@@ -163,8 +165,8 @@ def test_a_leader_whose_lock_was_cut_claims_nothing_even_before_it_knows(stage: 
     run_id = elsewhere(stage, stage.add("heat"))
     cut(stage, "pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')")
     until(other.take, "the end of the connection")
-    assert claiming.claim(stage.database, "alpha", 9, {}, (), now(), leads=lead.is_ours) == []
-    (claim,) = claiming.claim(stage.database, "beta", 9, {}, (), now(), leads=other.is_ours)
+    assert claiming.claim(stage.database, Site("alpha", "", Capacity(9)), {}, (), now(), leads=lead.is_ours) == []
+    (claim,) = claiming.claim(stage.database, Site("beta", "", Capacity(9)), {}, (), now(), leads=other.is_ours)
     assert (claim.run.id, host_of(stage, run_id)) == (run_id, "beta")
     with pytest.raises(Unavailable):
         lead.take()

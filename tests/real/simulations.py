@@ -7,7 +7,7 @@ from tests.real.site import Site
 from tests.stage import until
 
 # Of the site's configuration: all of them run at once.
-SLOTS = {"executor.local": "slots = 8"}
+SLOTS = {"executor.local": "cpus = 8"}
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,20 @@ def test_no_more_runs_at_once_than_there_are_slots(stage: Stage) -> None:
     assert (alive, most) == (0, 2)
 
 
+@pytest.mark.parametrize("local", [{"cpus": 3, "memory": "1 GiB", "gpus": ["x", "y"]}])
+def test_runs_share_what_there_is_and_find_what_they_were_given(stage: Stage) -> None:
+    said = 'echo "$LACKEY_CPUS $LACKEY_MEMORY_BYTES $CUDA_VISIBLE_DEVICES"; echo > said; sleep 0.5'
+    large = stage.add("large", said, cpus=2, memory_bytes=1 << 20, gpus=1)
+    other = stage.add("other", said, cpus=2, memory_bytes=1 << 20, gpus=1)
+    first = stage.schedule(large)
+    stage.told(large, "said")
+    second = stage.schedule(other)
+    assert stage.get(second).reason == "waits for 2 cpus: 1 of 3 free"
+    ended = [stage.until_ended(run_id) for run_id in (first, second)]
+    assert [stage.log(run) for run in ended] == ["2 1048576 x\n"] * 2
+    assert ended[1].started_at and ended[0].ended_at and ended[1].started_at >= ended[0].ended_at
+
+
 @pytest.mark.parametrize("local", [{"slots": 1}])
 def test_a_run_without_a_slot_says_what_it_waits_for_and_starts_when_one_is_free(stage: Stage) -> None:
     application = stage.add("heat", WAIT)

@@ -7,12 +7,14 @@ from typing import Any
 from lackey.domain.application import Application
 from lackey.domain.evidence import Observed, Stop
 from lackey.domain.paths import Share
+from lackey.domain.resources import Capacity
 from lackey.domain.run import Event, Run, RunState
-from lackey.services import catalogue, claiming, launching, reporting, scheduling
-from lackey.services.claiming import Claim
+from lackey.services import catalogue, claiming, health, launching, reporting, scheduling
+from lackey.services.claiming import Claim, Site
 from lackey.services.launching import Begun, Ending
 from lackey.services.reporting import LogText
 from lackey.services.scheduling import Wanted
+from lackey.services.waiting import Turns
 from lackey.store import events, runs
 from lackey.store.database import Database
 from tests.clock import Clock
@@ -97,9 +99,19 @@ class Lab:
         stopped = Stop(code, ts, self.clock.ts)
         return reporting.stop(self.database, run_id, stopped, host, told, LOG_LIMIT, self.clock())
 
-    def claim(self, slots: int = 100, host: str = "h1", away: dict[str, str] | None = None) -> list[Claim]:
-        """A scheduler on `host` claims what may start."""
-        return claiming.claim(self.database, host, slots, away or {}, (), self.clock())
+    def claim(self, slots: int = 100, host: str = "h1", away: dict[str, str] | None = None, **more: Any) -> list[Claim]:
+        """A scheduler on `host` claims what may start. `more`: what the host has beside slots."""
+        site = Site(host, "", Capacity(**{"cpus": 1000, "slots": slots, **more}))
+        return claiming.claim(self.database, site, away or {}, (), self.clock())
+
+    def reason(self, run_id: int) -> str | None:
+        """Why the run is as it is, as it is shown."""
+        return Turns(self.database, self.clock()).reason_of(self.run(run_id))
+
+    def beat(self, slots: int | None = 100, host: str = "h1", leads: bool = True, **more: Any) -> None:
+        """The scheduler on `host` says that it is there. `more`: what the host has beside slots."""
+        capacity = Capacity(**{"cpus": 1000, "slots": slots, **more})
+        health.beat(self.database, host, self.clock(), leads, self.clock(), capacity)
 
     def launched(self, **wanted: Any) -> Claim:
         """A run that was claimed and whose command runs."""

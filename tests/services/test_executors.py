@@ -6,9 +6,11 @@ from datetime import timedelta
 
 import pytest
 
+from lackey.domain.policy import ShareState
 from lackey.domain.refusals import NotFound
+from lackey.domain.resources import Capacity, Demand
 from lackey.domain.run import RunState
-from lackey.services import ending, executors, health, overview, scheduling
+from lackey.services import ending, executors, overview, scheduling, share_states
 from lackey.store.database import Database
 from tests.clock import Clock
 from tests.processes import in_processes
@@ -28,19 +30,20 @@ def resume(lab: Lab) -> None:
 def test_nothing_new_is_launched_on_a_paused_executor_and_what_waits_says_why(lab: Lab) -> None:
     before = lab.schedule()
     pause(lab)
-    assert lab.run(before.id).reason == WHY, "at once, before any scheduler has looked"
+    assert lab.reason(before.id) == WHY, "at once, before any scheduler has looked"
     after = lab.schedule(priority=9)
     assert lab.claim() == []
-    assert {lab.run(run.id).reason for run in (before, after)} == {WHY}
+    assert {lab.reason(run.id) for run in (before, after)} == {WHY}
 
 
 def test_however_many_wait_all_say_why_and_none_does_any_more_once_it_goes_on(lab: Lab) -> None:
     waiting = [lab.schedule().id for _ in range(201)]
+    lab.beat(slots=1)
     pause(lab)
-    assert {lab.run(run_id).reason for run_id in waiting} == {WHY}
+    assert {lab.reason(run_id) for run_id in waiting} == {WHY}
     resume(lab)
     assert [claim.run.id for claim in lab.claim(slots=1)] == waiting[:1]
-    assert {lab.run(run_id).reason for run_id in waiting[1:]} == {"waits for a free slot"}
+    assert {lab.reason(run_id) for run_id in waiting[1:]} == {"waits for a free slot"}
 
 
 def test_what_runs_goes_on_reports_and_is_cancelled_as_ever(lab: Lab) -> None:
@@ -61,18 +64,19 @@ def test_a_run_that_is_held_for_another_cause_keeps_that_cause(lab: Lab) -> None
     held = lab.schedule()
     scheduling.change(lab.database, held.id, {"hold": True}, "bob", lab.clock())
     pause(lab)
+    assert lab.reason(held.id) == "held on request, until it is released"
     resume(lab)
-    assert lab.run(held.id).reason == "held on request, until it is released"
+    assert lab.reason(held.id) == "held on request, until it is released"
 
 
 def test_a_share_that_is_away_is_told_of_again_once_the_executor_goes_on(lab: Lab) -> None:
     run = lab.schedule()
+    lab.beat()
+    share_states.publish(lab.database, "h1", {"lab": ShareState("its share lab is away", True)}, lab.clock())
     pause(lab)
-    lab.claim(away={"lab": "its share lab is away"})
-    assert lab.run(run.id).reason == WHY
+    assert lab.reason(run.id) == WHY
     resume(lab)
-    lab.claim(away={"lab": "its share lab is away"})
-    assert lab.run(run.id).reason == "its share lab is away"
+    assert lab.reason(run.id) == "its share lab is away"
 
 
 def test_the_first_pause_stands_until_it_is_ended_and_ending_none_is_no_fault(lab: Lab) -> None:
@@ -107,18 +111,19 @@ def test_an_executor_that_is_not_there_is_refused(lab: Lab) -> None:
 
 
 def test_an_executor_tells_its_slots_what_takes_them_and_what_waits(lab: Lab) -> None:
-    health.beat(lab.database, "h2", lab.clock(), False, lab.clock(), 99)
-    health.beat(lab.database, "h1", lab.clock(), True, lab.clock(), 2)
+    lab.beat(slots=99, host="h2", leads=False)
+    lab.beat(slots=2, cpus=8)
     for _ in range(2):
         lab.launched()
     lab.schedule()
     ending.cancel(lab.database, lab.schedule().id, "bob", lab.clock())
     (local,) = executors.listing(lab.database, lab.clock())
-    assert (local.name, local.slots, local.taken, local.waiting) == ("local", 2, 2, 1)
+    assert (local.name, local.capacity, local.waiting) == ("local", Capacity(8, slots=2), 1)
+    assert [(one.by, one.demand) for one in local.taken] == [("anna", Demand(1))] * 2
     assert local.served_by is not None and local.served_by.name == "h1"
     assert (local.trouble, local.paused) == (None, None)
     later = executors.named(lab.database, "local", lab.clock.forward(60))
-    assert (later.slots, later.served_by) == (None, None)
+    assert (later.capacity, later.served_by) == (None, None)
     assert "No scheduler" in (later.trouble or "") and "lackey scheduler" in (later.mend or "")
 
 
@@ -148,7 +153,7 @@ def test_no_run_is_claimed_once_a_pause_is_answered(lab: Lab, attempt: int) -> N
         at_the_pause = claimed()
         claiming.result()
     assert claimed() == at_the_pause
-    assert {lab.run(run_id).reason for run_id in set(runs) - at_the_pause} <= {WHY}
+    assert {lab.reason(run_id) for run_id in set(runs) - at_the_pause} <= {WHY}
 
 
 def pause_in_process(place: tuple[str, str]) -> None:

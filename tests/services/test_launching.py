@@ -7,8 +7,21 @@ from typing import Any
 
 import pytest
 
+from lackey.domain.policy import ShareState
+from lackey.domain.resources import Capacity
 from lackey.domain.run import RunState
-from lackey.services import attempts, catalogue, claiming, ending, launching, queueing, reporting, scheduling
+from lackey.services import (
+    attempts,
+    catalogue,
+    claiming,
+    ending,
+    launching,
+    queueing,
+    reporting,
+    scheduling,
+    share_states,
+)
+from lackey.services.claiming import Site
 from lackey.services.launching import Begun
 from lackey.services.scheduling import Wanted
 from lackey.store.database import Database
@@ -39,7 +52,8 @@ def test_a_claimed_run_has_a_ticket_a_host_and_a_token_of_its_own(lab: Lab) -> N
 def test_runs_are_claimed_by_priority_then_age_as_long_as_there_are_slots(lab: Lab) -> None:
     first, second, urgent = lab.schedule(), lab.schedule(), lab.schedule(priority=1)
     assert claimed(lab, slots=2) == [urgent.id, first.id]
-    assert lab.run(second.id).reason == "waits for a free slot"
+    lab.beat(slots=2)
+    assert lab.reason(second.id) == "waits for a free slot"
     assert claimed(lab, slots=2) == []
     assert claimed(lab, slots=2, host="h2") == [second.id], "slots are those of a host"
 
@@ -59,7 +73,8 @@ def test_the_limit_of_an_application_counts_on_all_hosts_together(lab: Lab) -> N
     other = lab.schedule().id
     assert claimed(lab, slots=1, host="h1") == mine[:1]
     assert claimed(lab, slots=9, host="h2") == [mine[1], other]
-    assert lab.run(mine[2]).reason == "waits for another run of its application: at most 2 at a time"
+    lab.beat()
+    assert lab.reason(mine[2]) == "waits for another run of its application: at most 2 at a time"
 
 
 def test_a_share_that_is_away_holds_its_own_runs_alone_however_many(lab: Lab) -> None:
@@ -68,20 +83,23 @@ def test_a_share_that_is_away_holds_its_own_runs_alone_however_many(lab: Lab) ->
     held = [lab.schedule().id for _ in range(201)]
     free = lab.schedule("flow/explicit").id
     assert claimed(lab, away={"lab": "its share lab is away"}) == [free]
-    assert {lab.run(run_id).reason for run_id in held} == {"its share lab is away"}
+    states = {"lab": ShareState("its share lab is away", True), "store": ShareState()}
+    share_states.publish(lab.database, "h1", states, lab.clock())
+    lab.beat()
+    assert {lab.reason(run_id) for run_id in held} == {"its share lab is away"}
     assert len(claimed(lab, slots=300)) == 201
 
 
 def test_a_run_that_is_passed_over_for_now_is_not_claimed(lab: Lab) -> None:
     first, second = lab.schedule(), lab.schedule()
-    claims = claiming.claim(lab.database, "h1", 9, {}, [first.id], lab.clock())
+    claims = claiming.claim(lab.database, Site("h1", "", Capacity(9)), {}, [first.id], lab.clock())
     assert [claim.run.id for claim in claims] == [second.id]
 
 
 def claim_in_process(place: tuple[str, str, datetime]) -> list[tuple[int, str]]:
     url, host, now = place
-    database = Database(url)
-    claims = [claim for _ in range(5) for claim in claiming.claim(database, host, 10, {}, (), now)]
+    database, site = Database(url), Site(host, "", Capacity(10))
+    claims = [claim for _ in range(5) for claim in claiming.claim(database, site, {}, (), now)]
     database.close()
     return [(claim.run.id, claim.ticket) for claim in claims]
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from lackey.domain.policy import ShareState
 from lackey.domain.progress import ExpectedEnd
+from lackey.domain.resources import Capacity
 from lackey.domain.run import Run, RunState
-from lackey.services import attempts, claiming, ending, health, launching, overview, reporting, scheduling
+from lackey.services import attempts, claiming, ending, health, launching, overview, reporting, scheduling, share_states
 from lackey.services.overview import Now
 from lackey.services.reporting import Progress
 from lackey.store.database import Database
@@ -38,13 +40,13 @@ def ids(runs: list[Run]) -> list[int]:
     return [run.id for run in runs]
 
 
-def test_the_queue_stands_in_the_order_in_which_it_starts_each_with_what_it_waits_for(lab: Lab) -> None:
+def test_the_queue_stands_by_priority_and_what_is_being_started_before_all(lab: Lab) -> None:
     plain, urgent = lab.schedule(), lab.schedule(priority=5)
     (started,) = lab.claim(slots=1)
     assert started.run.id == urgent.id
-    lab.claim(slots=1)
+    waits = lab.schedule(priority=2)
     shown = [(run.id, run.reason) for run in seen(lab).queued]
-    assert shown == [(urgent.id, "starting on h1"), (plain.id, "waits for a free slot")]
+    assert shown == [(urgent.id, "starting on h1"), (waits.id, None), (plain.id, None)]
 
 
 def test_what_comes_next_is_told_from_what_is_overdue(lab: Lab) -> None:
@@ -174,11 +176,6 @@ def _progress(lab: Lab) -> Callable[[], Any]:
     return lambda: tell(lab, claim.run.id, 0.2)
 
 
-def _reason(lab: Lab) -> Callable[[], Any]:
-    lab.schedule()
-    return lambda: lab.claim(away={"lab": "the share lab is away"})
-
-
 def _held(lab: Lab) -> Callable[[], Any]:
     run = lab.schedule()
     return lambda: scheduling.change(lab.database, run.id, {"hold": True}, "anna", lab.clock())
@@ -260,7 +257,7 @@ def _leads_no_more(lab: Lab) -> Callable[[], Any]:
     return lambda: health.beat(lab.database, "h1", lab.clock(), False, lab.clock())
 
 
-CHANGES = [_progress, _reason, _held, _moved_on, _cancelled, _asked_to_end, _claimed, _given_back, _held_up, _begun]
+CHANGES = [_progress, _held, _moved_on, _cancelled, _asked_to_end, _claimed, _given_back, _held_up, _begun]
 CHANGES += [_ended, _corrected, _new, _due, _yesterday, _silent, _leads_no_more]
 
 
@@ -272,6 +269,23 @@ def test_whatever_changes_the_fingerprint_is_another(lab: Lab, prepare: Callable
     after = settled(lab)
     assert replace(after, fingerprint="") != replace(before, fingerprint="")
     assert after.fingerprint != before.fingerprint
+
+
+def test_what_queued_runs_wait_for_is_noticed_too(lab: Lab) -> None:
+    lab.schedule()
+    capacity, now = Capacity(2), lab.clock()
+    told: list[Callable[[], Any]] = [
+        lambda: lab.beat(cpus=2),
+        lambda: lab.beat(cpus=3),
+        lambda: health.beat(lab.database, "h1", now, True, now, capacity, "waits for descriptors"),
+        lambda: health.beat(lab.database, "h1", now, True, now, capacity, None, 7),
+        lambda: share_states.publish(lab.database, "h1", {"lab": ShareState()}, now),
+        lambda: share_states.publish(lab.database, "h1", {"lab": ShareState("it is away", True)}, lab.clock.forward(1)),
+    ]
+    for tell in told:
+        before = settled(lab).fingerprint
+        tell()
+        assert settled(lab).fingerprint != before
 
 
 def test_what_is_committed_in_another_order_than_it_began_is_noticed(postgresql_url: str, clock: Clock) -> None:
@@ -287,5 +301,5 @@ def test_what_is_committed_in_another_order_than_it_began_is_noticed(postgresql_
         transaction.commit()
     after = seen(lab)
     database.close()
-    assert (before.queued[0].reason, after.queued[0].reason) == ("waits for a free slot", "slowly")
+    assert (before.queued[0].reason, after.queued[0].reason) == (None, "slowly")
     assert after.fingerprint != before.fingerprint

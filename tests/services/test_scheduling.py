@@ -18,7 +18,7 @@ def change(lab: Lab, run: Run, **values: Any) -> Run:
 
 def test_a_run_that_is_due_is_queued_in_the_same_breath(lab: Lab) -> None:
     run = lab.schedule(parameters={"n": "8"}, priority=3)
-    assert (run.state, run.queued_at, run.reason) == (RunState.QUEUED, lab.clock(), "waits for a free slot")
+    assert (run.state, run.queued_at, run.reason) == (RunState.QUEUED, lab.clock(), None)
     assert (run.name, run.project, run.application) == ("heat/explicit", "heat", "heat/explicit")
     assert (run.command, run.directory, run.share) == ('./heat "${LACKEY_PARAM_N}"', "heat/explicit", "lab")
     assert (run.parameters, run.environment, run.priority, run.by) == ({"n": "8"}, {"OMP": "2"}, 3, "anna")
@@ -168,12 +168,13 @@ def test_many_runs_that_wait_for_others_keep_no_later_one_from_its_time(lab: Lab
 def test_a_run_that_waits_can_be_changed_and_the_change_is_in_its_history(lab: Lab) -> None:
     run = lab.schedule()
     changed = change(lab, run, priority=7, hold=True)
-    assert (changed.priority, changed.held, changed.reason) == (7, True, "held on request, until it is released")
+    assert (changed.priority, changed.held, lab.reason(run.id)) == (7, True, "held on request, until it is released")
     assert lab.claim() == []
     (event,) = [event for event in lab.history(run.id) if event.kind == "changed"]
     assert (event.by, event.details) == ("bob", {"priority": 7, "hold": True})
     released = change(lab, run, hold=False)
-    assert (released.held, released.reason) == (False, "waits for a free slot")
+    lab.beat()
+    assert (released.held, lab.reason(run.id)) == (False, "is about to be started")
     assert [claim.run.id for claim in lab.claim()] == [run.id]
 
 
@@ -192,7 +193,7 @@ def test_a_run_that_is_held_is_told_so_when_its_time_comes(lab: Lab) -> None:
     run = lab.schedule(at=lab.clock() + timedelta(hours=1))
     change(lab, run, hold=True)
     queueing.queue_due(lab.database, lab.clock.forward(3600))
-    assert lab.run(run.id).reason == "held on request, until it is released"
+    assert lab.reason(run.id) == "held on request, until it is released"
     assert lab.claim() == []
 
 

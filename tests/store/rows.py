@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from lackey.domain.policy import lane_of
 from lackey.domain.run import Run, RunState
 from lackey.store import applications, runs
 
@@ -36,7 +37,10 @@ _APPLICATION: dict[str, Any] = {
 
 def add_run(connection: Connection, now: datetime, **values: Any) -> Run:
     """A queued run of no application, which differs from the usual in `values`."""
-    return runs.add(connection, {**_RUN, "created_at": now, "scheduled_at": now, "queued_at": now, **values})
+    run = {**_RUN, "created_at": now, "scheduled_at": now, "queued_at": now, **values}
+    memory, gpus = run.get("memory_bytes"), run.get("gpus", 0)
+    lane = lane_of(run["application_id"], run["share"], run["cpus"], memory, gpus)
+    return runs.add(connection, {"lane": lane, **run})
 
 
 def add_project(connection: Connection, now: datetime, name: str = "heat", **values: Any) -> int:

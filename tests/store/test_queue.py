@@ -4,13 +4,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import event
 
 from lackey.domain.run import Run, RunState
 from lackey.store import attempts, queue, runs
 from lackey.store.database import Database
 from tests.clock import Clock
-from tests.store.rows import add_application, add_project, add_run
+from tests.store.rows import add_run
 
 
 @pytest.fixture
@@ -34,14 +34,11 @@ def test_on_sqlite_nothing_that_the_scheduler_asks_again_and_again_looks_through
     with sqlite.read() as connection:
         queue.due(connection, clock(), 0, 10)
         queue.next_due(connection, clock())
-        queue.candidates(connection, "local", 0, 10)
-        queue.count_candidates(connection, "local")
         attempts.followed(connection, "local", "h1")
         attempts.of_others(connection, "h1")
         attempts.of_older_version(connection, clock())
         attempts.still_needed(connection, ["t"])
         attempts.close(connection, "t", "void", clock())
-        queue.places_taken(connection, "local")
         queue.followed_by_reports(connection)
         queue.logs_to_keep(connection, "host", "", "lab", 0, 10)
         runs.with_open_ticket(connection, "t")
@@ -64,50 +61,6 @@ def test_due_are_launched_runs_whose_time_has_come_the_earliest_first(
         assert ids(queue.due(connection, clock(), 1, 1)[0]) == [late.id]
         assert queue.next_due(connection, clock()) == coming.scheduled_at
         assert queue.next_due(connection, clock() + timedelta(seconds=60)) is None
-
-
-def test_candidates_come_by_priority_then_age(database: Database, clock: Clock, make: Any) -> None:
-    ordinary, older, urgent = make(0), make(-60), make(0, priority=5)
-    later = make(0)
-    with database.read() as connection:
-        order = [candidate.run_id for candidate, _ in queue.candidates(connection, "local", 0, 10)]
-        assert order == [urgent.id, older.id, ordinary.id, later.id]
-        page = [candidate.run_id for candidate, _ in queue.candidates(connection, "local", 1, 2)]
-        assert page == [older.id, ordinary.id]
-
-
-def test_no_candidate_is_claimed_held_cancelled_or_of_another_executor(
-    database: Database, clock: Clock, make: Any
-) -> None:
-    make(ticket="t", ticket_open=True)
-    make(held=True)
-    make(cancel_requested_at=clock())
-    make(executor="slurm")
-    make(state=RunState.RUNNING)
-    with database.read() as connection:
-        assert queue.candidates(connection, "local", 0, 10) == []
-
-
-def test_a_candidate_brings_the_limit_of_its_application_and_its_reason(database: Database, clock: Clock) -> None:
-    def work(connection: Connection) -> int:
-        application = add_application(connection, clock(), add_project(connection, clock()), max_running=3)
-        add_run(connection, clock(), application_id=application, share="lab", reason="waits")
-        return application
-
-    application = database.write(work)
-    with database.read() as connection:
-        ((candidate, reason),) = queue.candidates(connection, "local", 0, 10)
-    assert (candidate.application_id, candidate.max_running, candidate.share) == (application, 3, "lab")
-    assert reason == "waits"
-
-
-def test_places_are_taken_by_tickets_that_are_open_whatever_the_state(database: Database, make: Any) -> None:
-    make(ticket="a", ticket_open=True, host="h1", share="lab")
-    make(ticket="b", ticket_open=True, host="h2", state=RunState.SUCCEEDED)
-    make(ticket="c", ticket_open=False, host="h1", state=RunState.SUCCEEDED)
-    with database.read() as connection:
-        assert sorted(queue.places_taken(connection, "local"), key=str) == [(None, "", "h2"), (None, "lab", "h1")]
-        assert queue.places_taken(connection, "slurm") == []
 
 
 def test_followed_by_reports_is_what_can_fall_silent_and_has_no_process_here(

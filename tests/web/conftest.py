@@ -10,12 +10,21 @@ import pytest
 
 from lackey.app import make_app
 from lackey.services import Database
-from lackey.settings import DatabaseSettings, ServerSettings, Settings, ShareSettings
+from lackey.settings import (
+    DatabaseSettings,
+    ExecutorSettings,
+    LocalExecutorSettings,
+    ServerSettings,
+    Settings,
+    ShareSettings,
+)
 from lackey.store import schema
 from tests.web.client import Api, Clock
 from tests.web.visitor import Visitor
 
 MakeApi = Callable[..., Api]
+# More than any host has of cpus, so that tests are the same on all.
+EXECUTOR = ExecutorSettings(local=LocalExecutorSettings(cpus=1000, memory=64 << 30))
 SHARES = (
     ShareSettings(name="lab", path=Path("/srv/lab"), unc=r"\\fileserver\lab", drive="Z:"),
     ShareSettings(name="store", path=Path("/srv/store")),
@@ -46,7 +55,9 @@ def make_api(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> 
             data_dir = tmp_path_factory.mktemp("data")
             shutil.copy(empty_database, data_dir / "lackey.sqlite3")
             settings = Settings(
-                server=ServerSettings(data_dir=data_dir, log_limit=log_limit, **server), share=tuple(share)
+                server=ServerSettings(data_dir=data_dir, log_limit=log_limit, **server),
+                share=tuple(share),
+                executor=EXECUTOR,
             )
             return opened.enter_context(_served(settings, trusts_remote_user))
 
@@ -66,7 +77,10 @@ def _served(settings: Settings, trusts_remote_user: bool = False) -> Iterator[Ap
 def api_on_each_database(database_url: str, tmp_path: Path) -> Iterator[Api]:
     """A service over an empty database, of each kind in turn."""
     settings = Settings(
-        server=ServerSettings(data_dir=tmp_path), database=DatabaseSettings(url=database_url), share=SHARES
+        server=ServerSettings(data_dir=tmp_path),
+        database=DatabaseSettings(url=database_url),
+        share=SHARES,
+        executor=EXECUTOR,
     )
     with _served(settings) as api:
         yield api

@@ -6,6 +6,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from lackey.domain.resources import Capacity
+from lackey.services import health
 from lackey.store import applications
 from tests.web.client import Api, fields_at_fault
 
@@ -145,31 +147,67 @@ def test_a_run_is_made_with_the_shell_of_its_application_and_keeps_it_when_it_is
     assert api.post(f"/api/run/rerun/{first['id']}").json["shell"] == first["shell"] == "/bin/bash -l"
 
 
-@pytest.mark.parametrize("field", ["cpus", "memory", "gpus"])
-def test_what_is_not_counted_yet_is_refused(api: Api, field: str) -> None:
-    made, told = api.application(), {"field": field, "message": "is not counted yet; leave it out"}
-    named = {"project": "heat", "name": "other", "command": "true"}
-    for value in (1, "4 GiB", ""):
-        for answer in (
-            api.post("/api/application", {**named, field: value}),
-            api.put(f"/api/application/{made['id']}", {field: value}),
-            api.post("/api/run", {"application": "heat/explicit", field: value}),
-        ):
-            assert (answer.status_int, answer.json["errors"]) == (400, [told])
-    assert api.put(f"/api/application/{made['id']}", {field: None, "retries": 1}).json["retries"] == 1
-    assert api.post("/api/run", {"application": "heat/explicit", field: None}).status_int == 201
-    described = api.get("/api/openapi.json").json["components"]["schemas"]
-    for schema in ("NewApplication", "ApplicationChange", "NewRun"):
-        assert field not in described[schema]["properties"]
+def test_what_its_runs_take_is_kept_with_an_application_and_a_run_may_take_something_else(api: Api) -> None:
+    made = api.application(cpus=2, memory="1.5 GiB", gpus=0)
+    assert (made["cpus"], made["memory"], made["gpus"]) == (2, 3 << 29, 0)
+    run = api.post("/api/run", {"application": "heat/explicit"}).json
+    assert (run["cpus"], run["memory"], run["gpus"]) == (2, 3 << 29, 0)
+    other = api.post("/api/run", {"application": "heat/explicit", "cpus": 1, "memory": None}).json
+    assert (other["cpus"], other["memory"]) == (1, None)
+    typed = urlencode({"application": "heat/explicit", "cpus": "1", "memory": "100MB"})
+    form = api.form("POST", "/api/run", typed, key=api.key_of("run")).json
+    assert (form["cpus"], form["memory"]) == (1, 100_000_000)
+    changed = api.put(f"/api/application/{made['id']}", {"cpus": None, "memory": 1024}).json
+    assert (changed["cpus"], changed["memory"], changed["gpus"]) == (None, 1024, 0)
+    assert api.post("/api/run", {"application": "heat/explicit"}).json["cpus"] == 1
+    api.post(f"/api/run/cancel/{run['id']}")
+    again = api.post(f"/api/run/rerun/{run['id']}").json
+    assert (again["cpus"], again["memory"]) == (2, 3 << 29)
 
 
-def test_an_application_that_names_what_is_not_counted_can_be_changed_all_the_same(api: Api) -> None:
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("cpus", 0), ("cpus", "many"), ("memory", "much"), ("memory", -1), ("memory", "4 GiX"), ("gpus", -1)],
+)
+def test_what_no_run_can_take_is_refused(api: Api, field: str, value: Any) -> None:
     made = api.application()
-    with api.database.writer.begin() as connection:
-        applications.change_application(connection, made["id"], {"cpus": 4, "memory": "8G"})
-    changed = api.put(f"/api/application/{made['id']}", {"description": "faster"})
-    assert (changed.status_int, changed.json["cpus"], changed.json["memory"]) == (200, 4, "8G")
-    assert api.post("/api/run", {"application": "heat/explicit"}).status_int == 201
+    named = {"project": "heat", "name": "other", "command": "true"}
+    for answer in (
+        api.post("/api/application", {**named, field: value}),
+        api.put(f"/api/application/{made['id']}", {field: value}),
+        api.post("/api/run", {"application": "heat/explicit", field: value}),
+    ):
+        assert fields_at_fault(answer) == [field]
+
+
+def test_a_run_that_could_never_fit_is_refused_and_told_what_there_is(api: Api) -> None:
+    api.application(cpus=64, memory="64 GiB", gpus=2)
+    message = "2 are asked for, and the executor local has none"
+    refused = api.post("/api/run", {"application": "heat/explicit"})
+    assert refused.json["errors"] == [{"field": "gpus", "message": message}], "as the settings say, until one tells"
+    first = api.post("/api/run", {"application": "heat/explicit", "gpus": 0}).json
+    now, capacity = api.clock.now, Capacity(8, 32 << 30, ("a",))
+    health.beat(api.database, "host-1", now, True, now, capacity)
+    health.beat(api.database, "host-2", now, False, now, Capacity(64, 32 << 30, ("a", "b")))
+    refused = api.post("/api/run", {"application": "heat/explicit"})
+    assert (refused.status_int, refused.json["errors"]) == (
+        400,
+        [
+            {"field": "cpus", "message": "64 are asked for, and the executor local has 8"},
+            {"field": "memory", "message": "64.0 GiB are asked for, and the executor local has 32.0 GiB"},
+            {"field": "gpus", "message": "2 are asked for, and the executor local has 1"},
+        ],
+    )
+    fits_elsewhere = {"application": "heat/explicit", "memory": "1 GiB"}
+    assert api.post("/api/run", fits_elsewhere).status_int == 201, "another host could take it over"
+    api.clock.advance(3600)
+    assert api.post("/api/run", {"application": "heat/explicit"}).status_int == 400, "as far as was last heard"
+    assert api.post(f"/api/run/rerun/{first['id']}").status_int == 400
+
+
+def test_what_a_run_takes_that_somebody_else_starts_is_not_lackeys_to_count(api: Api) -> None:
+    for field in ("cpus", "memory", "gpus"):
+        assert fields_at_fault(api.post("/api/run", {"launch": False, "name": "x", field: 1})) == [field]
 
 
 @pytest.mark.parametrize("name", ["LACKEY_TOKEN", "LACKEY_RUN_DIR", "LACKEY_PARAM_N", "LACKEY_PARAM_"])

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from lackey.domain.resources import Capacity
 from lackey.services import health
 from tests.web.client import Api, fields_at_fault
 
@@ -13,7 +14,7 @@ PATH = "/api/executor/local"
 @pytest.fixture
 def api(api: Api) -> Api:
     """With a scheduler that has two slots."""
-    health.beat(api.database, "host-1", api.clock.now, True, api.clock.now, 2)
+    health.beat(api.database, "host-1", api.clock.now, True, api.clock.now, Capacity(8, 4 << 30, ("a", "b"), slots=2))
     return api
 
 
@@ -30,6 +31,12 @@ def test_an_executor_tells_how_it_is(api: Api) -> None:
         "name": "local",
         "slots": 2,
         "taken": 0,
+        "cpus": 8,
+        "cpus_taken": 0,
+        "memory": 4 << 30,
+        "memory_taken": 0,
+        "gpus": ["a", "b"],
+        "gpus_taken": [],
         "waiting": 1,
         "there": True,
         "trouble": None,

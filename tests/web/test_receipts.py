@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from lackey.domain.receipt import Receipt
+from lackey.domain.resources import Capacity
 from lackey.services import claiming, ending, launching, reading
-from lackey.services.claiming import Claim
+from lackey.services.claiming import Claim, Site
 from tests.web.client import Api
+
+SITE = Site("h1", "", Capacity(9))
 
 
 @pytest.fixture
@@ -22,7 +25,7 @@ def launched(api: Api, **changes: Any) -> Claim:
     """A run whose command runs, as its scheduler has it."""
     api.application(**changes)
     api.post("/api/run", {"application": "heat/explicit"})
-    (claim,) = claiming.claim(api.database, "h1", 9, {}, (), api.database.clock() + timedelta(seconds=1))
+    (claim,) = claiming.claim(api.database, SITE, {}, (), api.database.clock() + timedelta(seconds=1))
     begun = launching.Begun(claim.ticket, "4711", f"heat/explicit/lackey-runs/{claim.run.id}", 1369312595.0)
     launching.started(api.database, [begun], api.database.clock())
     return claim

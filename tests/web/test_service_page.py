@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from lackey.domain.resources import Capacity
 from lackey.services import claiming, health
+from lackey.services.claiming import Site
 from lackey.settings import ShareSettings
 from tests.shares.seen import eventually, reading
 from tests.web.client import Api
@@ -24,7 +26,7 @@ def visitor_of(api: Api, scope: str = "admin") -> Visitor:
 @pytest.fixture
 def served(api: Api) -> Api:
     """With a scheduler that has two slots."""
-    health.beat(api.database, "host-1", api.clock.now, True, api.clock.now, 2)
+    health.beat(api.database, "host-1", api.clock.now, True, api.clock.now, Capacity(8, 4 << 30, ("a", "b"), slots=2))
     return api
 
 
@@ -32,14 +34,26 @@ def test_whoever_may_look_sees_how_busy_the_executors_are_and_who_schedules(serv
     served.application()
     for _ in range(3):
         served.post("/api/run", {"application": 1})
-    claiming.claim(served.database, "host", 2, {}, (), served.clock.now)
-    health.beat(served.database, "other-2", served.clock.now, False, served.clock.now, 9)
+    claiming.claim(served.database, Site("host", "-1", Capacity(8, slots=2)), {}, (), served.clock.now)
+    health.beat(served.database, "other-2", served.clock.now, False, served.clock.now, Capacity(9))
     page = visitor_of(served, "read").see("/service")
-    assert "2 of 2 taken" in page.text and "1 run" in page.text
+    for words in ("2 of 2 slots taken", "2 of 8 taken", "0 of 2 taken: a, b", "1 run"):
+        assert words in page.text
     schedulers = page.html.find("section", {"data-part": "schedulers"}).text
     assert "host-1 claims runs" in " ".join(schedulers.split())
     assert "other-2 stands by" in " ".join(schedulers.split())
     assert "pause" not in [form.action.rpartition("/")[2] for form in page.forms.values()]
+
+
+def test_beyond_some_number_of_waiting_runs_it_is_said_that_there_are_more(
+    served: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.application()
+    for _ in range(3):
+        served.post("/api/run", {"application": 1})
+    monkeypatch.setattr("lackey.store.claimable.COUNTED_AT_MOST", 2)
+    monkeypatch.setattr("lackey.services.executors.WAITING_AT_MOST", 2)
+    assert "2 or more runs" in visitor_of(served, "read").see("/service").text
 
 
 def test_an_executor_is_paused_and_resumed_and_the_page_says_by_whom_and_since_when(served: Api) -> None:

@@ -4,6 +4,8 @@ import os
 import pwd
 
 from lackey.cli.checks.finding import Finding, Level
+from lackey.domain import sizes
+from lackey.domain.resources import Capacity
 from lackey.domain.shell.program import shell_words
 from lackey.settings import Settings
 
@@ -29,7 +31,7 @@ def _shell(shell: str) -> list[Finding]:
 def _user(settings: Settings) -> Finding:
     """Whether simulations have a user of their own."""
     local = settings.executor.local
-    slots = f"{local.slots} at once on this host"
+    slots = _said(local.capacity)
     if local.user is None:
         what = f"simulations run as the user that the scheduler runs as (root, if root started it), {slots}"
         return _finding("warning", what, _OWN_USER)
@@ -41,6 +43,13 @@ def _user(settings: Settings) -> Finding:
     if uid == 0:
         return _finding("trouble", "simulations run as root", "Name another user in [executor.local] user.")
     return _finding("ok", f"simulations run as {local.user}, {slots}")
+
+
+def _said(capacity: Capacity) -> str:
+    parts = [f"{capacity.cpus} cpus", f"{sizes.in_words(capacity.memory_bytes or 0)} of memory"]
+    parts += [f"the GPUs {', '.join(capacity.gpus)}"] if capacity.gpus else []
+    parts += [f"{capacity.slots} runs at a time"] if capacity.slots else []
+    return f"with {', '.join(parts)} on this host"
 
 
 def _finding(level: Level, what: str, mend: str | None = None) -> Finding:

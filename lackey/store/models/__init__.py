@@ -7,7 +7,14 @@ from lackey.store.models.key import IdempotencyRow, KeyRow, UserIdempotencyRow
 from lackey.store.models.log import IndexedTextRow, LogPieceRow
 from lackey.store.models.metric import MetricRow
 from lackey.store.models.run import EventRow, RunRow, TokenRow
-from lackey.store.models.service import GapRow, InstallationRow, ListenerRow, PausedExecutorRow, SchedulerRow
+from lackey.store.models.service import (
+    GapRow,
+    InstallationRow,
+    ListenerRow,
+    PausedExecutorRow,
+    SchedulerRow,
+    ShareStateRow,
+)
 from lackey.store.models.session import SessionRow
 
 __all__ = [
@@ -29,6 +36,7 @@ __all__ = [
     "RunRow",
     "SchedulerRow",
     "SessionRow",
+    "ShareStateRow",
     "TokenRow",
     "UserIdempotencyRow",
 ]

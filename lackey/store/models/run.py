@@ -16,7 +16,7 @@ _UNENDED = text("ended_at IS NULL")
 _SETTLED = text("settled_at IS NOT NULL")
 _STARTED = text("started_at IS NOT NULL")
 _TIMED = text("ended_at >= started_at")
-_CLAIMABLE = text("ended_at IS NULL AND state = 'queued' AND ticket IS NULL AND NOT held")
+CLAIMABLE = "ended_at IS NULL AND state = 'queued' AND ticket IS NULL AND NOT held"
 _STANDS = text("stands_for IS NOT NULL")
 _DUE = text("ended_at IS NULL AND state = 'scheduled' AND launched AND unmet = 0")
 
@@ -43,9 +43,9 @@ class RunRow(Base):
         Index("ix_run_duration", text("(ended_at - started_at)"), "id", sqlite_where=_TIMED, postgresql_where=_TIMED),
         Index(
             "ix_run_claimable",
-            *("executor", "priority", "by", "lane", "scheduled_at", "id"),
-            sqlite_where=_CLAIMABLE,
-            postgresql_where=_CLAIMABLE,
+            *("executor", "by", "priority", "lane", "scheduled_at", "id"),
+            sqlite_where=text(CLAIMABLE),
+            postgresql_where=text(CLAIMABLE),
         ),
         Index("ix_run_stands_for", "stands_for", sqlite_where=_STANDS, postgresql_where=_STANDS),
         Index("ix_run_due", "scheduled_at", "id", sqlite_where=_DUE, postgresql_where=_DUE),

@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
+from sqlalchemy import JSON
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lackey.store.models.base import Base
+from lackey.store.models.base import Base, Id
 
 
 class InstallationRow(Base):
@@ -17,7 +18,7 @@ class InstallationRow(Base):
 
 
 class SchedulerRow(Base):
-    """A scheduler, by its host and series: its heartbeat, whether it is the one that claims runs, how many at once."""
+    """A scheduler, by its host and series: its heartbeat. See `store.service.Heartbeat`."""
 
     __tablename__ = "scheduler"
 
@@ -26,6 +27,23 @@ class SchedulerRow(Base):
     beat_at: Mapped[datetime]
     leads: Mapped[bool]
     slots: Mapped[int | None]
+    cpus: Mapped[int | None]
+    memory_bytes: Mapped[int | None] = mapped_column(Id)
+    gpus: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    trouble: Mapped[str | None]
+    kept_for: Mapped[int | None] = mapped_column(Id)
+
+
+class ShareStateRow(Base):
+    """See `domain.policy.ShareState`. `scheduler`: by `domain.run.scheduler_of`."""
+
+    __tablename__ = "share_state"
+
+    scheduler: Mapped[str] = mapped_column(primary_key=True)
+    share: Mapped[str] = mapped_column(primary_key=True)
+    why: Mapped[str | None]
+    is_away: Mapped[bool]
+    since: Mapped[datetime]
 
 
 class GapRow(Base):

@@ -43,7 +43,7 @@ def schedule(call: Call, body: NewRun) -> MadeRun:
         priority=body.priority,
         instead={name: value for name, value in body.given().items() if name in INSTEAD},
     )
-    run, token = scheduling.schedule(call.database, wanted, call.by, call.now, call.once)
+    run, token = scheduling.schedule(call.database, wanted, call.by, call.now, call.once, call.service.capacity)
     return _made(call, run, token)
 
 

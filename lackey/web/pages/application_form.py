@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from lackey.domain import sizes
 from lackey.domain.application import Application
 from lackey.domain.refusals import Conflict, FieldError, Invalid
 from lackey.services import catalogue, reading
@@ -15,10 +16,10 @@ from lackey.web.visits import Visit
 
 _SPARE_ROWS = 3
 _KINDS = ("text", "integer", "number", "boolean", "choice")
-_PLAIN = ("name", "description", "directory", "command", "workdir", "executor", "retries")
-_MAY_BE_NONE = ("time_limit", "start_grace", "silence", "max_running", "shell")
+_PLAIN = ("name", "description", "directory", "command", "workdir", "executor", "retries", "gpus")
+_MAY_BE_NONE = ("cpus", "memory", "time_limit", "start_grace", "silence", "max_running", "shell")
 _COLUMNS = ("name", "kind", "default", "empty", "choices")
-_NEW = {"workdir": "application", "executor": catalogue.EXECUTORS[0], "retries": "0"}
+_NEW = {"workdir": "application", "executor": catalogue.EXECUTORS[0], "retries": "0", "gpus": "0"}
 # What an empty default means: there is none, so that a value has to be given, or it is an empty text.
 _EMPTY = ("needed", "text")
 _BLANK_ROW = {"name": "", "kind": "text", "default": "", "empty": _EMPTY[0], "choices": ""}
@@ -117,7 +118,8 @@ def _elsewhere(problems: dict[str, str], typed: Typed) -> dict[str, str]:
 
 def _as_typed(found: Application) -> Typed:
     """What somebody would have to type to make it."""
-    numbers = {name: _number(getattr(found, name)) for name in (*_MAY_BE_NONE, "retries")}
+    stored = {**vars(found), "memory": sizes.exactly(found.memory_bytes) if found.memory_bytes else None}
+    numbers = {name: _number(stored[name]) for name in (*_MAY_BE_NONE, "retries", "gpus")}
     rows = [
         {
             **vars(each),

@@ -33,7 +33,8 @@ def run(visit: Visit, application_id: int) -> Html | SeeOther:
     found = reading.application(visit.database, application_id)
     typed = typed_run(visit, found)
     try:
-        made, token = scheduling.schedule(visit.database, wanted(visit, found, typed), visit.by, visit.now)
+        asked, capacity = wanted(visit, found, typed), visit.service.capacity
+        made, token = scheduling.schedule(visit.database, asked, visit.by, visit.now, capacity=capacity)
     except Invalid as refusal:
         return _application(visit, application_id, typed, problems_of(refusal))
     visit.service.wake()

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from lackey.domain import sizes
 from lackey.domain.application import Application, Parameter
 from lackey.domain.command import fill_parameters
 from lackey.domain.refusals import FieldError, Invalid, invalid
@@ -14,7 +15,9 @@ from lackey.web.schemas.runs import INSTEAD, NewRun
 from lackey.web.validation import check
 from lackey.web.visits import Visit
 
-OPTIONS = ("priority", "time_limit", "retries", "after")
+OPTIONS = ("priority", "cpus", "memory", "gpus", "time_limit", "retries", "after")
+# Those of them that an application has too, as they are stored.
+_USUAL = ("cpus", "memory_bytes", "gpus", "time_limit", "retries")
 # What a field of the type datetime-local sends (HTML, "local date and time"): of no zone.
 _LOCAL = re.compile(r"([0-9]{4,}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2})(:[0-9]{2})?(?:\.[0-9]+)?")
 # Fields of whole minutes are typed within the minute.
@@ -40,10 +43,19 @@ def beginning(application: Application, like: Run | None) -> TypedRun:
     if like is None:
         return TypedRun(values)
     values |= {name: value for name, value in like.parameters.items() if name in values}
-    usual = {"priority": 0, "time_limit": application.time_limit, "retries": application.retries}
-    own = {name: "" if getattr(like, name) == value else f"{getattr(like, name):g}" for name, value in usual.items()}
+    usual = {"priority": 0, **{name: getattr(application, name) for name in _USUAL}}
+    own = {
+        name.removesuffix("_bytes"): "" if getattr(like, name) == value else _typed(name, getattr(like, name))
+        for name, value in usual.items()
+    }
     again = str(like.id) if like.application_id == application.id else ""
     return TypedRun(values, "", {**dict.fromkeys(OPTIONS, ""), **own}, again)
+
+
+def _typed(name: str, value: float | None) -> str:
+    if value is None:
+        return ""
+    return sizes.exactly(int(value)) if name == "memory_bytes" else f"{value:g}"
 
 
 def typed_run(visit: Visit, application: Application) -> TypedRun:

@@ -13,6 +13,7 @@ def service(visit: Visit) -> Html:
     healths = visit.service.files.healths(shares)
     shown = {
         "shares": [share_out(share, healths[name]) for name, share in shares.items()],
+        "waiting_at_most": executors.WAITING_AT_MOST,
         "executors": [executor_out(each) for each in executors.listing(visit.database, visit.now)],
         "schedulers": [one for one, _ in health.schedulers(visit.database, visit.now)],
     }

@@ -8,10 +8,12 @@ from pydantic import AfterValidator, Field
 from lackey.web.schemas.base import Answer, Body, Page, PageQuery, Paths
 from lackey.web.schemas.types import (
     SHELL_TEXT,
+    Cpus,
     Executor,
+    Gpus,
     LongText,
+    Memory,
     Name,
-    NotCounted,
     ParameterValue,
     Reference,
     Retries,
@@ -100,9 +102,9 @@ class ApplicationChange(Body):
     shell: Annotated[
         Shell | None, Field(description="what runs the command: `/bin/bash -l`; null: the executor's own shell")
     ] = None
-    cpus: NotCounted = None
-    memory: NotCounted = None
-    gpus: NotCounted = None
+    cpus: Cpus | None = None
+    memory_bytes: Annotated[Memory | None, Field(alias="memory")] = None
+    gpus: Gpus = 0
 
 
 class NewApplication(ApplicationChange):
@@ -147,7 +149,8 @@ class ApplicationOut(Answer):
     workdir: str
     shell: str | None
     cpus: int | None
-    memory: str | None
+    memory: Annotated[int | None, Field(description="bytes; null: not counted")]
+    gpus: int
     created_at: datetime
     archived_at: datetime | None
 

@@ -9,11 +9,13 @@ from pydantic.json_schema import SkipJsonSchema
 from lackey.domain.run import ACTIVE, FINAL, RunState
 from lackey.web.schemas.base import Answer, Body, Page, PageQuery, Paths, Query
 from lackey.web.schemas.types import (
+    Cpus,
     Executor,
+    Gpus,
     Id,
+    Memory,
     Moment,
     MomentOrNow,
-    NotCounted,
     ParameterValue,
     Priority,
     Reference,
@@ -50,15 +52,17 @@ class NewRun(Body):
     after: Annotated[
         list[Id], Field(max_length=1000, description="runs that have to succeed first; in a form `1,2`")
     ] = []
-    priority: Annotated[Priority, Field(description="higher first, then older")] = 0
+    priority: Annotated[
+        Priority, Field(description="higher first, then the user with the fewest cpus in use, then older")
+    ] = 0
     time_limit: Seconds | None = None
     start_grace: Seconds | None = None
     silence: Seconds | None = None
     retries: Retries = 0
     executor: Executor = "local"
-    cpus: NotCounted = None
-    memory: NotCounted = None
-    gpus: NotCounted = None
+    cpus: Cpus | None = None
+    memory_bytes: Annotated[Memory | None, Field(alias="memory")] = None
+    gpus: Gpus = 0
 
     @staticmethod
     def from_form(fields: dict[str, Any]) -> dict[str, Any]:
@@ -73,7 +77,7 @@ class NewRun(Body):
 
 
 # The fields of a new run that take the place of its application's.
-INSTEAD = {"time_limit", "start_grace", "silence", "retries", "executor"}
+INSTEAD = {"time_limit", "start_grace", "silence", "retries", "executor", "cpus", "memory_bytes", "gpus"}
 
 
 class RunChange(Body):
@@ -130,6 +134,9 @@ class RunOut(Answer):
     handle: str | None
     host: str | None
     after: list[int]
+    cpus: int
+    memory: Annotated[int | None, Field(description="bytes; null: not counted")]
+    gpus: int
     scheduled_at: datetime
     queued_at: datetime | None
     started_at: datetime | None

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
-from pydantic.json_schema import SkipJsonSchema
 
+from lackey.domain import sizes
 from lackey.domain.application import NAME, composed
 from lackey.domain.evidence import instant
 from lackey.domain.shell.program import SHELL_LENGTH, checked_shell
@@ -136,9 +136,8 @@ def _variable(value: str) -> str:
     return value
 
 
-def _not_counted(value: Any) -> None:
-    if value is not None:
-        raise ValueError("is not counted yet; leave it out")
+def _size(value: Any) -> Any:
+    return sizes.parse(value) if isinstance(value, str) else value
 
 
 def _parameter(value: Any) -> str:
@@ -236,7 +235,19 @@ Id = Annotated[int, Field(ge=0, le=MAX_ID)]
 Seconds = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 Priority = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
 Retries = Annotated[int, Field(ge=0, le=100)]
-# What a run takes, once that is counted: refused until then, so that nobody relies on it.
-NotCounted = SkipJsonSchema[Annotated[None, Field(exclude=True), PlainValidator(_not_counted)]]
+Cpus = Annotated[int, Field(ge=1, le=1_000_000, description="how many it takes as long as it runs; null: 1")]
+Memory = Annotated[
+    int,
+    BeforeValidator(_size),
+    Field(ge=1, le=2**60),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "integer", "minimum": 1, "maximum": 2**60}, {"type": "string", "pattern": "^[0-9]"}],
+            "description": "how much it takes: bytes, or `4 GiB`; null: not counted",
+        },
+        mode="validation",
+    ),
+]
+Gpus = Annotated[int, Field(ge=0, le=10_000, description="how many devices it is given")]
 ShortText = Annotated[str, Field(max_length=200)]
 LongText = Annotated[str, Field(max_length=20_000)]

@@ -189,7 +189,7 @@ class Setup(ABC):
             *("[server]", f'data_dir = "{data_dir}"', f'url = "{self.url}"'),
             *("[database]", f'url = "{database_url}"'),
             *self._share_lines(),
-            *("[executor.local]", f"slots = {SLOTS}", "kill_grace = 2.0"),
+            *("[executor.local]", f"cpus = {SLOTS}", "kill_grace = 2.0"),
         ]
         path = self.place / name
         path.write_text("\n".join(lines) + "\n")
@@ -317,7 +317,7 @@ class UnderUwsgi(OnSQLite):
         self.file.parent.mkdir()
         settings = {
             "[share]": "\n".join(self._share_lines()).removeprefix("[[share]]\n"),
-            "executor.local": f"slots = {SLOTS}\nkill_grace = 2.0",
+            "executor.local": f"cpus = {SLOTS}\nkill_grace = 2.0",
         }
         on = self.held.enter_context(host(self.database_url, **settings))
         for name, path in (("data", on.place / "data"), ("marks", on.place / "data/tickets")):

@@ -30,6 +30,13 @@ _ADDED = {
         sa.Column("retry_on", sa.JSON(), nullable=True),
         sa.Column("retry_wait", sa.Double(), nullable=True),
     ),
+    "scheduler": (
+        sa.Column("cpus", sa.Integer(), nullable=True),
+        sa.Column("memory_bytes", _ID, nullable=True),
+        sa.Column("gpus", sa.JSON(), nullable=True),
+        sa.Column("trouble", sa.String(), nullable=True),
+        sa.Column("kept_for", _ID, nullable=True),
+    ),
 }
 # The series that a ticket ends in, or the host: what `domain.run.scheduler_of` says.
 _SCHEDULER = (
@@ -73,19 +80,32 @@ _LANES = """
 """
 
 
+# Why a run waits is found out when it is shown; what stands here is what happened to the run.
+_REASONS = "UPDATE run SET reason = NULL WHERE state = 'queued' AND ticket IS NULL AND ended_at IS NULL"
+
+
 def upgrade() -> None:
     for table, columns in _ADDED.items():
         for column in columns:
             op.add_column(table, column)
     _make_attempts()
     _make_dependencies()
+    op.create_table(
+        "share_state",
+        sa.Column("scheduler", sa.String(), nullable=False),
+        sa.Column("share", sa.String(), nullable=False),
+        sa.Column("why", sa.String(), nullable=True),
+        sa.Column("is_away", sa.Boolean(), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("scheduler", "share", name="pk_share_state"),
+    )
     claimable = sa.text("ended_at IS NULL AND state = 'queued' AND ticket IS NULL AND NOT held")
-    for statement in (_ATTEMPTS, _EDGES.format(**_EACH[op.get_bind().dialect.name]), _UNMET, _LANES):
+    for statement in (_ATTEMPTS, _EDGES.format(**_EACH[op.get_bind().dialect.name]), _UNMET, _LANES, _REASONS):
         op.execute(statement)
     op.create_index(
         "ix_run_claimable",
         "run",
-        ["executor", "priority", "by", "lane", "scheduled_at", "id"],
+        ["executor", "by", "priority", "lane", "scheduled_at", "id"],
         sqlite_where=claimable,
         postgresql_where=claimable,
     )

@@ -1,0 +1,247 @@
+"""Queued runs that nobody has claimed, as lanes (see `domain.policy`), and their claim.
+
+The lanes are found by a skip scan over the index that has the claimable runs alone, user by user, the highest priority
+first: each step asks the index for the next lane below the one before. So it costs as much as there are lanes, however
+many runs stand in them. It is bounded: each user has the same part, and what lies beyond it is looked at in turn.
+"""
+
+from collections.abc import Collection, Container, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, String, TextClause, bindparam, cast, text, update
+
+from lackey.domain.policy import Taken, Waiting, lane_of
+from lackey.domain.resources import Demand
+from lackey.domain.run import Garbled, Run, RunState
+from lackey.store.models import AttemptRow, RunRow
+from lackey.store.models.base import Instant, moment
+from lackey.store.models.run import CLAIMABLE
+from lackey.store.runs import as_run
+
+COUNTED_AT_MOST = 10_000
+LANES_AT_MOST = 1_000
+USERS_AT_MOST = 500
+
+# What comes of a column that holds what lackey has never written there.
+_UNREADABLE = (ValueError, TypeError, OverflowError)
+_RUN = RunRow.metadata.tables[RunRow.__tablename__]
+# In the words of the index: only so is it used.
+_MINE = f"{CLAIMABLE} AND executor = :executor"
+_HEAD = 'r.id, r.priority, r."by", r.lane, r.application_id, r.share, r.cpus, r.memory_bytes, r.gpus, r.scheduled_at'
+_HEADS = f"""
+    SELECT {_HEAD}, r.queued_at, application.max_running
+    FROM (SELECT (SELECT id FROM run
+                  WHERE {_MINE} AND "by" = known."by" AND priority = known.priority AND lane = known.lane
+                  ORDER BY scheduled_at, id LIMIT 1) AS id, n
+          FROM lanes JOIN run AS known ON known.id = lanes.id) AS head
+    JOIN run AS r ON r.id = head.id LEFT JOIN application ON application.id = r.application_id
+    ORDER BY head.n
+"""
+# Of the same user, in descending order: some run of the next lane, whichever is quick to find. In two questions, since
+# SQLite would go through all of a priority to find what is less than a pair.
+_BELOW = f"""
+    coalesce((SELECT id FROM run WHERE {_MINE} AND "by" = {{by}} AND priority = {{priority}} AND lane < {{lane}}
+              ORDER BY lane DESC LIMIT 1),
+             (SELECT id FROM run WHERE {_MINE} AND "by" = {{by}} AND priority < {{priority}}
+              ORDER BY priority DESC, lane DESC LIMIT 1))
+"""
+_NEXT = f"""
+    SELECT n + 1, {_BELOW.format(by='known."by"', priority="known.priority", lane="known.lane")}, most
+    FROM lanes JOIN run AS known ON known.id = lanes.id WHERE n < most
+"""
+_ALL_USERS = text(f"""
+    WITH RECURSIVE users(n, name) AS (
+        SELECT 1, (SELECT min("by") FROM run WHERE {_MINE} AND "by" > :after)
+        UNION ALL
+        SELECT n + 1, (SELECT min("by") FROM run WHERE {_MINE} AND "by" > users.name)
+        FROM users WHERE users.name IS NOT NULL AND n < :users
+    ),
+    part(most) AS (
+        SELECT CAST(:lanes AS bigint) / count(name) FROM users WHERE name IS NOT NULL HAVING count(name) > 0
+    ),
+    lanes(n, id, most) AS (
+        SELECT 1, (SELECT id FROM run WHERE {_MINE} AND "by" = users.name ORDER BY priority DESC, lane DESC LIMIT 1),
+               part.most
+        FROM users, part WHERE users.name IS NOT NULL
+        UNION ALL {_NEXT}
+    ) {_HEADS}
+""")
+_FURTHER = text(f"""
+    WITH RECURSIVE lanes(n, id, most) AS (
+        SELECT 1, {_BELOW.format(by=":by", priority=":priority", lane=":lane")}, CAST(:lanes AS bigint)
+        UNION ALL {_NEXT}
+    ) {_HEADS}
+""")
+_AFTER = text(f"""
+    SELECT id, scheduled_at, queued_at FROM run
+    WHERE {_MINE} AND "by" = :by AND priority = :priority AND lane = :lane AND (scheduled_at, id) > (:at, :id)
+    ORDER BY scheduled_at, id LIMIT :limit
+""").bindparams(bindparam("at", type_=Instant()))
+
+_UNNAMED = text(f"""
+    SELECT id, application_id, share, cpus, memory_bytes, gpus FROM run
+    WHERE {_MINE} AND "by" = :by AND priority = :priority AND lane = '' LIMIT :limit
+""")
+_NAME = update(_RUN).where(_RUN.c.id == bindparam("unnamed"), _RUN.c.lane == "").values(lane=bindparam("its_lane"))
+# What is said of the user has SQLite choose that index, and not the one of all that have not ended, held ones too.
+_ANY = text(f"""SELECT 1 FROM run WHERE {_MINE} AND "by" > '' LIMIT 1""")
+_COUNT = text(f"""SELECT count(*) FROM (SELECT 1 FROM run WHERE {_MINE} AND "by" > '' LIMIT :most) AS counted""")
+_TAKEN = text("""
+    SELECT a.application_id, a."by", a.share, a.cpus, a.memory_bytes, a.gpus, a.scheduler, r.state
+    FROM attempt AS a JOIN run AS r ON r.id = a.run_id WHERE a.closed_at IS NULL AND a.executor = :executor
+""").columns(gpus=AttemptRow.gpus.type)
+_CLAIM = (
+    update(_RUN)
+    .where(text(CLAIMABLE), _RUN.c.cancel_requested_at.is_(None), _RUN.c.id.in_(bindparam("ids", expanding=True)))
+    .values(
+        ticket=_RUN.c.uid + "n" + cast(_RUN.c.attempts + 1, String) + bindparam("of_series"),
+        ticket_open=True,
+        attempts=_RUN.c.attempts + 1,
+        revision=_RUN.c.revision + 1,
+        host=bindparam("on_host"),
+        claimed_at=bindparam("at"),
+        reason=bindparam("why"),
+    )
+    .returning(_RUN)
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a lane is among those of its executor, and what its runs have in common; `lane` is its name.
+
+    `application_id` and the rest are those of its first run, which `head` is.
+    """
+
+    by: str
+    priority: int
+    lane: str
+    application_id: int | None
+    max_running: int | None
+    share: str
+    demand: Demand
+    head: Waiting
+
+
+def exist(connection: Connection, executor: str) -> bool:
+    """Whether there are any at all."""
+    return connection.execute(_ANY, {"executor": executor}).first() is not None
+
+
+def count(connection: Connection, executor: str) -> int:
+    """How many there are, counted up to `COUNTED_AT_MOST`: to count all takes as long as there are many."""
+    return int(connection.execute(_COUNT, {"executor": executor, "most": COUNTED_AT_MOST}).scalar_one())
+
+
+def lanes(
+    connection: Connection, executor: str, passed_over: Collection[int] = (), after_user: str = ""
+) -> list[Place]:
+    """The lanes of each user, those of the highest priority first; of each user as many as of another, at most.
+
+    Those of `USERS_AT_MOST` users, in the order of their names, after `after_user`. Raises Garbled for a first run that
+    can't be read, unless it is one of those to be passed over.
+    """
+    given = {"executor": executor, "users": USERS_AT_MOST, "lanes": LANES_AT_MOST, "after": after_user}
+    return _places(connection, _ALL_USERS, given, passed_over)
+
+
+def further_lanes(
+    connection: Connection, executor: str, after: Place, limit: int, passed_over: Collection[int] = ()
+) -> list[Place]:
+    """The same user's lanes that come after this one."""
+    given = {"executor": executor, "by": after.by, "priority": after.priority, "lane": after.lane, "lanes": limit}
+    return _places(connection, _FURTHER, given, passed_over)
+
+
+def runs_of(connection: Connection, executor: str, place: Place, chunk: int) -> Iterator[Waiting]:
+    """The runs of a lane, the oldest first; read `chunk` at a time, and none before it is asked for.
+
+    Raises Garbled.
+    """
+    last, given = place.head, {"executor": executor, "by": place.by, "priority": place.priority, "lane": place.lane}
+    yield last
+    while True:
+        rows = connection.execute(_AFTER, {**given, "at": last.scheduled_at, "id": last.run_id, "limit": chunk}).all()
+        for row in rows:
+            try:
+                last = _waiting(*row)
+            except _UNREADABLE as error:
+                raise Garbled(row[0], error) from error
+            yield last
+        if len(rows) < chunk:
+            return
+
+
+def name_lanes(connection: Connection, executor: str, place: Place, limit: int) -> None:
+    """Give the runs of a lane without a name their lanes: a scheduler or service of the version before made them."""
+    given = {"executor": executor, "by": place.by, "priority": place.priority, "limit": limit}
+    named = [
+        {"unnamed": run_id, "its_lane": lane_of(application_id, share, cpus, memory_bytes, gpus)}
+        for run_id, application_id, share, cpus, memory_bytes, gpus in connection.execute(_UNNAMED, given)
+    ]
+    if named:
+        connection.execute(_NAME, named)
+
+
+def taken(connection: Connection, executor: str, scheduler: str, away: Container[str] = ()) -> list[Taken]:
+    """What the open attempts of an executor hold, those of all schedulers. `away`: shares whose runs do nothing."""
+    return [
+        Taken(
+            application_id=application_id,
+            by=by,
+            share=share,
+            demand=Demand(cpus, memory_bytes, len(gpus)),
+            devices=tuple(gpus),
+            here=of == scheduler,
+            lost=state == RunState.LOST,
+            is_idle=state == RunState.LOST or share in away,
+        )
+        for application_id, by, share, cpus, memory_bytes, gpus, of, state in connection.execute(
+            _TAKEN, {"executor": executor}
+        )
+    ]
+
+
+def claim(
+    connection: Connection, run_ids: Sequence[int], host: str, series: str, reason: str, now: datetime
+) -> list[Run]:
+    """Draw a ticket of this series for each of the runs that can still be claimed; those, in the order given.
+
+    A run that can't be read raises ValueError or TypeError.
+    """
+    given = {"ids": list(run_ids), "on_host": host, "of_series": series, "why": reason, "at": now}
+    claimed = {row["id"]: as_run(row) for row in connection.execute(_CLAIM, given).mappings()}
+    return [claimed[run_id] for run_id in run_ids if run_id in claimed]
+
+
+def _places(
+    connection: Connection, statement: TextClause, given: dict[str, Any], passed_over: Collection[int]
+) -> list[Place]:
+    rows = connection.execute(statement, given).mappings().all()
+    return [place for row in rows if (place := _place(row, passed_over)) is not None]
+
+
+def _place(row: RowMapping, passed_over: Collection[int]) -> Place | None:
+    """None where its first run can't be read and is to be passed over. Raises Garbled."""
+    run_id = row["id"]
+    try:
+        return Place(
+            by=row["by"],
+            priority=int(row["priority"]),
+            lane=row["lane"],
+            application_id=row["application_id"],
+            max_running=row["max_running"],
+            share=row["share"] or "",
+            demand=Demand(int(row["cpus"] or 1), row["memory_bytes"], int(row["gpus"] or 0)),
+            head=_waiting(run_id, row["scheduled_at"], row["queued_at"]),
+        )
+    except _UNREADABLE as error:
+        if run_id in passed_over:
+            return None
+        raise Garbled(run_id, error) from error
+
+
+def _waiting(run_id: int, scheduled_at: int, queued_at: int | None) -> Waiting:
+    return Waiting(run_id, moment(scheduled_at), moment(scheduled_at if queued_at is None else queued_at))
