@@ -60,6 +60,14 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     ),
     (("--silence",), {**_LIMIT, "help": "A run not launched here is lost if it says nothing for this long."}),
     (("--retries",), {"type": click.IntRange(min=0), "help": "How often it is run again after it failed."}),
+    (
+        ("--retry-on",),
+        {"metavar": "ENDS", "help": "Which ends are retried: failed,timed_out,lost (all three as a rule)."},
+    ),
+    (
+        ("--retry-wait",),
+        {"type": click.FloatRange(min=0, max=3600), "help": "Seconds before the first retry; doubled for each other."},
+    ),
     (("--max-running",), {"type": click.IntRange(min=1), "help": "How many of its runs go on at a time."}),
     (
         ("--workdir",),
@@ -102,6 +110,8 @@ def _fields(given: dict[str, Any]) -> dict[str, Any]:
         for name, value in given.items()
         if value is not None and value != () and name not in ("parameters", "kinds", "choices", "environment")
     }
+    if given["retry_on"]:
+        fields["retry_on"] = [word.strip() for word in given["retry_on"].split(",")]
     if given["environment"]:
         fields["environment"] = pairs(given["environment"], "--env")
     parameters = _parameters(given["parameters"], given["kinds"], given["choices"])
@@ -227,6 +237,8 @@ def _print(application: dict[str, Any], as_json: bool) -> None:
             ("shell", application["shell"]),
             *((name.replace("_", " "), show.span(application[name])) for name in _LIMITS),
             ("retries", str(application["retries"])),
+            ("retries after", ", ".join(application["retry_on"] or ())),
+            ("wait for a retry", show.span(application["retry_wait"])),
             ("max running", "" if application["max_running"] is None else str(application["max_running"])),
             ("archived", show.moment(application["archived_at"])),
         ]

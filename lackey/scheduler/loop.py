@@ -23,7 +23,7 @@ from lackey.scheduler.place import Place
 from lackey.scheduler.shares_watch import SharesWatch
 from lackey.scheduler.troubles import said
 from lackey.scheduler.watches import Watches
-from lackey.services import Database, claiming, following, health, hearing, queueing
+from lackey.services import Database, claiming, dependents, following, health, hearing, queueing
 from lackey.services.claiming import Claim
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,7 @@ class Loop:
         self._database, self._executor, self._place = database, executor, place
         self._shares, self._keeper, self._follower, self._clock = watch, keeper, follower, clock
         self._lead = Lead(database)
+        self._untold = dependents.Search()
         self._memory = _Memory()
         self._watches = Watches()
         self._started_at = clock()
@@ -120,6 +121,7 @@ class Loop:
         if time.monotonic() >= self._memory.clock_at:
             self._memory.clock_at = time.monotonic() + _CLOCK_SECONDS
             queueing.put_right(self._database, self._clock())
+            self._untold.look(self._database, self._clock())
         next_due = queueing.queue_due(self._database, self._clock())
         if next_due is not None:
             self._wait_seconds = min(_POLL_SECONDS, max(0.0, (next_due - self._clock()).total_seconds()))

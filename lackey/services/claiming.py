@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 from lackey.domain.policy import choose
 from lackey.domain.run import Event, Run, RunState, scheduler_of
 from lackey.services.launching import scheduler_on
-from lackey.services.newcomers import WAITS_FOR_SLOT, new_token
+from lackey.services.newcomers import new_token
+from lackey.services.outcomes import WAITS_FOR_SLOT
 from lackey.store import events, executors, queue, runs
 from lackey.store.database import Changed, Database
 

@@ -14,7 +14,7 @@ from lackey.domain.policy import Paused
 from lackey.domain.refusals import NotFound
 from lackey.services.catalogue import EXECUTORS
 from lackey.services.health import is_late
-from lackey.services.newcomers import WAITS_FOR_SLOT
+from lackey.services.outcomes import WAITS_FOR_SLOT
 from lackey.store import executors, notices, queue, service
 from lackey.store.database import Database
 from lackey.store.service import Heartbeat

@@ -1,5 +1,6 @@
 """Making runs on request, and changing those that wait."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,14 +9,15 @@ from sqlalchemy import Connection
 
 from lackey.domain.application import Application
 from lackey.domain.command import command_of_run, fill_parameters
+from lackey.domain.dependencies import Dependency
 from lackey.domain.limits import EVENTS, PARAMETERS_BYTES
 from lackey.domain.paths import join
-from lackey.domain.refusals import AlreadyFinal, Conflict, TooMany, invalid
+from lackey.domain.refusals import AlreadyFinal, Conflict, FieldError, Invalid, TooMany, invalid
 from lackey.domain.run import FINAL, Event, Run, RunState
 from lackey.domain.shell.program import DEFAULT_SHELL
 from lackey.services import newcomers
 from lackey.services.once import Once, answered, remember
-from lackey.services.settling import move
+from lackey.services.outcomes import WAITS_FOR_SLOT, move
 from lackey.store import applications, events, notices, runs
 from lackey.store.database import Database
 
@@ -34,6 +36,8 @@ _DEFAULTS: dict[str, Any] = {
     "start_grace": None,
     "silence": None,
     "retries": 0,
+    "retry_on": None,
+    "retry_wait": None,
     "cpus": None,
     "memory": None,
 }
@@ -51,7 +55,7 @@ class Wanted:
     launch: bool = True
     at: datetime | None = None
     parameters: dict[str, str] = field(default_factory=dict)
-    after: tuple[int, ...] = ()
+    after: tuple[Dependency, ...] = ()
     priority: int = 0
     instead: dict[str, Any] = field(default_factory=dict)
     like: int | None = None
@@ -66,7 +70,8 @@ def schedule(database: Database, wanted: Wanted, by: str, now: datetime, once: O
             return runs.get(connection, known), newcomers.another_token(connection, known)
         _check_at(wanted.at, now)
         newcomers.refuse_too_many(connection, by)
-        run, token = newcomers.create(connection, _values(connection, wanted), by, now, wanted.at)
+        values, after = _values(connection, wanted), _after(connection, wanted)
+        run, token = newcomers.create(connection, values, by, now, wanted.at, after)
         remember(connection, once, run.id, now)
         if run.launched:
             notices.send(connection)
@@ -94,19 +99,34 @@ def _values(connection: Connection, wanted: Wanted) -> dict[str, Any]:
         basis |= dict.fromkeys(("project_id", "application_id", "project", "application"))
     else:
         basis = _from_application(_runnable(connection, wanted.application), wanted)
-    if not wanted.launch and wanted.instead.get("retries"):
-        raise invalid("retries", "is for runs that lackey launches: it can't run again what somebody else has started")
-    missing = sorted(set(wanted.after) - runs.states_of(connection, wanted.after).keys())
-    if missing:
-        raise invalid("after", f"there is no run {', '.join(map(str, missing))}")
+    retried = [name for name in ("retries", "retry_on", "retry_wait") if wanted.instead.get(name)]
+    if not wanted.launch and retried:
+        why = "is for runs that lackey launches: it can't run again what somebody else has started"
+        raise Invalid(*(FieldError(name, why) for name in retried))
     size = sum(len(name.encode()) + len(value.encode()) for name, value in basis["parameters"].items())
     if size > PARAMETERS_BYTES:
         where = "put what is large into a file, and its name into a parameter"
         raise invalid("parameters", f"have {size} bytes, and at most {PARAMETERS_BYTES} are taken; {where}")
-    own: dict[str, Any] = {"launched": wanted.launch, "priority": wanted.priority, "after": list(wanted.after)}
+    own: dict[str, Any] = {"launched": wanted.launch, "priority": wanted.priority}
     parent = None if wanted.like is None else runs.get(connection, wanted.like).id
     own |= {"parent_id": parent, "cause": None if parent is None else "rerun"}
     return {**basis, **own, **wanted.instead}
+
+
+def _after(connection: Connection, wanted: Wanted) -> list[Dependency]:
+    """What it is to wait for, each once. Raises Invalid.
+
+    There are no circles: a run can wait for those alone that are there already, and what it waits for never changes.
+    """
+    each = list(dict.fromkeys(wanted.after))
+    named = Counter(one.run_id for one in each)
+    missing = sorted(named.keys() - runs.existing(connection, list(named)))
+    if missing:
+        raise invalid("after", f"there is no run {', '.join(map(str, missing))}")
+    twice = sorted(run_id for run_id, count in named.items() if count > 1)
+    if twice:
+        raise invalid("after", f"run {twice[0]} is named more than once, for different ends")
+    return each
 
 
 def _runnable(connection: Connection, named: int | str) -> Application:
@@ -168,7 +188,7 @@ def _columns(run: Run, values: dict[str, Any]) -> dict[str, Any]:
         if values["hold"] and run.state is RunState.QUEUED:
             columns["reason"] = "held on request, until it is released"
         elif run.state is RunState.QUEUED:
-            columns["reason"] = newcomers.WAITS_FOR_SLOT
+            columns["reason"] = WAITS_FOR_SLOT
     return columns
 
 

@@ -3,10 +3,11 @@
 from datetime import datetime
 from functools import cached_property
 
+from lackey.domain.dependencies import NAMED_AT_MOST, awaited, waits_for
 from lackey.domain.run import Run, RunState, scheduler_of
 from lackey.services.health import is_late
-from lackey.services.newcomers import WAITS_FOR_SLOT
-from lackey.store import queue, service
+from lackey.services.outcomes import WAITS_FOR_SLOT
+from lackey.store import dependencies, queue, service
 from lackey.store.database import Database
 from lackey.store.service import Heartbeat
 
@@ -23,11 +24,19 @@ class Turns:
 
     def reason_of(self, run: Run) -> str | None:
         """Why the run is as it is."""
+        if run.state is RunState.SCHEDULED and run.unmet > 0:
+            return self._waits_for(run)
         if run.state is not RunState.QUEUED or not run.waits or run.reason != WAITS_FOR_SLOT:
             return run.reason
         if self._leader is None:
             return NO_SCHEDULER
         return STARTS_SOON if self._has_room else WAITS_FOR_SLOT
+
+    def _waits_for(self, run: Run) -> str:
+        if run.unmet == len(run.after):
+            return waits_for(awaited(run), run.unmet)
+        with self._database.read() as connection:
+            return waits_for(dependencies.unmet_of(connection, run.id, NAMED_AT_MOST), run.unmet)
 
     @cached_property
     def _leader(self) -> Heartbeat | None:

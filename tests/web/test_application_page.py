@@ -100,10 +100,10 @@ def test_the_options_of_a_run_take_the_place_of_the_application_s(visitor: Visit
     visitor.api.application(time_limit=3600, retries=2)
     first = visitor.api.reported_run()
     form = run_form(visitor.see("/application/1"))
-    form["priority"], form["time_limit"], form["retries"], form["after"] = "5", "60", "0", f"{first['id']}"
+    form["priority"], form["time_limit"], form["retries"], form["after"] = "5", "60", "0", f"{first['id']}:ended"
     form.submit()
     run = made(visitor, 2)
-    assert (run["priority"], run["after"], run["state"]) == (5, [1], "scheduled")
+    assert (run["priority"], run["after"], run["state"]) == (5, [{"run": 1, "on": "ended"}], "scheduled")
     again = run_form(visitor.see("/application/1?like=2"))
     assert (again["priority"].value, again["time_limit"].value, again["retries"].value) == ("5", "60", "0")
     form["after"] = "99"
