@@ -62,7 +62,7 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--retries",), {"type": click.IntRange(min=0), "help": "How often it is run again after it failed."}),
     (
         ("--retry-on",),
-        {"metavar": "ENDS", "help": "Which ends are retried: failed,timed_out,lost (all three as a rule)."},
+        {"metavar": "ENDS", "help": "Which ends are retried: failed,timed_out,lost; none: all three."},
     ),
     (
         ("--retry-wait",),
@@ -106,11 +106,11 @@ def split_name(full_name: str) -> tuple[str, str]:
 def _fields(given: dict[str, Any]) -> dict[str, Any]:
     """The options that were given, as the API's fields."""
     fields = {
-        name: None if value == "none" and name in (*_LIMITS, "shell") else value
+        name: None if value == "none" and name in (*_LIMITS, "shell", "retry_on") else value
         for name, value in given.items()
         if value is not None and value != () and name not in ("parameters", "kinds", "choices", "environment")
     }
-    if given["retry_on"]:
+    if given["retry_on"] not in (None, "none"):
         fields["retry_on"] = [word.strip() for word in given["retry_on"].split(",")]
     if given["environment"]:
         fields["environment"] = pairs(given["environment"], "--env")

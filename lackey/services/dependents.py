@@ -28,6 +28,7 @@ from lackey.domain.dependencies import (
     place_of,
 )
 from lackey.domain.evidence import Evidence
+from lackey.domain.refusals import Unavailable
 from lackey.domain.run import Garbled, Run, RunState
 from lackey.services.outcomes import WAITS_FOR_START, call_off, evidence_of, judged, move, queue
 from lackey.store import dependencies, notices, runs
@@ -168,7 +169,14 @@ def tell_more(database: Database, now: datetime) -> bool:
             place = dependencies.noted(connection)
         if place is None:
             return False
-        database.write(partial(_tell_noted, place=place, now=now))
+        try:
+            database.write(partial(_tell_noted, place=place, now=now))
+        except Unavailable:
+            raise
+        except Exception:
+            # Others shall be told, and are due.
+            log.exception("not all that wait for run %d can be told what has become of it", place)
+            database.write(partial(dependencies.take_note, place=place))
     return True
 
 
@@ -204,5 +212,6 @@ class Search:
 
 
 def _note_all(connection: Connection, places: Sequence[int]) -> None:
+    dependencies.adopt_retries(connection, places)
     for place in places:
         dependencies.note(connection, place, 0)

@@ -99,7 +99,9 @@ def _values(connection: Connection, wanted: Wanted) -> dict[str, Any]:
         basis |= dict.fromkeys(("project_id", "application_id", "project", "application"))
     else:
         basis = _from_application(_runnable(connection, wanted.application), wanted)
-    retried = [name for name in ("retries", "retry_on", "retry_wait") if wanted.instead.get(name)]
+    asked = wanted.instead
+    retried = [name for name in ("retry_on", "retry_wait") if asked.get(name) is not None]
+    retried = (["retries"] if asked.get("retries") else []) + retried
     if not wanted.launch and retried:
         why = "is for runs that lackey launches: it can't run again what somebody else has started"
         raise Invalid(*(FieldError(name, why) for name in retried))

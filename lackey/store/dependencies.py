@@ -36,6 +36,7 @@ _DECISION = DecisionRow.metadata.tables[DecisionRow.__tablename__]
 _STANDING = [_RUN.c[name] for name in Standing.__dataclass_fields__]
 # How many are named in one statement: both databases take some ten thousand at most.
 _NAMED = 1_000
+_STATES = frozenset(RunState)
 
 _ADD = insert(_EDGE).from_select(
     ["run_id", "on_run_id", "wants", "outcome"],
@@ -252,6 +253,15 @@ def undecided_of_settled(connection: Connection, since: datetime) -> list[int]:
     return sorted(set(connection.execute(select(place).where(_RUN.c.settled_at >= since, waited_for)).scalars()))
 
 
+def adopt_retries(connection: Connection, places: Sequence[int]) -> None:
+    """Let the retries of these runs, and of those in their place, stand in their place too: older ones don't yet."""
+    parent = _RUN.alias()
+    theirs = select(parent.c.id).where(or_(parent.c.id.in_(places), parent.c.stands_for.in_(places)))
+    place = select(func.coalesce(parent.c.stands_for, parent.c.id)).where(parent.c.id == _RUN.c.parent_id)
+    older = (_RUN.c.cause == "retry", _RUN.c.stands_for.is_(None), _RUN.c.parent_id.in_(theirs))
+    connection.execute(update(_RUN).where(*older).values(stands_for=place.scalar_subquery()))
+
+
 def _linked(connection: Connection, mine: Any, other: Any, limit: int) -> list[Linked]:
     wanted = select(_RUN.c.id, _RUN.c.name, _RUN.c.state, _EDGE.c.wants, _EDGE.c.outcome).join(_RUN, _RUN.c.id == other)
     rows = connection.execute(wanted.select_from(_EDGE).where(mine).order_by(_EDGE.c.id).limit(limit))
@@ -277,4 +287,6 @@ def _pieces(values: Sequence[T]) -> Iterator[Sequence[T]]:
 
 
 def _standing(row: Any) -> Standing:
-    return Standing(**{**row, "state": RunState(row["state"])})
+    """What can't be read counts as open: nothing is decided on its account."""
+    known = row["state"] in _STATES
+    return Standing(**{**row, "state": RunState(row["state"]) if known else RunState.RUNNING})

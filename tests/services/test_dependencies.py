@@ -439,6 +439,39 @@ def test_one_that_can_not_be_read_keeps_no_outcome_from_being_written(lab: Lab) 
     assert lab.state(fine.id) is QUEUED
 
 
+def test_while_a_retry_can_not_be_read_nothing_is_decided_on_its_account(lab: Lab) -> None:
+    first = lab.launched(instead={"retries": 1})
+    run = after(lab, first.run.id)
+    lab.end(first, 3)
+    retry = lab.runs()[-1]
+    lab.database.write(
+        lambda connection: connection.exec_driver_sql(f"UPDATE run SET state = 'unheard-of' WHERE id = {retry.id}")
+    )
+    with pytest.raises(AlreadyFinal):
+        ending.cancel(lab.database, first.run.id, "anna", lab.clock())
+    assert lab.state(run.id) is SCHEDULED
+    later = after(lab, first.run.id, on="ended")
+    assert lab.state(later.id) is SCHEDULED
+
+
+def test_one_that_can_not_be_told_keeps_no_other_from_being_told(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = lab.launched(), lab.launched()
+    waiting = [[after(lab, one.run.id) for _ in range(30)] for one in (first, second)]
+    lab.end(first)
+    lab.end(second)
+    real = dependencies.family
+
+    def family(connection: Any, place: int) -> Any:
+        if place == first.run.id:
+            raise ValueError("a fault")
+        return real(connection, place)
+
+    monkeypatch.setattr(dependencies, "family", family)
+    tick(lab)
+    assert SCHEDULED in states(lab, *waiting[0])
+    assert set(states(lab, *waiting[1])) == {QUEUED}
+
+
 def test_what_waits_for_a_run_and_what_it_waits_for_is_known_with_the_conditions(lab: Lab) -> None:
     first = lab.launched()
     run = after(lab, first.run.id, on="ended")
@@ -482,3 +515,87 @@ def test_a_run_whose_last_predecessors_end_at_once_is_released(lab: Lab, number:
     run = after(lab, first.id, second.id)
     at_once(lambda: lab.stop(first.id, 0), lambda: lab.stop(second.id, 0))
     assert (lab.state(run.id), lab.run(run.id).unmet) == (QUEUED, 0)
+
+
+def test_the_retries_that_the_version_before_has_made_are_waited_for(lab: Lab) -> None:
+    first = lab.launched(instead={"retries": 1})
+    run = after(lab, first.run.id)
+    lab.end(first, 3)
+    retry = next(one for one in lab.runs() if one.cause == "retry")
+    lab.database.write(lambda connection: runs.change(connection, runs.get(connection, retry.id), {"stands_for": None}))
+    dependents.Search().look(lab.database, lab.clock())
+    tick(lab)
+    assert lab.state(run.id) is SCHEDULED
+    queueing.queue_due(lab.database, lab.clock.forward(10))
+    (claim,) = lab.claim()
+    lab.begin(claim)
+    lab.end(claim)
+    assert lab.state(run.id) is QUEUED
+
+
+def fail(lab: Lab, claim: Claim, how: str) -> None:
+    if how == "lost":
+        launching.gone(lab.database, claim.ticket, None, lab.clock())
+    else:
+        killed: dict[str, Any] = {"killed": how} if how == "timed_out" else {}
+        lab.end(claim, 3, **killed)
+    assert lab.state(claim.run.id) == how
+
+
+@pytest.mark.parametrize("retry_on", [None, ["failed"], ["timed_out"], ["lost"], ["failed", "lost"]])
+@pytest.mark.parametrize("how", ["failed", "timed_out", "lost"])
+def test_only_the_ends_that_are_named_are_retried_and_without_a_name_all(
+    lab: Lab, how: str, retry_on: list[str] | None
+) -> None:
+    first = lab.launched(instead={"retries": 1, "retry_on": retry_on, "time_limit": 60.0})
+    run = after(lab, first.run.id)
+    fail(lab, first, how)
+    is_retried = retry_on is None or how in retry_on
+    assert [one.cause for one in lab.runs()].count("retry") == is_retried
+    assert lab.state(run.id) is (SCHEDULED if is_retried else CANCELLED)
+
+
+def test_each_retry_waits_twice_as_long_as_the_one_before_and_an_hour_at_most(lab: Lab) -> None:
+    lab.schedule(instead={"retries": 3, "retry_wait": 1000.0})
+    waited = []
+    for _ in range(3):
+        (claim,) = lab.claim()
+        lab.begin(claim)
+        lab.end(claim, 3)
+        waited.append((lab.runs()[-1].scheduled_at - lab.clock()).total_seconds())
+        queueing.queue_due(lab.database, lab.clock.forward(3600))
+    assert waited == [1000, 2000, 3600]
+
+
+@pytest.mark.parametrize("how", ["failed", "lost"])
+def test_what_somebody_asked_to_cancel_is_not_retried_however_it_ends(lab: Lab, how: str) -> None:
+    first = lab.launched(instead={"retries": 1})
+    run = after(lab, first.run.id)
+    ending.cancel(lab.database, first.run.id, "anna", lab.clock())
+    fail(lab, first, how)
+    assert (len(lab.runs()), lab.state(run.id)) == (2, CANCELLED)
+
+
+def test_a_run_that_is_given_back_is_put_right_if_what_it_waited_for_was_corrected_meanwhile(lab: Lab) -> None:
+    first = lab.launched()
+    lab.end(first, 3)
+    run = after(lab, first.run.id, on="failed")
+    (claim,) = lab.claim()
+    lab.stop(first.run.id, 0)
+    assert (claim.run.id, lab.state(run.id)) == (run.id, QUEUED)
+    launching.give_back(lab.database, claim.ticket, "its share is away", lab.clock())
+    assert (lab.state(run.id), lab.says(run.id)) == (
+        CANCELLED,
+        f"run {first.run.id}, which it waited for to fail, is succeeded",
+    )
+
+
+def test_a_retry_that_is_given_back_is_withdrawn_if_the_first_run_has_come_back_meanwhile(lab: Lab) -> None:
+    first = lab.launched(instead={"retries": 1})
+    launching.gone(lab.database, first.ticket, None, lab.clock())
+    queueing.queue_due(lab.database, lab.clock.forward(10))
+    (claim,) = lab.claim()
+    lab.start(first.run.id)
+    assert lab.state(claim.run.id) is QUEUED
+    launching.give_back(lab.database, claim.ticket, "its share is away", lab.clock())
+    assert lab.state(claim.run.id) is CANCELLED

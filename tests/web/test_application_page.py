@@ -171,6 +171,7 @@ def test_all_that_an_application_has_can_be_typed_and_changed(visitor: Visitor) 
     form = form_to(visitor.see("/application/1/edit"), "/application/1/edit")
     form["command"] = "./heat {n} {label}"
     form["shell"], form["time_limit"], form["workdir"] = "/bin/bash -l", "0.5", "run"
+    form["retry_on"], form["retry_wait"] = "failed, timed_out", "90"
     for number, name in enumerate(("n", "label")):
         form.set("parameter.name", name, index=number)
     form.set("parameter.kind", "integer", index=0)
@@ -185,6 +186,7 @@ def test_all_that_an_application_has_can_be_typed_and_changed(visitor: Visitor) 
     ]
     assert found["environment"] == {"OMP_NUM_THREADS": "4"}
     assert (found["shell"], found["time_limit"], found["workdir"]) == ("/bin/bash -l", 0.5, "run")
+    assert (found["retry_on"], found["retry_wait"]) == (["failed", "timed_out"], 90.0)
     form_to(visitor.see("/application/1/edit"), "/application/1/edit").submit()
     assert visitor.api.get("/api/application/1").json == found
     assert "<code>/bin/bash -l</code>" in visitor.see("/application/1").text
