@@ -63,6 +63,14 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     ),
     (("--silence",), {**_LIMIT, "help": "A run not launched here is lost if it says nothing for this long."}),
     (("--retries",), {"type": click.IntRange(min=0), "help": "How often it is run again after it failed."}),
+    (
+        ("--retry-on",),
+        {"metavar": "ENDS", "help": "Which ends are retried: failed,timed_out,lost; none: all three."},
+    ),
+    (
+        ("--retry-wait",),
+        {"type": click.FloatRange(min=0, max=3600), "help": "Seconds before the first retry; doubled for each other."},
+    ),
     (("--max-running",), {"type": click.IntRange(min=1), "help": "How many of its runs go on at a time."}),
     (
         ("--workdir",),
@@ -101,10 +109,12 @@ def split_name(full_name: str) -> tuple[str, str]:
 def _fields(given: dict[str, Any]) -> dict[str, Any]:
     """The options that were given, as the API's fields."""
     fields = {
-        name: None if value == "none" and name in (*_LIMITS, "shell", "memory") else value
+        name: None if value == "none" and name in (*_LIMITS, "shell", "memory", "retry_on") else value
         for name, value in given.items()
         if value is not None and value != () and name not in ("parameters", "kinds", "choices", "environment")
     }
+    if given["retry_on"] not in (None, "none"):
+        fields["retry_on"] = [word.strip() for word in given["retry_on"].split(",")]
     if given["environment"]:
         fields["environment"] = pairs(given["environment"], "--env")
     parameters = _parameters(given["parameters"], given["kinds"], given["choices"])
@@ -233,6 +243,8 @@ def _print(application: dict[str, Any], as_json: bool) -> None:
             ("gpus", str(application["gpus"] or "")),
             *((name.replace("_", " "), show.span(application[name])) for name in _LIMITS),
             ("retries", str(application["retries"])),
+            ("retries after", ", ".join(application["retry_on"] or ())),
+            ("wait for a retry", show.span(application["retry_wait"])),
             ("max running", "" if application["max_running"] is None else str(application["max_running"])),
             ("archived", show.moment(application["archived_at"])),
         ]

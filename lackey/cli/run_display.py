@@ -27,6 +27,10 @@ def _took(each: dict[str, Any]) -> str:
     return show.span(each["duration"])
 
 
+def _awaited(one: dict[str, Any]) -> str:
+    return f"run {one['run']}" + ("" if one["on"] == "succeeded" else f" ({one['on']})")
+
+
 def fields(each: dict[str, Any]) -> list[tuple[str, show.Cell | None]]:
     """All of a run (the API's JSON), by the names that people read."""
     progress = each["progress"] or {}
@@ -49,6 +53,7 @@ def fields(each: dict[str, Any]) -> list[tuple[str, show.Cell | None]]:
         *(("parameter", f"{name}={value}") for name, value in each["parameters"].items()),
         ("directory", show.directory(each["paths"], each["directory"] or "")),
         ("host", each["host"]),
+        ("after", ", ".join(_awaited(one) for one in each["after"])),
         ("parent", "" if each["parent"] is None else f"{each['parent']} ({each['cause']})"),
         ("memory", show.size(each["max_rss_bytes"])),
         ("processor", show.span(each["cpu_seconds"])),

@@ -16,11 +16,20 @@ from lackey.domain.run import RunState
 F = TypeVar("F", bound=Callable[..., Any])
 
 _ID = click.IntRange(min=0)
+_ENDS = ("succeeded", "ended", "failed")
 _STATES = [*(state.value for state in RunState), "active", "final"]
 
 _follow_option = click.option(
     "--follow", is_flag=True, help="Show its log and progress until it ends; exit with its exit code."
 )
+
+
+def _awaited(text: str) -> dict[str, Any]:
+    """A run that is waited for, and what it is to come to, as the API has it."""
+    run_id, _, wants = text.partition(":")
+    if not (run_id.isascii() and run_id.isdigit()) or wants not in ("", *_ENDS):
+        raise click.BadParameter(f"{text!r} is no run; it is an id, or one with an end: 7:{', 7:'.join(_ENDS)}.")
+    return {"run": int(run_id), "on": wants or _ENDS[0]}
 
 
 def _inputs(command: F) -> F:
@@ -29,6 +38,15 @@ def _inputs(command: F) -> F:
         (("--gpus",), {"type": click.IntRange(min=0), "help": "Give it so many devices."}),
         (("--memory",), {"metavar": "SIZE", "help": "It takes so much: 4GiB."}),
         (("--cpus",), {"type": click.IntRange(min=1), "help": "It takes so many."}),
+        (
+            ("--after", "after"),
+            {
+                "multiple": True,
+                "type": _awaited,
+                "metavar": "ID[:END]",
+                "help": "A run that has to succeed first; ID:ended, ID:failed.",
+            },
+        ),
         (("--priority",), {"type": int, "help": "Higher ones are started first."}),
         (("-p", "--parameter", "parameters"), {"multiple": True, "metavar": "NAME=VALUE", "help": "A parameter."}),
     ):
@@ -38,6 +56,7 @@ def _inputs(command: F) -> F:
 
 def _body(application: str, parameters: tuple[str, ...], **given: Any) -> dict[str, Any]:
     """What is asked of the API, with what was given alone."""
+    given["after"] = list(given["after"]) or None
     if parameters:
         given["parameters"] = pairs(parameters, "-p")
     return {"application": application, **{name: value for name, value in given.items() if value is not None}}
@@ -187,12 +206,30 @@ def cancel(session: Session, run_ids: tuple[int, ...], as_json: bool) -> None:
 
 @run.command()
 @click.argument("run_id", metavar="ID", type=_ID)
+@click.option("--dependents", is_flag=True, help="What was to start after it, and never has, waits for the new run.")
 @_follow_option
 @json_option
 @pass_session
-def rerun(session: Session, run_id: int, follow: bool, as_json: bool) -> None:
+def rerun(session: Session, run_id: int, dependents: bool, follow: bool, as_json: bool) -> None:
     """Run it again with the same inputs, as a new run."""
-    _made(session, session.client.post(f"/api/run/rerun/{run_id}"), follow, as_json)
+    asked = {"dependents": True} if dependents else None
+    _made(session, session.client.post(f"/api/run/rerun/{run_id}", asked), follow, as_json)
+
+
+@run.command("give-up")
+@click.argument("run_id", metavar="ID", type=_ID)
+@json_option
+@pass_session
+def give_up(session: Session, run_id: int, as_json: bool) -> None:
+    """Take a silent run for gone.
+
+    Nobody knows whether it has ended. So it is not retried, and what waits for it goes on waiting, until this is said.
+    """
+    found = session.client.post(f"/api/run/give-up/{run_id}")
+    if as_json:
+        show.print_json(found)
+    else:
+        click.echo(plain(f"run {run_id} is taken for gone"))
 
 
 def _made(session: Session, made: dict[str, Any], follow: bool, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 _SERIES = re.compile(r"-[0-9a-f]{8}$")
 # Far more than a run is given back, each time leaving a directory that could not be removed.
@@ -63,7 +63,9 @@ class Run:
     `told` is what its reports say beside the outcome (`domain.told`); `progress` what that shows of how far it is.
     `lane` is the same for runs that may start in each other's place (`policy.lane_of`).
     `stands_for`: the run in whose place it was made, so that what waits for that one waits for it.
-    `unmet` counts what it waits for yet.
+    `after` are the runs that it waits for; `after_on` says of those that are not to succeed what they are to come to,
+    by their ids as text. `unmet` counts those that have not come to that.
+    `given_up_at`: it was silent, and somebody has said that it is to be taken for gone.
     `ticket` names the one attempt to launch it; `ticket_open` as long as that attempt's process may live.
     """
 
@@ -105,6 +107,7 @@ class Run:
     given_up_at: datetime | None
     held: bool
     after: list[int]
+    after_on: dict[str, str] | None
     created_at: datetime
     scheduled_at: datetime
     queued_at: datetime | None
@@ -144,12 +147,8 @@ class Run:
 
     @property
     def is_silent(self) -> bool:
-        """Whether its outcome was concluded from silence alone: nobody knows that it has ended, so it may be at work.
-
-        What lackey launched, and whose attempt is closed without a receipt, is known to be gone.
-        """
-        inferred = self.outcome_source == "inferred" and self.state in (RunState.LOST, RunState.TIMED_OUT)
-        return inferred and (self.ticket is None or self.ticket_open)
+        """See `is_silent`."""
+        return is_silent(self)
 
     @property
     def duration_seconds(self) -> float | None:
@@ -157,6 +156,31 @@ class Run:
         if self.started_at is None or self.ended_at is None or self.ended_at < self.started_at:
             return None
         return (self.ended_at - self.started_at).total_seconds()
+
+
+class Heard(Protocol):
+    """What of a run tells whether it is silent."""
+
+    @property
+    def state(self) -> RunState: ...
+    @property
+    def outcome_source(self) -> str | None: ...
+    @property
+    def ticket(self) -> str | None: ...
+    @property
+    def ticket_open(self) -> bool: ...
+    @property
+    def given_up_at(self) -> datetime | None: ...
+
+
+def is_silent(run: Heard) -> bool:
+    """Whether its outcome was concluded from silence alone: nobody knows that it has ended, so it may be at work.
+
+    What lackey launched, and whose attempt is closed without a receipt, is known to be gone; and what somebody has
+    given up is taken for gone.
+    """
+    inferred = run.outcome_source == "inferred" and run.state in (RunState.LOST, RunState.TIMED_OUT)
+    return inferred and run.given_up_at is None and (run.ticket is None or run.ticket_open)
 
 
 def scheduler_of(name: str | None, host: str | None = None) -> str:

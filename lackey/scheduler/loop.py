@@ -24,7 +24,7 @@ from lackey.scheduler.driver import Driver
 from lackey.scheduler.leading import Lead
 from lackey.scheduler.place import Place
 from lackey.scheduler.troubles import Faults
-from lackey.services import Database, attempts, following, health, hearing, queueing, share_states
+from lackey.services import Database, attempts, dependents, following, health, hearing, queueing, share_states
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ class Loop:
         self._own, self._lead = drivers[0], lead
         self._aside = [Aside(driver, self._leads) for driver in drivers[1:]]
         self._memory, self._faults = _Memory(), Faults()
+        self._untold = dependents.Search()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._own.executor, selectors.EVENT_READ)
         self._started_at = clock()
@@ -140,6 +141,7 @@ class Loop:
         if time.monotonic() >= self._memory.clock_at:
             self._memory.clock_at = time.monotonic() + _CLOCK_SECONDS
             queueing.put_right(self._database, self._clock())
+            self._untold.look(self._database, self._clock())
         next_due = queueing.queue_due(self._database, self._clock())
         if next_due is not None:
             self._wait_seconds = min(_POLL_SECONDS, max(0.0, (next_due - self._clock()).total_seconds()))

@@ -8,16 +8,20 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from lackey.domain.dependencies import awaited, decided, decision_of, place_of
 from lackey.domain.evidence import Kill
 from lackey.domain.refusals import AlreadyFinal, Conflict, NotFound
-from lackey.domain.run import Event, Run, RunState
+from lackey.domain.run import Event, Run, RunState, scheduler_of
 from lackey.services import executors, listing, newcomers
+from lackey.services.dependents import tell
+from lackey.services.health import is_late
 from lackey.services.listing import Order
 from lackey.services.once import Once, answered, remember
+from lackey.services.outcomes import evidence_of, write
 from lackey.services.reading import Search
-from lackey.services.settling import evidence_of, settle
+from lackey.services.settling import TOLD_AT_ONCE, follow, settle
 from lackey.services.waiting import demand_of
-from lackey.store import events, notices, runs
+from lackey.store import dependencies, events, notices, runs, service
 from lackey.store.database import Database
 
 # So many are cancelled in one transaction.
@@ -32,7 +36,7 @@ def cancel(database: Database, run_id: int, by: str, now: datetime) -> Run:
     return database.write(lambda connection: _cancel(connection, run_id, by, now))
 
 
-def _cancel(connection: Connection, run_id: int, by: str, now: datetime) -> Run:
+def _cancel(connection: Connection, run_id: int, by: str, now: datetime, told_at_once: int = TOLD_AT_ONCE) -> Run:
     run = runs.get(connection, run_id)
     if run.ticket_open:
         return _request(connection, run, by, now)
@@ -42,7 +46,9 @@ def _cancel(connection: Connection, run_id: int, by: str, now: datetime) -> Run:
         raise AlreadyFinal(f"run {run_id} has ended already: {run.state}")
     notices.send(connection)
     evidence = replace(evidence_of(run), kill=Kill("cancelled", now.timestamp()))
-    return settle(connection, run, evidence, by, now, values={"cancel_requested_at": now})
+    cancelled = write(connection, run, evidence, by, now, values={"cancel_requested_at": now})
+    follow(connection, run, cancelled, now, told_at_once)
+    return cancelled
 
 
 def cancel_all(
@@ -69,7 +75,8 @@ def _cancel_each(connection: Connection, ids: list[int], by: str, now: datetime)
     for run_id in ids:
         # It may have ended, or been removed, since it was found.
         with suppress(AlreadyFinal, NotFound):
-            _cancel(connection, run_id, by, now)
+            # Each may have others that wait for it: these are told later, lest the transaction get long.
+            _cancel(connection, run_id, by, now, told_at_once=0)
             count += 1
     return count
 
@@ -79,11 +86,51 @@ def _request(connection: Connection, run: Run, by: str, now: datetime) -> Run:
         return run
     notices.send(connection)
     events.add(connection, Event(run.id, now, "cancel", by, "asked to cancel it"))
-    return runs.change(connection, run, {"cancel_requested_at": now})
+    changed = runs.change(connection, run, {"cancel_requested_at": now})
+    # It may have been about to be retried.
+    follow(connection, run, changed, now)
+    return changed
 
 
-def rerun(database: Database, run_id: int, by: str, now: datetime, once: Once | None = None) -> tuple[Run, str]:
-    """A new run with the same inputs, to start now, and its token. Raises NotFound, Conflict, TooMany, Invalid."""
+def give_up(database: Database, run_id: int, by: str, now: datetime) -> Run:
+    """Take a silent run for gone, so that what waits for it, and its retry, need wait no longer. Again is harmless.
+
+    Should it be heard from after all, it counts as if nobody had given it up.
+    Raises NotFound; AlreadyFinal for a run that is known to have ended; Conflict for one that is at work, or waits.
+    """
+
+    def work(connection: Connection) -> Run:
+        run = runs.get(connection, run_id)
+        if run.given_up_at is not None:
+            return run
+        if not run.state.is_final:
+            raise Conflict(f"run {run_id} is {run.state}; only one that is lost can be given up")
+        if not run.is_silent and not _is_left_alone(connection, run, now):
+            raise AlreadyFinal(f"run {run_id} is known to have ended: {run.state}")
+        notices.send(connection)
+        event = Event(run.id, now, "given-up", by, "given up: taken for gone")
+        return settle(connection, run, evidence_of(run), by, now, event, {"given_up_at": now})
+
+    return database.write(work)
+
+
+def _is_left_alone(connection: Connection, run: Run, now: datetime) -> bool:
+    """Whether it has reported its end, its process may live, and the scheduler that would know is not heard from."""
+    if decided(run) is not None:
+        return False
+    mine = scheduler_of(run.ticket, run.host)
+    beats = [one for one in service.heartbeats(connection) if scheduler_of(one.name) == mine]
+    return all(is_late(one, now) for one in beats)
+
+
+def rerun(
+    database: Database, run_id: int, by: str, now: datetime, once: Once | None = None, dependents: bool = False
+) -> tuple[Run, str]:
+    """A new run with the same inputs, to start now, and its token.
+
+    `dependents`: what was to start after it, and never has, waits for the new one in its place.
+    Raises NotFound, TooMany, Invalid; Conflict for one with dependents that has not ended, or has succeeded.
+    """
 
     def work(connection: Connection) -> tuple[Run, str]:
         known = answered(connection, once, now, runs.get)
@@ -93,13 +140,28 @@ def rerun(database: Database, run_id: int, by: str, now: datetime, once: Once | 
         run = runs.get(connection, run_id)
         if run.launched:
             executors.refuse_too_large(connection, run.executor, demand_of(run), now)
-        again, token = newcomers.again(connection, run, "rerun", by, now)
+        place = _place_to_take(connection, run, now) if dependents else None
+        again, token = newcomers.again(connection, run, "rerun", by, now, stands_for=place)
+        if place is not None:
+            tell(connection, place, now, TOLD_AT_ONCE)
         remember(connection, once, again.id, now)
         if again.launched:
             notices.send(connection)
         return again, token
 
     return database.write(work)
+
+
+def _place_to_take(connection: Connection, run: Run, now: datetime) -> int:
+    """The place in which its rerun is to stand. Raises Conflict."""
+    if not run.state.is_final:
+        raise Conflict(f"run {run.id} has not ended: {run.state}; what is to start after it waits for it already")
+    place = place_of(run)
+    dependencies.lock(connection, place)
+    decision = decision_of(dependencies.family(connection, place))
+    if decision is not None and decision.state is RunState.SUCCEEDED:
+        raise Conflict(f"run {decision.last} has succeeded, so nothing is held up that was to start after it")
+    return place
 
 
 def put_back(database: Database, run_id: int, by: str, now: datetime) -> tuple[Run, str]:
@@ -113,7 +175,7 @@ def put_back(database: Database, run_id: int, by: str, now: datetime) -> tuple[R
         if run.state is not RunState.CANCELLED or run.started_at is not None:
             raise Conflict(f"run {run_id} was not cancelled before it began; run it again instead")
         newcomers.refuse_too_many(connection, by)
-        again, token = newcomers.again(connection, run, "rerun", by, now, run.scheduled_at, run.after)
+        again, token = newcomers.again(connection, run, "rerun", by, now, run.scheduled_at, awaited(run))
         if again.launched:
             notices.send(connection)
         return again, token

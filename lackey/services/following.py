@@ -62,7 +62,7 @@ def _lose(database: Database, run_id: int, reason: str, now: datetime) -> None:
 def note_silence(database: Database, now: datetime) -> None:
     """Settle the runs that lackey has no process of and that were silent for too long. All counts from receipt."""
     with database.read() as connection:
-        followed = queue.followed_by_reports(connection)
+        followed = queue.followed_by_reports(connection, now)
         seem_silent = [run for run in followed if silence_of(run, now, ALWAYS)]
         gaps = ALWAYS
         if seem_silent:
@@ -91,8 +91,10 @@ def silence_of(run: Run, now: datetime, gaps: Gaps) -> Silence | None:
     """What the run's silence means at `now`; None: nothing yet."""
     moment, evidence = now.timestamp(), evidence_of(run)
     if run.state is RunState.SCHEDULED:
-        overdue = not run.launched and run.start_grace is not None
-        if overdue and gaps.heard(run.scheduled_at.timestamp(), moment) >= (run.start_grace or 0):
+        # Nobody starts it before those that it waits for have ended, since `queued_at`.
+        expected = not run.launched and run.start_grace is not None and not run.unmet
+        since = max(run.scheduled_at, run.queued_at or run.scheduled_at)
+        if expected and gaps.heard(since.timestamp(), moment) >= (run.start_grace or 0):
             return Silence("lost", moment, f"silent: no start was reported within {run.start_grace:g} s of its time")
     elif run.state is RunState.RUNNING and run.ticket is not None:
         # Its process is gone, and yet a word has come, perhaps late. It is believed, but not for ever.

@@ -223,8 +223,8 @@ def give_back(database: Database, ticket: str, reason: str, now: datetime) -> No
             event = Event(run.id, now, "given-back", by, text)
             settle(connection, run, evidence, by, now, event, {"ticket_open": False})
         else:
-            runs.change(connection, run, values)
-            events.add(connection, Event(run.id, now, "given-back", by, f"not started: {reason}"))
+            event = Event(run.id, now, "given-back", by, f"not started: {reason}")
+            settle(connection, run, evidence_of(run), by, now, event, values)
 
     database.write(work)
 

@@ -1,33 +1,42 @@
-"""Runs whose time has come are queued, once those that they wait for have succeeded."""
+"""Runs whose time has come are queued, if they wait for no other. What waits for others is told (`dependents`)."""
 
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
 from sqlalchemy import Connection
 
-from lackey.domain.evidence import Kill
 from lackey.domain.refusals import Unavailable
-from lackey.domain.run import Event, Garbled, Run, RunState
-from lackey.services import troubles
-from lackey.services.settling import evidence_of, in_vain, move, settle
-from lackey.store import events, queue, runs
+from lackey.domain.run import Event, Garbled, RunState
+from lackey.services import dependents, troubles
+from lackey.services.newcomers import make_edges
+from lackey.store import dependencies, events, queue, runs
 from lackey.store.database import Database
 
-_BATCH = 200
-_NOT_YET = "not yet"
+# So many are queued in one transaction, and so many transactions are there in one tick.
+_BATCH = 50
+_BATCHES_PER_TICK = 4
 
 
 def queue_due(database: Database, now: datetime) -> datetime | None:
-    """Queue the launched runs whose time has come and whose predecessors succeeded; when the next one is due."""
+    """Queue launched runs whose time has come and which wait for no other; when there is more to do.
+
+    Those that are told of the end of another one, and could not be told at once, are told before.
+    """
+    more = dependents.tell_more(database, now)
+    after = None
+    for _ in range(_BATCHES_PER_TICK):
+        with database.read() as connection:
+            ready = queue.due(connection, now, _BATCH, after)
+        if ready:
+            _queue_all(database, [one.run_id for one in ready], now)
+        if len(ready) < _BATCH:
+            break
+        # Not from the beginning: some may be faulty, and are there still.
+        after = (ready[-1].scheduled_at, ready[-1].run_id)
+    else:
+        more = True
     with database.read() as connection:
-        ready, garbled = _ready(connection, now)
-        next_due = queue.next_due(connection, now)
-    for one in garbled:
-        troubles.note(database, one.run_id, str(one), now)
-    for first in range(0, len(ready), _BATCH):
-        _queue_all(database, ready[first : first + _BATCH], now)
-    return next_due
+        return now if more else queue.next_due(connection, now)
 
 
 def put_right(database: Database, now: datetime) -> None:
@@ -55,46 +64,31 @@ def _queue_all(database: Database, run_ids: list[int], now: datetime) -> None:
         database.write(partial(_queue, run_ids=run_ids, now=now))
     except Unavailable:
         raise
+    except Garbled as error:
+        if len(run_ids) == 1:
+            troubles.note(database, run_ids[0], str(error), now)
+            return
+        _queue_each(database, run_ids, now)
     except Exception as error:
         if len(run_ids) == 1:
             troubles.note(database, run_ids[0], f"it can't be queued: {type(error).__name__}: {error}", now)
             return
-        for run_id in run_ids:
-            _queue_all(database, [run_id], now)
+        _queue_each(database, run_ids, now)
 
 
-def _ready(connection: Connection, now: datetime) -> tuple[list[int], list[Garbled]]:
-    """The due runs whose predecessors have all succeeded, or one of which has not; and those that can't be read."""
-    ready: list[int] = []
-    unread: list[Garbled] = []
-    passed = 0
-    while True:
-        page, garbled = queue.due(connection, now, passed, _BATCH)
-        if not page and not garbled:
-            return ready, unread
-        ready += [run.id for run in page if _waited_for(connection, run) is not _NOT_YET]
-        unread += garbled
-        passed += len(page) + len(garbled)
-
-
-def _waited_for(connection: Connection, run: Run) -> str | None:
-    """What a due run's predecessors have come to: `_NOT_YET`, None if all succeeded, else why it can't start."""
-    states = runs.states_of(connection, run.after) if run.after else {}
-    ended = {run_id for run_id, state in states.items() if state.is_final and state is not RunState.SUCCEEDED}
-    # A silent one may be at work.
-    failed = sorted(ended - runs.silent_among(connection, ended)) if ended else []
-    if failed:
-        return f"{in_vain(failed[0])}{states[failed[0]]}"
-    return None if all(state is RunState.SUCCEEDED for state in states.values()) else _NOT_YET
+def _queue_each(database: Database, run_ids: list[int], now: datetime) -> None:
+    for run_id in run_ids:
+        _queue_all(database, [run_id], now)
 
 
 def _queue(connection: Connection, run_ids: list[int], now: datetime) -> None:
     for run in (runs.get(connection, run_id) for run_id in run_ids):
-        problem = _waited_for(connection, run)
-        if run.state is not RunState.SCHEDULED or run.scheduled_at > now or problem is _NOT_YET:
+        if run.state is not RunState.SCHEDULED or run.scheduled_at > now or run.unmet:
             continue
-        if problem is None:
-            move(connection, run, RunState.QUEUED, "lackey", now, {"reason": None, "queued_at": now})
-        else:
-            evidence = replace(evidence_of(run), kill=Kill("cancelled", now.timestamp(), problem))
-            settle(connection, run, evidence, "lackey", now)
+        known = run
+        if run.after and not dependencies.has_edges(connection, run.id):
+            known = make_edges(connection, run, now)
+        if known.state.is_final:
+            dependents.tell(connection, known.id, now, _BATCH)
+        elif not known.unmet:
+            dependents.release(connection, known, now)

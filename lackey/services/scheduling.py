@@ -1,5 +1,6 @@
 """Making runs on request, and changing those that wait."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,6 +9,7 @@ from sqlalchemy import Connection
 
 from lackey.domain.application import Application
 from lackey.domain.command import command_of_run, fill_parameters
+from lackey.domain.dependencies import Dependency
 from lackey.domain.limits import EVENTS, PARAMETERS_BYTES
 from lackey.domain.paths import join
 from lackey.domain.refusals import AlreadyFinal, Conflict, FieldError, Invalid, TooMany, invalid
@@ -16,7 +18,7 @@ from lackey.domain.run import FINAL, Event, Run, RunState
 from lackey.domain.shell.program import DEFAULT_SHELL
 from lackey.services import executors, newcomers
 from lackey.services.once import Once, answered, remember
-from lackey.services.settling import move
+from lackey.services.outcomes import move
 from lackey.store import applications, events, notices, runs
 from lackey.store.database import Database
 
@@ -35,6 +37,8 @@ _DEFAULTS: dict[str, Any] = {
     "start_grace": None,
     "silence": None,
     "retries": 0,
+    "retry_on": None,
+    "retry_wait": None,
     "cpus": None,
     "memory_bytes": None,
     "gpus": 0,
@@ -55,7 +59,7 @@ class Wanted:
     launch: bool = True
     at: datetime | None = None
     parameters: dict[str, str] = field(default_factory=dict)
-    after: tuple[int, ...] = ()
+    after: tuple[Dependency, ...] = ()
     priority: int = 0
     instead: dict[str, Any] = field(default_factory=dict)
     like: int | None = None
@@ -80,11 +84,11 @@ def schedule(
             return runs.get(connection, known), newcomers.another_token(connection, known)
         _check_at(wanted.at, now)
         newcomers.refuse_too_many(connection, by)
-        values = _values(connection, wanted)
+        values, after = _values(connection, wanted), _after(connection, wanted)
         if wanted.launch:
             demand = Demand(values["cpus"] or 1, values["memory_bytes"], values["gpus"])
             executors.refuse_too_large(connection, values["executor"], demand, now, capacity)
-        run, token = newcomers.create(connection, values, by, now, wanted.at)
+        run, token = newcomers.create(connection, values, by, now, wanted.at, after)
         remember(connection, once, run.id, now)
         if run.launched:
             notices.send(connection)
@@ -113,14 +117,11 @@ def _values(connection: Connection, wanted: Wanted) -> dict[str, Any]:
     else:
         basis = _from_application(_runnable(connection, wanted.application), wanted)
     _refuse_pointless(wanted)
-    missing = sorted(set(wanted.after) - runs.states_of(connection, wanted.after).keys())
-    if missing:
-        raise invalid("after", f"there is no run {', '.join(map(str, missing))}")
     size = sum(len(name.encode()) + len(value.encode()) for name, value in basis["parameters"].items())
     if size > PARAMETERS_BYTES:
         where = "put what is large into a file, and its name into a parameter"
         raise invalid("parameters", f"have {size} bytes, and at most {PARAMETERS_BYTES} are taken; {where}")
-    own: dict[str, Any] = {"launched": wanted.launch, "priority": wanted.priority, "after": list(wanted.after)}
+    own: dict[str, Any] = {"launched": wanted.launch, "priority": wanted.priority}
     parent = None if wanted.like is None else runs.get(connection, wanted.like).id
     own |= {"parent_id": parent, "cause": None if parent is None else "rerun"}
     return {**basis, **own, **wanted.instead}
@@ -130,11 +131,30 @@ def _refuse_pointless(wanted: Wanted) -> None:
     """Raises Invalid for what does nothing for a run that lackey does not launch."""
     if wanted.launch:
         return
-    if wanted.instead.get("retries"):
-        raise invalid("retries", "is for runs that lackey launches: it can't run again what somebody else has started")
+    asked = wanted.instead
+    retried = [name for name in ("retry_on", "retry_wait") if asked.get(name) is not None]
+    if retried := (["retries"] if asked.get("retries") else []) + retried:
+        why = "is for runs that lackey launches: it can't run again what somebody else has started"
+        raise Invalid(*(FieldError(name, why) for name in retried))
     if taken := [field for name, field in _TAKEN.items() if wanted.instead.get(name)]:
         why = "is for runs that lackey launches: what others take it does not count"
         raise Invalid(*(FieldError(field, why) for field in taken))
+
+
+def _after(connection: Connection, wanted: Wanted) -> list[Dependency]:
+    """What it is to wait for, each once. Raises Invalid.
+
+    There are no circles: a run can wait for those alone that are there already, and what it waits for never changes.
+    """
+    each = list(dict.fromkeys(wanted.after))
+    named = Counter(one.run_id for one in each)
+    missing = sorted(named.keys() - runs.existing(connection, list(named)))
+    if missing:
+        raise invalid("after", f"there is no run {', '.join(map(str, missing))}")
+    twice = sorted(run_id for run_id, count in named.items() if count > 1)
+    if twice:
+        raise invalid("after", f"run {twice[0]} is named more than once, for different ends")
+    return each
 
 
 def _runnable(connection: Connection, named: int | str) -> Application:

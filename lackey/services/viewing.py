@@ -7,23 +7,31 @@ from lackey.domain.charts import Point, downsample
 from lackey.domain.comparison import Comparison, compare
 from lackey.domain.refusals import NotFound, invalid
 from lackey.domain.run import Run
+from lackey.store import dependencies
 from lackey.store import metrics as stored_metrics
 from lackey.store import runs as stored_runs
 from lackey.store.database import Database
+from lackey.store.dependencies import Linked
 from lackey.store.metrics import Summary
 
 COMPARED_AT_MOST = 20
 CHILDREN_AT_MOST = 100
+LINKED_AT_MOST = 20
 CHARTS_AT_MOST = 12
 POINTS_AT_MOST = 1_000
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """`children` are retries and reruns, the newest first; `previous` and `next` are runs of the same application."""
+    """`children` are retries and reruns, the newest first; `previous` and `next` are runs of the same application.
+
+    `awaited`: what it waits for, or has waited for; `waiting`: what waits for it, or has; the first `LINKED_AT_MOST`.
+    """
 
     parent: Run | None
     children: list[Run]
+    awaited: list[Linked]
+    waiting: list[Linked]
     previous: int | None
     next: int | None
 
@@ -57,6 +65,8 @@ def neighbours(database: Database, run: Run) -> Neighbours:
         return Neighbours(
             parent=None if run.parent_id is None else stored_runs.find(connection, run.parent_id),
             children=stored_runs.children(connection, run.id, CHILDREN_AT_MOST),
+            awaited=dependencies.awaited_by(connection, run.id, LINKED_AT_MOST),
+            waiting=dependencies.waiting_for(connection, run.id, LINKED_AT_MOST),
             previous=before,
             next=after,
         )

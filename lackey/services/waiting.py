@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from lackey.domain.dependencies import NAMED_AT_MOST, awaited, waits_for
 from lackey.domain.policy import Away, Paused, Room, ShareState, not_configured
 from lackey.domain.resources import Capacity, Demand, said
 from lackey.domain.run import Run, RunState, scheduler_of
 from lackey.services import health
-from lackey.store import applications, claimable, executors, share_states
+from lackey.store import applications, claimable, dependencies, executors, share_states
 from lackey.store.database import Database
 from lackey.store.service import Heartbeat
 
-Kind = Literal["hold", "executor", "scheduler", "share", "limit", "resources", "slot", "turn"]
+Kind = Literal["dependency", "hold", "executor", "scheduler", "share", "limit", "resources", "slot", "turn"]
 
 HELD = "held on request, until it is released"
 NO_SCHEDULER = "waits for a scheduler: none has been heard from lately"
@@ -62,12 +63,20 @@ class Turns:
         return run.reason if wait is None else wait.text
 
     def wait_of(self, run: Run) -> Wait | None:
-        """What the run waits for; None for one that is not queued, or is being started."""
+        """What the run waits for; None for one that waits for its time alone, or is being started."""
+        if run.state is RunState.SCHEDULED and run.unmet > 0:
+            return Wait("dependency", self._awaited(run))
         if run.state is not RunState.QUEUED or not run.waits:
             return None
         if run.held:
             return Wait("hold", HELD)
         return self._for_all(run) or self._share(run) or self._limit(run) or self._room(run) or self._turn(run)
+
+    def _awaited(self, run: Run) -> str:
+        if run.unmet == len(run.after):
+            return waits_for(awaited(run), run.unmet)
+        with self._database.read() as connection:
+            return waits_for(dependencies.unmet_of(connection, run.id, NAMED_AT_MOST), run.unmet)
 
     def _how_it_is(self, executor: str) -> _Now:
         if executor not in self._seen:

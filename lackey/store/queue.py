@@ -2,40 +2,61 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import Connection, String, bindparam, func, or_, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    String,
+    TextClause,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+    tuple_,
+)
 
 from lackey.domain.run import Garbled, Run, RunState
 from lackey.store.models import RunRow
-from lackey.store.models.run import LOG_DUE
+from lackey.store.models.run import DUE, EXPECTED, LOG_DUE
 from lackey.store.runs import readable, select_runs
 
 # PostgreSQL: any number will do, as long as nothing else in the same database uses it.
 _CLAIMING = 0x636C61696D
 _UNENDED = RunRow.ended_at.is_(None)
+_ID: ColumnElement[int] = literal_column("run.id", RunRow.id.type)
+_TIME: ColumnElement[datetime] = literal_column("run.scheduled_at", RunRow.scheduled_at.type)
 
 
-def due(connection: Connection, now: datetime, after: int, limit: int) -> tuple[list[Run], list[Garbled]]:
-    """Launched runs whose time has come and which nothing has queued yet, the earliest first; past `after` of them.
+class Due(NamedTuple):
+    """A run whose time has come, and when it had."""
 
-    And those among them that can't be read.
+    run_id: int
+    scheduled_at: datetime
+
+
+def due(connection: Connection, now: datetime, limit: int, after: tuple[datetime, int] | None = None) -> list[Due]:
+    """Launched runs whose time has come, which wait for no other and which nothing has queued yet, the earliest first.
+
+    `after`: those alone that come after this time and id.
     """
-    statement = (
-        select_runs()
-        .where(_UNENDED, RunRow.state == RunState.SCHEDULED, RunRow.scheduled_at <= now, RunRow.launched)
-        .order_by(RunRow.scheduled_at, RunRow.id)
-        .offset(after)
-        .limit(limit)
-    )
-    return readable(connection, statement)
+    wanted = select(_ID, _TIME).select_from(_runs_by(connection, "ix_run_due")).where(DUE, now >= _TIME)
+    if after is not None:
+        wanted = wanted.where(tuple_(_TIME, _ID) > after)
+    return [Due(run_id, at) for run_id, at in connection.execute(wanted.order_by(_TIME, _ID).limit(limit))]
 
 
 def next_due(connection: Connection, now: datetime) -> datetime | None:
-    """When the next launched run is due."""
-    statement = select(RunRow.scheduled_at).where(
-        _UNENDED, RunRow.state == RunState.SCHEDULED, RunRow.launched, RunRow.scheduled_at > now
-    )
-    return connection.execute(statement.order_by(RunRow.scheduled_at).limit(1)).scalar_one_or_none()
+    """When the next launched run is due that waits for no other."""
+    wanted = select(_TIME).select_from(_runs_by(connection, "ix_run_due")).where(DUE, now < _TIME)
+    return connection.execute(wanted.order_by(_TIME).limit(1)).scalar_one_or_none()
+
+
+def _runs_by(connection: Connection, index: str) -> TextClause:
+    """The table, to be read by this index: by itself SQLite takes the one of all that wait, and looks at each."""
+    return text(f"run INDEXED BY {index}" if connection.dialect.name == "sqlite" else "run")
 
 
 def made_ahead(connection: Connection, now: datetime) -> tuple[list[Run], list[Garbled]]:
@@ -43,6 +64,10 @@ def made_ahead(connection: Connection, now: datetime) -> tuple[list[Run], list[G
 
     Nobody named it where it is not after the making, and of retries, which come a little later than that.
     """
+    # The last one made tells whether there can be any; of those that wait for their time there may be very many.
+    newest = connection.execute(select(RunRow.created_at).order_by(RunRow.id.desc()).limit(1)).scalar_one_or_none()
+    if newest is None or newest <= now:
+        return [], []
     unnamed = or_(RunRow.scheduled_at <= RunRow.created_at, RunRow.cause == "retry")
     statement = select_runs().where(
         _UNENDED,
@@ -68,18 +93,22 @@ def take_turns(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:it)"), {"it": _CLAIMING})
 
 
-def followed_by_reports(connection: Connection) -> list[Run]:
-    """Runs that lackey has no process of, or no more, started or not, whose silence may come to mean something."""
-    statement = select_runs().where(
+def followed_by_reports(connection: Connection, now: datetime) -> list[Run]:
+    """Runs that lackey has no process of, or no more, whose silence may come to mean something.
+
+    Those that are running; and those that have not reported their start, and should have by now, if it was listened.
+    """
+    limits = func.coalesce(RunRow.start_grace, RunRow.silence, RunRow.time_limit)
+    running = (
         _UNENDED,
         RunRow.ticket_open.is_(False),
-        RunRow.state.in_([RunState.SCHEDULED, RunState.RUNNING]),
-        or_(
-            RunRow.ticket.is_not(None),
-            func.coalesce(RunRow.start_grace, RunRow.silence, RunRow.time_limit).is_not(None),
-        ),
+        RunRow.state == RunState.RUNNING,
+        or_(RunRow.ticket.is_not(None), limits.is_not(None)),
     )
-    return readable(connection, statement)[0]
+    overdue = select(_ID).select_from(_runs_by(connection, "ix_run_expected")).where(EXPECTED, now >= _TIME)
+    expected = (RunRow.id.in_(overdue.scalar_subquery()), RunRow.unmet == 0)
+    found = (readable(connection, select_runs().where(*each))[0] for each in (running, expected))
+    return [run for some in found for run in some]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Runs: insert, read, change, list."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,10 +10,8 @@ from sqlalchemy import (
     Connection,
     RowMapping,
     Select,
-    String,
     and_,
     bindparam,
-    cast,
     func,
     insert,
     or_,
@@ -195,29 +193,9 @@ def due_jobs(connection: Connection, now: datetime, before_id: int | None, limit
     return [as_run(row) for row in connection.execute(statement.order_by(RunRow.id.desc()).limit(limit)).mappings()]
 
 
-def states_of(connection: Connection, run_ids: Sequence[int]) -> dict[int, RunState]:
-    """The states of those of the runs that exist."""
-    rows = connection.execute(select(RunRow.id, RunRow.state).where(RunRow.id.in_(run_ids)))
-    return {run_id: RunState(state) for run_id, state in rows}
-
-
-def silent_among(connection: Connection, run_ids: Collection[int]) -> set[int]:
-    """Those of the runs that are lost of which nobody knows that they have ended; see `Run.is_silent`."""
-    unknown = or_(RunRow.ticket.is_(None), RunRow.ticket_open)
-    lost = (RunRow.id.in_(run_ids), RunRow.state == RunState.LOST)
-    return set(connection.execute(select(RunRow.id).where(*lost, unknown)).scalars())
-
-
-def cancelled_after(connection: Connection, run_id: int) -> list[Run]:
-    """The cancelled runs that were to start after this one, and never have."""
-    statement = select_runs().where(
-        RunRow.state == RunState.CANCELLED,
-        RunRow.id > run_id,
-        RunRow.ticket.is_(None),
-        RunRow.started_at.is_(None),
-        cast(RunRow.after, String) != "[]",
-    )
-    return [run for run in readable(connection, statement.order_by(RunRow.id))[0] if run_id in run.after]
+def existing(connection: Connection, run_ids: Sequence[int]) -> set[int]:
+    """Those of the runs that exist."""
+    return set(connection.execute(select(RunRow.id).where(RunRow.id.in_(run_ids))).scalars())
 
 
 def children(connection: Connection, run_id: int, limit: int) -> list[Run]:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lackey.domain.application import Application, Key, Project
+from lackey.domain.dependencies import awaited
 from lackey.domain.evidence import Evidence, instant
 from lackey.domain.paths import Share, join, shown_paths
 from lackey.domain.progress import progress_of
@@ -17,12 +18,13 @@ from lackey.web.schemas.base import Paths
 from lackey.web.schemas.catalogue import ApplicationOut, CheckedApplication, ParameterOut, ProjectOut
 from lackey.web.schemas.executors import ExecutorOut
 from lackey.web.schemas.keys import KeyOut
-from lackey.web.schemas.runs import MadeRun, ProgressOut, Received, RunOut
+from lackey.web.schemas.runs import AfterOut, MadeRun, ProgressOut, Received, RunOut
 from lackey.web.schemas.shares import ShareHealthOut, ShareOut
 
 _AS_STORED = (
     *("id", "name", "project", "application", "state", "outcome_source", "launched", "by", "cause"),
-    *("command", "shell", "parameters", "priority", "executor", "handle", "host", "after", "scheduled_at", "queued_at"),
+    *("command", "shell", "parameters", "priority", "executor", "handle", "host", "scheduled_at", "queued_at"),
+    *("retries", "retry_on", "retry_wait"),
     *("started_at", "ended_at", "marks", "exit_code", "signal", "max_rss_bytes", "cpu_seconds", "left_behind", "gpus"),
 )
 
@@ -46,6 +48,7 @@ def _run_fields(run: Run, shares: Mapping[str, Share], turns: Turns) -> dict[str
         "cpus": run.cpus or 1,
         "memory": run.memory_bytes,
         "parent": run.parent_id,
+        "after": [AfterOut(run=one.run_id, on=one.wants) for one in awaited(run)],
         "sweep": None,
         "schedule": None,
         "directory": None if run.share is None else f"{run.share}:{run.directory}",

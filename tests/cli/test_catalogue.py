@@ -29,6 +29,7 @@ def test_an_application_is_made_with_all_that_can_be_said_of_it(cli: Lackey, as_
     given += ["--choices", "sea=north,baltic", "--env", "A=b=c", "--time-limit", "90", "--start-grace", "5.5"]
     given += ["--silence", "60", "--retries", "2", "--max-running", "3", "--workdir", "run", "--executor", "local"]
     given += ["--shell", "/bin/bash -l", "--cpus", "2", "--memory", "1GiB", "--gpus", "0"]
+    given += ["--shell", "/bin/bash -l", "--retry-on", "failed,lost", "--retry-wait", "2.5"]
     made = as_json("application", "add", "seas/tide", "--directory", "tide", "--description", "ebb, flow", *given)
     assert made["parameters"] == [
         {"name": "n", "default": "64", "kind": "integer", "choices": []},
@@ -36,6 +37,7 @@ def test_an_application_is_made_with_all_that_can_be_said_of_it(cli: Lackey, as_
     ]
     assert (made["environment"], made["time_limit"], made["workdir"]) == ({"A": "b=c"}, 90.0, "run")
     assert (made["start_grace"], made["silence"], made["retries"], made["max_running"]) == (5.5, 60.0, 2, 3)
+    assert (made["retry_on"], made["retry_wait"]) == (["failed", "lost"], 2.5)
     listed = {name: value for name, value in made.items() if name != "warnings"}
     assert (made["cpus"], made["memory"], made["gpus"]) == (2, 1 << 30, 0)
     assert as_json("app", "edit", "seas/tide", "--memory", "none") == made | {"memory": None}

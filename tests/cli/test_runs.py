@@ -110,6 +110,28 @@ def test_a_rerun_is_a_new_run_with_the_same_inputs(as_json: Json) -> None:
     assert (again["parent"], again["cause"], again["parameters"]) == (first, "rerun", {"n": "77"})
 
 
+def test_a_run_waits_for_others_and_what_it_waits_for_is_shown(cli: Lackey, service: Service, as_json: Json) -> None:
+    first, second = reported(service, exit="1"), as_json("run", "now", "lab/heat")["id"]
+    run = as_json("run", "now", "lab/heat", "--after", f"{first}:ended", "--after", str(second))
+    assert run["after"] == [{"run": first, "on": "ended"}, {"run": second, "on": "succeeded"}]
+    assert f"run {first} (ended), run {second}" in cli("run", "show", str(run["id"])).stdout
+    wrong = cli("run", "now", "lab/heat", "--after", "7:begun")
+    assert wrong.exit_code == 2 and "7:ended" in wrong.stderr
+
+
+def test_what_waited_in_vain_waits_for_a_rerun_with_dependents(service: Service, as_json: Json) -> None:
+    first = reported(service, exit="1")
+    run = as_json("run", "now", "lab/heat", "--after", str(first))
+    assert (run["state"], run["reason"]) == ("cancelled", f"run {first}, which it waited for, is failed")
+    as_json("run", "rerun", str(first), "--dependents")
+    assert as_json("run", "show", str(run["id"]))["state"] == "scheduled"
+
+
+def test_a_run_that_has_ended_cannot_be_given_up(cli: Lackey, service: Service) -> None:
+    result = cli("run", "give-up", str(reported(service)))
+    assert result.exit_code == 1 and "is known to have ended: succeeded" in result.stderr
+
+
 def test_waiting_for_an_ended_run_exits_with_its_code(cli: Lackey, service: Service) -> None:
     assert cli("run", "wait", str(reported(service))).exit_code == 0
     result = cli("run", "wait", str(reported(service, exit="7")))

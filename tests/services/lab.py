@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from lackey.domain.application import Application
+from lackey.domain.dependencies import Dependency
 from lackey.domain.evidence import Observed, Stop
 from lackey.domain.paths import Share
 from lackey.domain.resources import Capacity
@@ -53,7 +54,9 @@ class Lab:
 
     def schedule(self, application: str | None = "heat/explicit", at: datetime | None = None, **wanted: Any) -> Run:
         """A run that anna asked for."""
-        return scheduling.schedule(self.database, Wanted(application, at=at, **wanted), "anna", self.clock())[0]
+        after = [Dependency(one) if isinstance(one, int) else one for one in wanted.pop("after", ())]
+        asked = Wanted(application, at=at, after=tuple(after), **wanted)
+        return scheduling.schedule(self.database, asked, "anna", self.clock())[0]
 
     def reported(self, **instead: Any) -> Run:
         """A run of somebody's own script."""
@@ -67,6 +70,10 @@ class Lab:
     def state(self, run_id: int) -> RunState:
         """The run's state now."""
         return self.run(run_id).state
+
+    def says(self, run_id: int) -> str | None:
+        """Why the run is as it is, as a user sees it."""
+        return Turns(self.database, self.clock()).reason_of(self.run(run_id))
 
     def runs(self) -> list[Run]:
         """All runs, the oldest first."""

@@ -7,7 +7,7 @@ import pytest
 
 from lackey.domain.refusals import AlreadyFinal, Conflict, Invalid, NotFound
 from lackey.domain.run import Run, RunState
-from lackey.services import catalogue, ending, launching, queueing, reporting, scheduling
+from lackey.services import catalogue, ending, queueing, reporting, scheduling
 from lackey.services.scheduling import Wanted
 from tests.services.lab import SHARES, Lab
 
@@ -94,64 +94,6 @@ def test_the_token_given_out_speaks_for_the_run_and_for_no_other(lab: Lab) -> No
     for wrong in ((other.id, token), (run.id, token.upper() + "x"), (run.id, ""), (run.id, None), (99, token)):
         with pytest.raises(Exception, match="wrong or missing token"):
             reporting.authenticate(lab.database, *wrong)
-
-
-def test_a_run_that_waits_for_others_is_queued_when_all_have_succeeded(lab: Lab) -> None:
-    first, second = lab.launched(), lab.launched()
-    run = lab.schedule(after=(first.run.id, second.run.id))
-    assert (run.state, run.reason) == (RunState.SCHEDULED, f"waits for run {first.run.id}, {second.run.id} to succeed")
-    lab.end(first)
-    queueing.queue_due(lab.database, lab.clock())
-    assert lab.state(run.id) is RunState.SCHEDULED
-    lab.end(second)
-    queueing.queue_due(lab.database, lab.clock())
-    assert lab.state(run.id) is RunState.QUEUED
-
-
-def test_a_run_is_cancelled_when_one_that_it_waited_for_failed_and_those_behind_it_too(lab: Lab) -> None:
-    first = lab.launched()
-    second = lab.schedule(after=(first.run.id,))
-    third = lab.schedule(after=(second.id,))
-    lab.end(first, 3)
-    queueing.queue_due(lab.database, lab.clock())
-    queueing.queue_due(lab.database, lab.clock())
-    assert lab.run(second.id).reason == f"run {first.run.id}, which it waited for, is failed"
-    assert (lab.state(second.id), lab.state(third.id)) == (RunState.CANCELLED, RunState.CANCELLED)
-
-
-def test_those_that_were_cancelled_because_of_a_run_wait_again_when_it_comes_back(lab: Lab) -> None:
-    first = lab.launched()
-    second = lab.schedule(after=(first.run.id,))
-    third = lab.schedule(after=(second.id,))
-    unwanted = lab.schedule(after=(first.run.id,))
-    ending.cancel(lab.database, unwanted.id, "anna", lab.clock())
-    made_anew = lab.schedule(after=(first.run.id,))
-    launching.gone(lab.database, first.ticket, None, lab.clock())
-    for _ in range(2):
-        queueing.queue_due(lab.database, lab.clock())
-    assert [lab.state(run.id) for run in (second, third)] == [RunState.CANCELLED, RunState.CANCELLED]
-    ending.rerun(lab.database, made_anew.id, "anna", lab.clock())
-    lab.start(first.run.id)
-    for run, waits_for in ((second, first.run), (third, second)):
-        again = lab.run(run.id)
-        assert (again.state, again.reason) == (RunState.SCHEDULED, f"waits for run {waits_for.id} to succeed")
-        assert (again.ended_at, again.outcome_source) == (None, None)
-        assert lab.history(run.id)[-1].text == f"cancelled → scheduled: waits for run {waits_for.id} to succeed"
-    assert [lab.state(run.id) for run in (unwanted, made_anew)] == [RunState.CANCELLED, RunState.CANCELLED]
-    lab.stop(first.run.id, 0)
-    queueing.queue_due(lab.database, lab.clock())
-    assert lab.state(second.id) is RunState.QUEUED
-
-
-def test_those_that_were_cancelled_because_of_a_failure_wait_again_when_that_is_corrected(lab: Lab) -> None:
-    first = lab.launched()
-    second = lab.schedule(after=(first.run.id,))
-    lab.end(first, 3)
-    queueing.queue_due(lab.database, lab.clock())
-    assert lab.state(second.id) is RunState.CANCELLED
-    lab.stop(first.run.id, 0)
-    queueing.queue_due(lab.database, lab.clock())
-    assert lab.state(second.id) is RunState.QUEUED
 
 
 def test_many_runs_that_wait_for_others_keep_no_later_one_from_its_time(lab: Lab) -> None:

@@ -4,12 +4,14 @@ from datetime import datetime
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from lackey.domain.refusals import AlreadyFinal, OtherOutcome
-from lackey.services import ending, reporting
+from lackey.domain.dependencies import Dependency
+from lackey.domain.refusals import AlreadyFinal, Conflict, OtherOutcome
+from lackey.services import ending, reporting, scheduling
 from lackey.services.reporting import Progress
 from lackey.store.database import Database
 from tests.clock import Clock
@@ -27,11 +29,17 @@ class ServicesDoor:
     def forward(self, seconds: float) -> datetime:
         return self.lab.clock.forward(seconds)
 
-    def schedule(self, launch: bool) -> int:
-        instead = {"silence": GRACE_SECONDS}
+    def schedule(self, launch: bool, after: dict[int, str], retries: int) -> int:
+        instead: dict[str, Any] = {"silence": GRACE_SECONDS}
+        instead |= {"retries": retries} if launch else {"start_grace": GRACE_SECONDS}
+        awaited: Any = after.items()
+        wanted: dict[str, Any] = {
+            "after": tuple(Dependency(run_id, wants) for run_id, wants in awaited),
+            "instead": instead,
+        }
         if launch:
-            return self.lab.schedule(instead=instead).id
-        return self.lab.reported(**instead, start_grace=GRACE_SECONDS).id
+            return self.lab.schedule(**wanted).id
+        return self.lab.schedule(None, name="script", launch=False, **wanted).id
 
     def start(self, run_id: int) -> None:
         self.lab.start(run_id)
@@ -52,6 +60,26 @@ class ServicesDoor:
         except AlreadyFinal:
             return False
         return True
+
+    def give_up(self, run_id: int) -> bool:
+        try:
+            ending.give_up(self.database, run_id, "bob", self.lab.clock())
+        except (AlreadyFinal, Conflict):
+            return False
+        return True
+
+    def hold(self, run_id: int, hold: bool) -> bool:
+        try:
+            scheduling.change(self.database, run_id, {"hold": hold}, "bob", self.lab.clock())
+        except (AlreadyFinal, Conflict):
+            return False
+        return True
+
+    def rerun(self, run_id: int, dependents: bool) -> int | None:
+        try:
+            return ending.rerun(self.database, run_id, "anna", self.lab.clock(), dependents=dependents)[0].id
+        except Conflict:
+            return None
 
     def outcomes(self) -> dict[int, tuple[str, int | None, str | None]]:
         return {run.id: (run.state.value, run.exit_code, run.outcome_source) for run in self.lab.runs()}

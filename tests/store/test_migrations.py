@@ -6,11 +6,12 @@ works on the new schema.
 
 import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from lackey.domain.run import RunState
-from lackey.store import keys, overview, runs, schema, sessions
+from lackey.store import dependencies, keys, overview, runs, schema, sessions
 from lackey.store.database import Database
 from tests.store.older import ENDED, KEY, NOW, UNENDED, Older, ago, older, run
 
@@ -114,3 +115,32 @@ def test_who_writes_while_the_schema_is_brought_up_waits_and_succeeds(before: Ol
     assert not failed
     with before.database.read() as connection:
         assert runs.get(connection, 100).state is RunState.SUCCEEDED
+
+
+def test_what_runs_waited_for_and_which_retries_they_had_comes_along(before: Older) -> None:
+    rows: dict[int, dict[str, Any]] = {
+        20: {"state": "scheduled", "after": [1, 6]},
+        21: {"state": "cancelled", "after": [1], "ended_at": ago(hours=1)},
+        22: {"state": "failed", "parent_id": 1, "cause": "retry", "ended_at": ago(hours=1)},
+        23: {"state": "queued", "parent_id": 22, "cause": "retry"},
+        24: {"state": "queued", "parent_id": 22, "cause": "rerun"},
+    }
+    with before.database.writer.begin() as connection:
+        before.add(connection, "run", *(run(run_id, **values) for run_id, values in rows.items()))
+    schema.upgrade(before.database)
+    with before.database.read() as connection:
+        first, second = dependencies.awaited_by(connection, 20, 10)
+        (in_vain,) = dependencies.awaited_by(connection, 21, 10)
+        found = {run_id: runs.get(connection, run_id) for run_id in rows}
+    assert [(one.run_id, one.wants, one.outcome) for one in (first, second, in_vain)] == [
+        (1, "succeeded", None),
+        (6, "succeeded", None),
+        (1, "succeeded", "failed"),
+    ]
+    assert {run_id: (one.unmet, one.stands_for) for run_id, one in found.items()} == {
+        20: (2, None),
+        21: (1, None),
+        22: (0, 1),
+        23: (0, 1),
+        24: (0, None),
+    }

@@ -32,19 +32,22 @@ def test_on_sqlite_nothing_that_the_scheduler_asks_again_and_again_looks_through
     asked: list[tuple[str, Any]] = []
     event.listen(sqlite.reader, "before_cursor_execute", lambda *told: asked.append((told[2], told[3])))
     with sqlite.read() as connection:
-        queue.due(connection, clock(), 0, 10)
+        queue.due(connection, clock(), 10)
+        queue.due(connection, clock(), 10, (clock(), 1))
         queue.next_due(connection, clock())
         attempts.followed(connection, "local", "h1")
         attempts.of_others(connection, "h1")
         attempts.of_older_version(connection, clock())
         attempts.still_needed(connection, ["t"])
         attempts.close(connection, "t", "void", clock())
-        queue.followed_by_reports(connection)
+        queue.followed_by_reports(connection, clock())
         queue.logs_to_keep(connection, "host", "", "lab", 0, 10)
         runs.with_open_ticket(connection, "t")
         for statement, given in list(asked):
             plan = [step for *_, step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)]
             assert not {"SCAN run", "SCAN attempt"} & set(plan), statement
+            # Of those that wait for others, or for their time, there may be very many.
+            assert "unmet = 0" not in statement or any("ix_run_due" in step for step in plan), statement
 
 
 def test_due_are_launched_runs_whose_time_has_come_the_earliest_first(
@@ -52,13 +55,16 @@ def test_due_are_launched_runs_whose_time_has_come_the_earliest_first(
 ) -> None:
     late, early = make(-1, state=RunState.SCHEDULED), make(-5, state=RunState.SCHEDULED)
     make(-9, state=RunState.SCHEDULED, launched=False)
+    make(-9, state=RunState.SCHEDULED, unmet=1)
+    make(1, state=RunState.SCHEDULED, unmet=1)
     make(-9, state=RunState.QUEUED)
     make(-9, state=RunState.CANCELLED, ended_at=clock())
     coming = make(7, state=RunState.SCHEDULED)
     make(9, state=RunState.SCHEDULED)
     with database.read() as connection:
-        assert ids(queue.due(connection, clock(), 0, 10)[0]) == [early.id, late.id]
-        assert ids(queue.due(connection, clock(), 1, 1)[0]) == [late.id]
+        first, second = queue.due(connection, clock(), 10)
+        assert [first.run_id, second.run_id] == [early.id, late.id]
+        assert queue.due(connection, clock(), 10, (first.scheduled_at, first.run_id)) == [second]
         assert queue.next_due(connection, clock()) == coming.scheduled_at
         assert queue.next_due(connection, clock() + timedelta(seconds=60)) is None
 
@@ -73,7 +79,7 @@ def test_followed_by_reports_is_what_can_fall_silent_and_has_no_process_here(
     make(state=RunState.RUNNING, silence=60.0, ticket="t", ticket_open=True)
     make(state=RunState.LOST, silence=60.0, ended_at=clock())
     with database.read() as connection:
-        assert sorted(ids(queue.followed_by_reports(connection))) == [silent.id, limited.id, expected.id]
+        assert sorted(ids(queue.followed_by_reports(connection, clock()))) == [silent.id, limited.id, expected.id]
 
 
 def test_logs_to_keep_are_those_of_ended_runs_of_this_host_on_this_share(database: Database, make: Any) -> None:

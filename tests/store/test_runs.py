@@ -142,8 +142,8 @@ def test_children_states_and_counts_are_known(database: Database, clock: Clock) 
         parent = add_run(connection, clock(), **of, state=RunState.FAILED)
         add_run(connection, clock(), **of, parent_id=parent.id, cause="retry")
         assert [child.cause for child in runs.children(connection, parent.id, 10)] == ["retry"]
-        assert runs.states_of(connection, [parent.id, 999]) == {parent.id: RunState.FAILED}
-        assert runs.states_of(connection, []) == {}
+        assert runs.existing(connection, [parent.id, 999]) == {parent.id}
+        assert runs.existing(connection, []) == set()
         assert runs.count_of(connection, project_id=project) == (2, 1)
         assert runs.count_of(connection, application_id=application) == (2, 1)
         assert runs.count_of(connection, application_id=application + 1) == (0, 0)

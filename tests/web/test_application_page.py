@@ -100,12 +100,12 @@ def test_the_options_of_a_run_take_the_place_of_the_application_s(visitor: Visit
     visitor.api.application(time_limit=3600, retries=2)
     first = visitor.api.reported_run()
     form = run_form(visitor.see("/application/1"))
-    form["priority"], form["time_limit"], form["retries"], form["after"] = "5", "60", "0", f"{first['id']}"
+    form["priority"], form["time_limit"], form["retries"], form["after"] = "5", "60", "0", f"{first['id']}:ended"
     form["cpus"], form["memory"] = "2", "1.5 GiB"
     form.submit()
     run = made(visitor, 2)
     assert (run["cpus"], run["memory"], run["gpus"]) == (2, 3 << 29, 0)
-    assert (run["priority"], run["after"], run["state"]) == (5, [1], "scheduled")
+    assert (run["priority"], run["after"], run["state"]) == (5, [{"run": 1, "on": "ended"}], "scheduled")
     again = run_form(visitor.see("/application/1?like=2"))
     assert (again["priority"].value, again["time_limit"].value, again["retries"].value) == ("5", "60", "0")
     assert (again["cpus"].value, again["memory"].value, again["gpus"].value) == ("2", "1536 MiB", "")
@@ -178,6 +178,7 @@ def test_all_that_an_application_has_can_be_typed_and_changed(visitor: Visitor) 
     form["command"] = "./heat {n} {label}"
     form["shell"], form["time_limit"], form["workdir"] = "/bin/bash -l", "0.5", "run"
     form["cpus"], form["memory"], form["gpus"] = "2", "4 GiB", "1"
+    form["retry_on"], form["retry_wait"] = "failed, timed_out", "90"
     for number, name in enumerate(("n", "label")):
         form.set("parameter.name", name, index=number)
     form.set("parameter.kind", "integer", index=0)
@@ -193,6 +194,7 @@ def test_all_that_an_application_has_can_be_typed_and_changed(visitor: Visitor) 
     assert found["environment"] == {"OMP_NUM_THREADS": "4"}
     assert (found["shell"], found["time_limit"], found["workdir"]) == ("/bin/bash -l", 0.5, "run")
     assert (found["cpus"], found["memory"], found["gpus"]) == (2, 4 << 30, 1)
+    assert (found["retry_on"], found["retry_wait"]) == (["failed", "timed_out"], 90.0)
     form_to(visitor.see("/application/1/edit"), "/application/1/edit").submit()
     assert visitor.api.get("/api/application/1").json == found
     assert "<code>/bin/bash -l</code>" in visitor.see("/application/1").text

@@ -222,6 +222,8 @@ def test_a_variable_that_lackey_sets_itself_is_refused(api: Api, name: str) -> N
 def test_a_run_that_lackey_does_not_launch_can_not_be_retried(api: Api) -> None:
     body = {"launch": False, "name": "by hand", "retries": 1}
     assert fields_at_fault(api.post("/api/run", body)) == ["retries"]
+    more = {**body, "retry_on": ["failed"], "retry_wait": 0}
+    assert fields_at_fault(api.post("/api/run", more)) == ["retries", "retry_on", "retry_wait"]
     assert api.post("/api/run", {**body, "retries": 0}).status_int == 201
     api.application(retries=2)
     assert api.post("/api/run", {"launch": False, "application": "heat/explicit"}).status_int == 201

@@ -8,7 +8,7 @@ import pytest
 
 from lackey.domain.run import Event
 from lackey.files import Entry, FileMissing, Files, Listing, Piece
-from lackey.services import health
+from lackey.services import following, health
 from lackey.store import events, runs
 from lackey.web.call import Service
 from lackey.web.wsgi import Application
@@ -321,3 +321,38 @@ def test_before_a_run_starts_its_page_says_that_its_directory_is_made_then(
 ) -> None:
     places = visitor.see("/run/1").html.find(attrs={"data-part": "places"}).text
     assert "It is made when the run starts" in places and "/srv/lab/heat/explicit" in places
+
+
+def test_what_a_run_waits_for_and_what_waits_for_it_are_links_with_their_conditions(visitor: Visitor) -> None:
+    first = visitor.api.reported_run()
+    second = visitor.api.reported_run(after=[first["id"]])
+    third = visitor.api.reported_run(after=[{"run": first["id"], "on": "failed"}])
+    text = visitor.see("/run/1").html.find("dt", string="Before").find_next("dd").get_text(" ", strip=True)
+    assert text == f"run {second['id']} scheduled , run {third['id']} scheduled (if it fails)"
+    page = visitor.see(f"/run/{third['id']}")
+    assert f"waits for run {first['id']} to fail" in page.text
+    assert page.html.find("dt", string="After").find_next("dd").find("a")["href"] == f"/run/{first['id']}"
+
+
+def test_a_failed_run_is_done_again_with_what_was_to_follow(visitor: Visitor) -> None:
+    first = visitor.api.reported_run()
+    second = visitor.api.reported_run(after=[first["id"]])
+    visitor.api.report("stop", first, exit=1)
+    forms = [form for form in visitor.see("/run/1").forms.values() if "dependents" in form.fields]
+    again = forms[0].submit().follow()
+    assert "/run/3" in again.request.url
+    waiting = visitor.api.run(second)
+    assert (waiting["state"], waiting["reason"]) == ("scheduled", "waits for run 1 to succeed")
+    assert "dependents" not in [name for form in visitor.see("/run/3").forms.values() for name in form.fields]
+
+
+def test_a_silent_run_is_given_up_on_its_page(visitor: Visitor) -> None:
+    run = visitor.api.reported_run(silence=60)
+    visitor.api.report("start", run)
+    assert "/run/1/give-up" not in [form.action for form in visitor.see("/run/1").forms.values()]
+    visitor.api.clock.advance(120)
+    following.note_silence(visitor.api.database, visitor.api.clock())
+    given_up = form_to(visitor.see("/run/1"), "/run/1/give-up").submit().follow()
+    assert "given up" in given_up.text
+    assert "/run/1/give-up" not in [form.action for form in given_up.forms.values()]
+    assert visitor.api.post("/api/run/give-up/1").json["state"] == "lost"

@@ -50,6 +50,9 @@ def test_a_scheduled_run_shows_all_that_is_promised(api: Api) -> None:
         "cpus": 1,
         "memory": None,
         "gpus": 0,
+        "retries": 0,
+        "retry_on": None,
+        "retry_wait": None,
         **dict.fromkeys(("scheduled_at", "queued_at"), "2026-03-01T12:00:00Z"),
         "received": {"start": None, "stop": None},
         "marks": [],
@@ -67,8 +70,13 @@ def test_parameters_become_strings_and_may_come_from_a_form(api: Api) -> None:
     form = api.form("POST", "/api/run", body, key=api.key).json
     assert form["parameters"] == {"a": "64", "b": "", "c": "", "d": "x y"}
     assert (form["priority"], form["state"]) == (5, "queued")
-    later = api.form("POST", "/api/run", f"application=heat/explicit&after={made['id']},{form['id']}", key=api.key)
-    assert later.json["after"] == [made["id"], form["id"]]
+    later = api.form(
+        "POST", "/api/run", f"application=heat/explicit&after={made['id']},{form['id']}:ended", key=api.key
+    )
+    assert later.json["after"] == [
+        {"run": made["id"], "on": "succeeded"},
+        {"run": form["id"], "on": "ended"},
+    ]
 
 
 @pytest.mark.parametrize(
@@ -159,6 +167,11 @@ def test_parameters_that_do_not_fit_are_refused_by_name(api: Api) -> None:
         ({"launch": False, "name": "a\0b"}, 400),
         ({"launch": False, "name": "x", "after": [4711]}, 400),
         ({"launch": False, "name": "x", "after": "1"}, 400),
+        ({"launch": False, "name": "x", "after": [{"run": 1, "on": "begun"}]}, 400),
+        ({"launch": False, "name": "x", "after": [{"sweep": 1}]}, 400),
+        ({"launch": False, "name": "x", "retry_wait": 5}, 400),
+        ({"application": "heat/explicit", "retry_on": []}, 400),
+        ({"application": "heat/explicit", "retry_on": ["cancelled"]}, 400),
         ({"launch": False, "name": "x", "time_limit": -1}, 400),
         ({"launch": False, "name": "x", "executor": "cloud"}, 400),
         ({"launch": False, "name": "x", "priority": 10**12}, 400),

@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from lackey.services import keys
 from tests.model import GRACE_SECONDS, Machine
 from tests.web.client import Api
 from tests.web.conftest import MakeApi
@@ -17,19 +18,41 @@ class HttpDoor:
     def __init__(self, api: Api) -> None:
         self.api, self.database = api, api.database
         self.made: dict[int, dict[str, Any]] = {}
+        self.anna = keys.create(api.database, "anna", "admin", api.clock())[1]
         api.application(silence=GRACE_SECONDS)
 
     def forward(self, seconds: float) -> datetime:
         self.api.clock.advance(seconds)
         return self.api.clock()
 
-    def schedule(self, launch: bool) -> int:
+    def schedule(self, launch: bool, after: dict[int, str], retries: int) -> int:
         wanted: dict[str, Any] = {"application": "heat/explicit", "launch": launch}
-        made = self.api.post("/api/run", wanted if launch else {**wanted, "start_grace": GRACE_SECONDS})
-        assert made.status_int == 201
-        run_id: int = made.json["id"]
-        self.made[run_id] = made.json
+        wanted |= {"retries": retries} if launch else {"start_grace": GRACE_SECONDS}
+        wanted["after"] = [{"run": run_id, "on": wants} for run_id, wants in after.items()]
+        made = self._made(self.api.post("/api/run", wanted, key=self.anna))
+        assert made is not None and self.made[made]["after"] == wanted["after"]
+        return made
+
+    def _made(self, answer: Any) -> int | None:
+        if answer.status_int == 409:
+            return None
+        assert answer.status_int == 201
+        self.made[answer.json["id"]] = answer.json
+        run_id: int = answer.json["id"]
         return run_id
+
+    def rerun(self, run_id: int, dependents: bool) -> int | None:
+        return self._made(self.api.post(f"/api/run/rerun/{run_id}", {"dependents": dependents}, key=self.anna))
+
+    def give_up(self, run_id: int) -> bool:
+        answer = self.api.post(f"/api/run/give-up/{run_id}")
+        assert answer.status_int in (200, 409)
+        return bool(answer.status_int == 200)
+
+    def hold(self, run_id: int, hold: bool) -> bool:
+        answer = self.api.put(f"/api/run/{run_id}", {"hold": hold})
+        assert answer.status_int in (200, 409)
+        return bool(answer.status_int == 200)
 
     def start(self, run_id: int) -> None:
         assert self.api.report("start", self.made[run_id]).status_int == 200

@@ -16,8 +16,9 @@ from lackey.domain.run import Event, Run, RunState
 from lackey.domain.taking_over import place_of
 from lackey.services.importing.takeover import Takeover
 from lackey.services.newcomers import waiting_reason
+from lackey.services.outcomes import evidence_of, judged
 from lackey.services.reporting import LogText, keep_text
-from lackey.services.settling import evidence_of, judged, settle
+from lackey.services.settling import settle
 from lackey.store import events, logs, runs, tokens, words
 
 BY = "import-v1"

@@ -1,7 +1,7 @@
 """The tables, one module a noun. Importing this package declares them all."""
 
 from lackey.store.models.application import ApplicationRow, ProjectRow
-from lackey.store.models.attempt import AttemptRow, DependencyRow
+from lackey.store.models.attempt import AttemptRow, DecisionRow, DependencyRow
 from lackey.store.models.base import Base
 from lackey.store.models.key import IdempotencyRow, KeyRow, UserIdempotencyRow
 from lackey.store.models.log import IndexedTextRow, LogPieceRow
@@ -21,6 +21,7 @@ __all__ = [
     "ApplicationRow",
     "AttemptRow",
     "Base",
+    "DecisionRow",
     "DependencyRow",
     "EventRow",
     "GapRow",

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from lackey.store.models.base import Base, Id
 
 OPEN = text("closed_at IS NULL")
+_UNDECIDED = text("outcome IS NULL")
 
 
 class AttemptRow(Base):
@@ -48,10 +49,26 @@ class DependencyRow(Base):
     """
 
     __tablename__ = "dependency"
-    __table_args__ = (Index("ix_dependency_run_id", "run_id"), Index("ix_dependency_on_run_id", "on_run_id"))
+    __table_args__ = (
+        Index("ix_dependency_run_id", "run_id", "outcome"),
+        Index("ix_dependency_on_run_id", "on_run_id", "id"),
+        Index("ix_dependency_undecided", "on_run_id", sqlite_where=_UNDECIDED, postgresql_where=_UNDECIDED),
+    )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     run_id: Mapped[int] = mapped_column(Id, ForeignKey("run.id"))
     on_run_id: Mapped[int] = mapped_column(Id, ForeignKey("run.id"))
     wants: Mapped[str]
     outcome: Mapped[str | None]
+
+
+class DecisionRow(Base):
+    """A run that was decided, or is open again, of which the edges past `passed` do not know yet.
+
+    There is one only where so many wait for it that not all could be told in one transaction.
+    """
+
+    __tablename__ = "decision"
+
+    run_id: Mapped[int] = mapped_column(Id, ForeignKey("run.id"), primary_key=True)
+    passed: Mapped[int] = mapped_column(Id)

@@ -18,7 +18,9 @@ _STARTED = text("started_at IS NOT NULL")
 _TIMED = text("ended_at >= started_at")
 CLAIMABLE = "ended_at IS NULL AND state = 'queued' AND ticket IS NULL AND NOT held"
 _STANDS = text("stands_for IS NOT NULL")
-_DUE = text("ended_at IS NULL AND state = 'scheduled' AND launched AND unmet = 0")
+DUE = text("ended_at IS NULL AND state = 'scheduled' AND launched AND unmet = 0")
+# To be asked for in the same words, as above.
+EXPECTED = text("ended_at IS NULL AND state = 'scheduled' AND NOT launched AND start_grace IS NOT NULL")
 
 
 class RunRow(Base):
@@ -48,7 +50,8 @@ class RunRow(Base):
             postgresql_where=text(CLAIMABLE),
         ),
         Index("ix_run_stands_for", "stands_for", sqlite_where=_STANDS, postgresql_where=_STANDS),
-        Index("ix_run_due", "scheduled_at", "id", sqlite_where=_DUE, postgresql_where=_DUE),
+        Index("ix_run_due", "scheduled_at", "id", sqlite_where=DUE, postgresql_where=DUE),
+        Index("ix_run_expected", "scheduled_at", sqlite_where=EXPECTED, postgresql_where=EXPECTED),
         {"sqlite_autoincrement": True},
     )
 
@@ -90,6 +93,7 @@ class RunRow(Base):
     given_up_at: Mapped[datetime | None]
     held: Mapped[bool]
     after: Mapped[list[int]] = mapped_column(JSON)
+    after_on: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[datetime]
     scheduled_at: Mapped[datetime]
     queued_at: Mapped[datetime | None]

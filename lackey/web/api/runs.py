@@ -23,6 +23,7 @@ from lackey.web.schemas.runs import (
     MetricQuery,
     Metrics,
     NewRun,
+    Rerun,
     RunChange,
     RunOut,
     RunQuery,
@@ -39,7 +40,7 @@ def schedule(call: Call, body: NewRun) -> MadeRun:
         launch=body.launch,
         at=body.at,
         parameters=body.parameters,
-        after=tuple(body.after),
+        after=body.dependencies(),
         priority=body.priority,
         instead={name: value for name, value in body.given().items() if name in INSTEAD},
     )
@@ -113,11 +114,22 @@ def cancel(call: Call, run_id: int) -> RunOut:
     return run_out(cancelled, call.service.shares, call.turns)
 
 
-@route("POST PUT", "/api/run/rerun/<run_id:id>", scope="run", status=201, may=[Conflict, TooMany])
-def rerun(call: Call, run_id: int) -> MadeRun:
+@route("POST PUT", "/api/run/rerun/<run_id:id>", scope="run", status=201, takes_forms=True, may=[Conflict, TooMany])
+def rerun(call: Call, run_id: int, body: Rerun) -> MadeRun:
     """Run it again with the same inputs, as a new run."""
-    again, token = ending.rerun(call.database, run_id, call.by, call.now, call.once)
+    again, token = ending.rerun(call.database, run_id, call.by, call.now, call.once, body.dependents)
     return _made(call, again, token)
+
+
+@route("POST", "/api/run/give-up/<run_id:id>", scope="run", may=[Conflict])
+def give_up(call: Call, run_id: int) -> RunOut:
+    """Take a silent run for gone.
+
+    Nobody knows whether it has ended, so it is not retried, and what waits for it goes on waiting, until this is said.
+    """
+    given_up = ending.give_up(call.database, run_id, call.by, call.now)
+    call.service.wake()
+    return run_out(given_up, call.service.shares, call.turns)
 
 
 @route("GET", "/api/run/<run_id:id>/events", scope="read")

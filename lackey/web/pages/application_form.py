@@ -11,13 +11,17 @@ from lackey.services import catalogue, reading
 from lackey.web.pages.forms import problems_of, status_of
 from lackey.web.pages.routes import Html, SeeOther, page
 from lackey.web.schemas.catalogue import ApplicationChange, NewApplication
+from lackey.web.schemas.types import words_of
 from lackey.web.validation import check
 from lackey.web.visits import Visit
 
 _SPARE_ROWS = 3
 _KINDS = ("text", "integer", "number", "boolean", "choice")
 _PLAIN = ("name", "description", "directory", "command", "workdir", "executor", "retries", "gpus")
-_MAY_BE_NONE = ("cpus", "memory", "time_limit", "start_grace", "silence", "max_running", "shell")
+_MAY_BE_NONE = (
+    *("cpus", "memory", "time_limit", "start_grace", "silence", "max_running", "shell"),
+    *("retry_on", "retry_wait"),
+)
 _COLUMNS = ("name", "kind", "default", "empty", "choices")
 _NEW = {"workdir": "application", "executor": catalogue.EXECUTORS[0], "retries": "0", "gpus": "0"}
 # What an empty default means: there is none, so that a value has to be given, or it is an empty text.
@@ -153,6 +157,7 @@ def _fields(typed: Typed) -> dict[str, Any]:
     return {
         **{name: typed[name] for name in _PLAIN if typed[name] or name not in _NEW},
         **{name: typed[name].strip() or None for name in _MAY_BE_NONE},
+        "retry_on": words_of(typed["retry_on"]) if typed["retry_on"].strip() else None,
         "parameters": [_parameter(row) for row in typed["parameters"]],
         "environment": dict(typed["environment"]),
     }
@@ -168,5 +173,7 @@ def _parameter(row: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _number(value: float | str | None) -> str:
+def _number(value: float | str | list[str] | None) -> str:
+    if isinstance(value, list):
+        return ", ".join(value)
     return "" if value is None else value if isinstance(value, str) else repr(value).removesuffix(".0")

@@ -55,7 +55,16 @@ def release(visit: Visit, run_id: int) -> Html | SeeOther | Unchanged:
 @page("POST", "/run/<run_id:id>/rerun", scope="run")
 def rerun(visit: Visit, run_id: int) -> Html | SeeOther | Unchanged:
     """Run it again with the same inputs."""
-    return _made(visit, run_id, lambda: ending.rerun(visit.database, run_id, visit.by, visit.now))
+    dependents = visit.sent("dependents") == "true"
+    return _made(
+        visit, run_id, lambda: ending.rerun(visit.database, run_id, visit.by, visit.now, dependents=dependents)
+    )
+
+
+@page("POST", "/run/<run_id:id>/give-up", scope="run")
+def give_up(visit: Visit, run_id: int) -> Html | SeeOther | Unchanged:
+    """Take it for gone: it is silent."""
+    return _changed(visit, run_id, lambda: ending.give_up(visit.database, run_id, visit.by, visit.now))
 
 
 @page("POST", "/run/<run_id:id>/put-back", scope="run")
@@ -106,6 +115,8 @@ def _run(visit: Visit, run_id: int, trouble: str = "") -> Html | Unchanged:
         "files": files,
         "files_at_most": _FILES,
         "around": around,
+        "linked_at_most": viewing.LINKED_AT_MOST,
+        "holds_up": found.state in FINAL and any(one.outcome == "failed" for one in around.waiting),
         "figures": viewing.figures(visit.database, run_id),
         "trouble": trouble,
         "report": report_lines(run_id, visit.url, visit.token),
@@ -137,6 +148,7 @@ def _facts(visit: Visit, run: Run) -> dict[str, Any]:
         "never_began": never_began,
         "is_being_cancelled": run.cancel_requested_at is not None and (run.ticket_open or run.state not in FINAL),
         "may_hold": run.launched and run.waits,
+        "may_give_up": run.is_silent,
         "is_waiting": run.state in WAITING,
         "filled_in": filled_in(run.command, run.parameters) if run.command and run.parameters else None,
         "exit_meaning": "" if run.exit_code is None else exits.code_meaning(run.exit_code),

@@ -77,7 +77,7 @@ def wanted(visit: Visit, application: Application, typed: TypedRun) -> Wanted:
         application=application.id,
         at=body.at,
         parameters=body.parameters,
-        after=tuple(body.after),
+        after=body.dependencies(),
         priority=body.priority,
         instead={name: value for name, value in body.given().items() if name in INSTEAD},
         like=int(typed.like) if re.fullmatch(PATH_ID, typed.like) else None,

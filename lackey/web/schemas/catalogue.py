@@ -17,6 +17,8 @@ from lackey.web.schemas.types import (
     ParameterValue,
     Reference,
     Retries,
+    RetryOn,
+    RetryWait,
     Seconds,
     Shell,
     ShortText,
@@ -97,6 +99,8 @@ class ApplicationChange(Body):
     start_grace: Seconds | None = None
     silence: Seconds | None = None
     retries: Retries = 0
+    retry_on: RetryOn | None = None
+    retry_wait: RetryWait | None = None
     max_running: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     workdir: Literal["application", "run"] = "application"
     shell: Annotated[
@@ -145,6 +149,8 @@ class ApplicationOut(Answer):
     start_grace: float | None
     silence: float | None
     retries: int
+    retry_on: list[str] | None
+    retry_wait: float | None
     max_running: int | None
     workdir: str
     shell: str | None

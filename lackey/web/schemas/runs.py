@@ -1,14 +1,17 @@
 """Runs, and what is kept of them."""
 
 from datetime import datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, get_args
 
-from pydantic import ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
+from lackey.domain.dependencies import Dependency, Wants
+from lackey.domain.limits import AFTER
 from lackey.domain.run import ACTIVE, FINAL, RunState
 from lackey.web.schemas.base import Answer, Body, Page, PageQuery, Paths, Query
 from lackey.web.schemas.types import (
+    MAX_ID,
     Cpus,
     Executor,
     Gpus,
@@ -20,9 +23,12 @@ from lackey.web.schemas.types import (
     Priority,
     Reference,
     Retries,
+    RetryOn,
+    RetryWait,
     Seconds,
     ShortText,
     Variable,
+    words_of,
 )
 
 _FIGURE = {"anyOf": [{"type": "number"}, {"type": "string", "enum": ["NaN", "Infinity", "-Infinity"]}]}
@@ -35,6 +41,43 @@ def _states(value: Any) -> frozenset[RunState]:
     if unknown := [word for word in words if word not in _GROUPS]:
         raise ValueError(f"{unknown[0][:40]!r} is no state; there are: {', '.join(_GROUPS)}")
     return frozenset().union(*(_GROUPS[word] for word in words))
+
+
+class After(Body):
+    """A run that is waited for: to have succeeded, ended in any way, or failed (also timed out, or lost)."""
+
+    run: Id
+    on: Wants = "succeeded"
+
+
+def _after_in_words(text: str) -> Any:
+    """`7:ended` as JSON has it."""
+    run_id, colon, wants = text.partition(":")
+    return {"run": run_id, "on": wants} if colon else {"run": run_id}
+
+
+_ID_IN_JSON = {"type": "integer", "minimum": 0, "maximum": MAX_ID}
+_ON = {"type": "string", "enum": list(get_args(Wants)), "default": "succeeded"}
+_AFTER = {
+    "type": "object",
+    "properties": {"run": _ID_IN_JSON, "on": _ON},
+    "required": ["run"],
+    "additionalProperties": False,
+    "description": "a run, and what it is to come to: to fail is also to be timed out, or lost",
+}
+
+
+def _not_too_many(awaited: list[After]) -> list[After]:
+    if len(awaited) > AFTER:
+        raise ValueError(f"names {len(awaited)} runs, and at most {AFTER} are waited for (AFTER); do so in two steps")
+    return awaited
+
+
+AfterIn = Annotated[
+    After,
+    BeforeValidator(lambda value: {"run": value} if isinstance(value, int) else value),
+    WithJsonSchema({"anyOf": [_ID_IN_JSON, _AFTER]}, mode="validation"),
+]
 
 
 class NewRun(Body):
@@ -50,7 +93,9 @@ class NewRun(Body):
         dict[Variable, ParameterValue], Field(description="in a form: `parameters.NAME=value`, once for each")
     ] = {}
     after: Annotated[
-        list[Id], Field(max_length=1000, description="runs that have to succeed first; in a form `1,2`")
+        list[AfterIn],
+        AfterValidator(_not_too_many),
+        Field(description=f"runs that it waits for, with their retries, at most {AFTER}; in a form `1,2:ended`"),
     ] = []
     priority: Annotated[
         Priority, Field(description="higher first, then the user with the fewest cpus in use, then older")
@@ -59,6 +104,8 @@ class NewRun(Body):
     start_grace: Seconds | None = None
     silence: Seconds | None = None
     retries: Retries = 0
+    retry_on: RetryOn | None = None
+    retry_wait: RetryWait | None = None
     executor: Executor = "local"
     cpus: Cpus | None = None
     memory_bytes: Annotated[Memory | None, Field(alias="memory")] = None
@@ -72,12 +119,28 @@ class NewRun(Body):
         if named:
             body["parameters"] = {name.removeprefix(_FORM_PARAMETER): fields[name] for name in sorted(named)}
         if "after" in body:
-            body["after"] = [each.strip() for each in body["after"].split(",")]
+            body["after"] = [_after_in_words(each.strip()) for each in body["after"].split(",")]
+        if "retry_on" in body:
+            body["retry_on"] = words_of(body["retry_on"])
         return body
+
+    def dependencies(self) -> tuple[Dependency, ...]:
+        """What it waits for."""
+        return tuple(Dependency(one.run, one.on) for one in self.after)
 
 
 # The fields of a new run that take the place of its application's.
-INSTEAD = {"time_limit", "start_grace", "silence", "retries", "executor", "cpus", "memory_bytes", "gpus"}
+INSTEAD = {"time_limit", "start_grace", "silence", "retries", "retry_on", "retry_wait", "executor"}
+INSTEAD |= {"cpus", "memory_bytes", "gpus"}
+
+
+class Rerun(Body):
+    """How a run is run again."""
+
+    dependents: Annotated[
+        bool,
+        Field(description="true: what was to start after it, and never has, waits for the new run in its place"),
+    ] = False
 
 
 class RunChange(Body):
@@ -104,6 +167,13 @@ class ProgressOut(Answer):
     message: str | None
     eta: datetime | None
     at: datetime | None
+
+
+class AfterOut(Answer):
+    """A run that is waited for."""
+
+    run: int
+    on: str
 
 
 class RunOut(Answer):
@@ -133,10 +203,13 @@ class RunOut(Answer):
     executor: str
     handle: str | None
     host: str | None
-    after: list[int]
     cpus: int
     memory: Annotated[int | None, Field(description="bytes; null: not counted")]
     gpus: int
+    after: Annotated[list[AfterOut], Field(description="what it waits for, or has waited for")]
+    retries: Annotated[int, Field(description="how often it may be run again yet")]
+    retry_on: list[str] | None
+    retry_wait: float | None
     scheduled_at: datetime
     queued_at: datetime | None
     started_at: datetime | None

@@ -9,7 +9,7 @@ import binascii
 import math
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
@@ -171,6 +171,11 @@ def _cursor(value: Any) -> int | None:
     return int(text)
 
 
+def words_of(text: str) -> list[str]:
+    """The words of a list as a form has it, with commas between."""
+    return [word.strip() for word in text.split(",")]
+
+
 def cursor(place: int) -> str:
     """A place in a list as clients get it, who shall not reckon with it."""
     return base64.urlsafe_b64encode(str(place).encode()).decode()
@@ -234,7 +239,20 @@ Cursor = Annotated[int | None, PlainValidator(_cursor), WithJsonSchema({"type": 
 Id = Annotated[int, Field(ge=0, le=MAX_ID)]
 Seconds = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 Priority = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
-Retries = Annotated[int, Field(ge=0, le=100)]
+Retries = Annotated[int, Field(ge=0, le=100, description="how often it is run again if it ends badly")]
+RetryOn = Annotated[
+    list[Literal["failed", "timed_out", "lost"]],
+    Field(min_length=1, max_length=3, description="which ends are retried; all three if left out"),
+]
+RetryWait = Annotated[
+    float,
+    Field(
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="seconds before the first retry, doubled for each further one, at most an hour; 10 if left out",
+    ),
+]
 Cpus = Annotated[int, Field(ge=1, le=1_000_000, description="how many it takes as long as it runs; null: 1")]
 Memory = Annotated[
     int,

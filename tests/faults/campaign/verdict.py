@@ -83,7 +83,11 @@ def findings(evidence: Evidence) -> Iterator[Finding]:
     retried = {run["parent"] for run in evidence.runs.values() if run["cause"] == "retry"}
     for run in evidence.runs.values():
         asked = by_key.get(run["name"])
-        if asked and asked.retries and run["cause"] is None and run["state"] == "failed" and run["id"] not in retried:
+        if not asked or not asked.retries or run["cause"] is not None or run["state"] != "failed":
+            continue
+        # Whoever asked to cancel it wants no other try.
+        unwanted = any(note.what == "cancel" for note in evidence.notes.get(run["id"], []))
+        if run["id"] not in retried and not unwanted:
             yield Finding("lost", run["id"], asked.key, "failed, and was not tried again")
 
 
@@ -196,7 +200,7 @@ def _lasted(by_what: dict[str, Line]) -> float:
 
 def _waited_in_vain(evidence: Evidence, run: dict[str, Any]) -> bool:
     """Whether it waited for a run that did not succeed, or that no one knows any more."""
-    waited_for = [evidence.runs.get(run_id) for run_id in run["after"]]
+    waited_for = [evidence.runs.get(one["run"]) for one in run["after"]]
     return any(one is None or one["state"] != "succeeded" for one in waited_for)
 
 

@@ -20,6 +20,7 @@ _ADDED = {
         sa.Column("gpus", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("retry_on", sa.JSON(), nullable=True),
         sa.Column("retry_wait", sa.Double(), nullable=True),
+        sa.Column("after_on", sa.JSON(), nullable=True),
         sa.Column("stands_for", _ID, nullable=True),
         sa.Column("unmet", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("given_up_at", sa.BigInteger(), nullable=True),
@@ -69,8 +70,21 @@ _EACH = {
     },
 }
 _UNMET = """
-    UPDATE run SET unmet = (SELECT count(*) FROM dependency WHERE run_id = run.id AND outcome IS NULL)
-    WHERE state = 'scheduled' AND ended_at IS NULL AND id IN (SELECT run_id FROM dependency WHERE outcome IS NULL)
+    UPDATE run SET unmet = (
+        SELECT count(*) FROM dependency WHERE run_id = run.id AND (outcome IS NULL OR outcome = 'failed')
+    )
+    WHERE id IN (SELECT run_id FROM dependency WHERE outcome IS NULL OR outcome = 'failed')
+"""
+# Retries stand for the first one, of which they are.
+_RETRIES = """
+    WITH RECURSIVE retry (id, first) AS (
+        SELECT run.id, parent.id FROM run JOIN run AS parent ON parent.id = run.parent_id
+        WHERE run.cause = 'retry' AND (parent.cause IS NULL OR parent.cause <> 'retry')
+        UNION ALL
+        SELECT run.id, retry.first FROM retry JOIN run ON run.parent_id = retry.id WHERE run.cause = 'retry'
+    )
+    UPDATE run SET stands_for = (SELECT first FROM retry WHERE retry.id = run.id)
+    WHERE id IN (SELECT id FROM retry)
 """
 # In the words of `domain.policy.lane_of`.
 _LANES = """
@@ -100,7 +114,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("scheduler", "share", name="pk_share_state"),
     )
     claimable = sa.text("ended_at IS NULL AND state = 'queued' AND ticket IS NULL AND NOT held")
-    for statement in (_ATTEMPTS, _EDGES.format(**_EACH[op.get_bind().dialect.name]), _UNMET, _LANES, _REASONS):
+    edges = _EDGES.format(**_EACH[op.get_bind().dialect.name])
+    for statement in (_ATTEMPTS, edges, _UNMET, _RETRIES, _LANES, _REASONS):
         op.execute(statement)
     op.create_index(
         "ix_run_claimable",
@@ -116,6 +131,8 @@ def upgrade() -> None:
     log_due = sa.text("NOT log_kept")
     op.create_index("ix_run_log_due", "run", ["share", "id"], sqlite_where=log_due, postgresql_where=log_due)
     op.create_index("ix_run_due", "run", ["scheduled_at", "id"], sqlite_where=due, postgresql_where=due)
+    expected = sa.text("ended_at IS NULL AND state = 'scheduled' AND NOT launched AND start_grace IS NOT NULL")
+    op.create_index("ix_run_expected", "run", ["scheduled_at"], sqlite_where=expected, postgresql_where=expected)
 
 
 def _make_attempts() -> None:
@@ -161,5 +178,14 @@ def _make_dependencies() -> None:
         sa.ForeignKeyConstraint(["on_run_id"], ["run.id"], name="fk_dependency_on_run_id"),
         sa.PrimaryKeyConstraint("id", name="pk_dependency"),
     )
-    op.create_index("ix_dependency_run_id", "dependency", ["run_id"])
-    op.create_index("ix_dependency_on_run_id", "dependency", ["on_run_id"])
+    op.create_index("ix_dependency_run_id", "dependency", ["run_id", "outcome"])
+    op.create_index("ix_dependency_on_run_id", "dependency", ["on_run_id", "id"])
+    none = sa.text("outcome IS NULL")
+    op.create_index("ix_dependency_undecided", "dependency", ["on_run_id"], sqlite_where=none, postgresql_where=none)
+    op.create_table(
+        "decision",
+        sa.Column("run_id", _ID, nullable=False),
+        sa.Column("passed", _ID, nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name="fk_decision_run_id"),
+        sa.PrimaryKeyConstraint("run_id", name="pk_decision"),
+    )

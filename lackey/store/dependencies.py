@@ -1,0 +1,292 @@
+"""What runs wait for: edges from each that waits to each that it waits for. See `domain.dependencies`.
+
+On PostgreSQL two who decide and who add an edge at the same time must not miss each other. So both lock the row of the
+run in whose place the others stand, before they look. On SQLite there is one writer anyway.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar, get_args
+
+from sqlalchemy import (
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from lackey.domain.dependencies import Dependency, EdgeOutcome, Standing, Wants, place_of
+from lackey.domain.run import RunState
+from lackey.store.models import DecisionRow, DependencyRow, RunRow
+
+T = TypeVar("T")
+
+_RUN = RunRow.metadata.tables[RunRow.__tablename__]
+_EDGE = DependencyRow.metadata.tables[DependencyRow.__tablename__]
+_DECISION = DecisionRow.metadata.tables[DecisionRow.__tablename__]
+_STANDING = [_RUN.c[name] for name in Standing.__dataclass_fields__]
+# How many are named in one statement: both databases take some ten thousand at most.
+_NAMED = 1_000
+_STATES = frozenset(RunState)
+
+_ADD = insert(_EDGE).from_select(
+    ["run_id", "on_run_id", "wants", "outcome"],
+    select(
+        bindparam("by", type_=_EDGE.c.run_id.type),
+        _RUN.c.id,
+        bindparam("wants", type_=_EDGE.c.wants.type),
+        bindparam("outcome", type_=_EDGE.c.outcome.type),
+    ).where(_RUN.c.id.in_(bindparam("run_ids", expanding=True))),
+)
+_PLACE = bindparam("place", type_=_RUN.c.id.type)
+_MEMBERS = select(*_STANDING).where(or_(_RUN.c.id == _PLACE, _RUN.c.stands_for == _PLACE)).order_by(_RUN.c.id)
+_AWAITED = select(func.coalesce(_RUN.c.stands_for, _RUN.c.id)).where(
+    or_(
+        _RUN.c.id.in_(bindparam("places", expanding=True)),
+        _RUN.c.stands_for.in_(bindparam("places", expanding=True)),
+    ),
+    exists().where(_EDGE.c.on_run_id == _RUN.c.id),
+)
+_OTHER = (
+    and_(_EDGE.c.wants == wants, _EDGE.c.outcome.is_distinct_from(bindparam(wants, type_=_EDGE.c.outcome.type)))
+    for wants in get_args(Wants)
+)
+_UNLIKE = (
+    select(_EDGE)
+    .where(_EDGE.c.on_run_id.in_(bindparam("run_ids", expanding=True)), _EDGE.c.id > bindparam("passed"), or_(*_OTHER))
+    .order_by(_EDGE.c.id)
+    .limit(bindparam("most"))
+)
+_CHANGE = (
+    update(_EDGE).where(_EDGE.c.id.in_(bindparam("edge_ids", expanding=True))).values(outcome=bindparam("new_outcome"))
+)
+_FAILED = (
+    select(_EDGE.c.on_run_id, _EDGE.c.wants)
+    .where(_EDGE.c.run_id == bindparam("wanted_id"), _EDGE.c.outcome == "failed")
+    .order_by(_EDGE.c.id)
+    .limit(bindparam("most"))
+)
+_LOCK = select(_RUN.c.id).where(_RUN.c.id == _PLACE).with_for_update()
+_COUNT = (
+    update(_RUN)
+    .where(_RUN.c.id == bindparam("wanted_id"))
+    .values(unmet=_RUN.c.unmet + bindparam("more"), revision=_RUN.c.revision + 1)
+    .returning(_RUN.c.unmet, _RUN.c.state)
+)
+
+
+@dataclass(frozen=True)
+class Edge:
+    """`run_id` waits for `on_run_id` to come to what it `wants`; see `store.models.DependencyRow`."""
+
+    id: int
+    run_id: int
+    on_run_id: int
+    wants: Wants
+    outcome: EdgeOutcome | None
+
+
+@dataclass(frozen=True)
+class Linked:
+    """A run at the other end of an edge, and what is waited for."""
+
+    run_id: int
+    name: str
+    state: RunState
+    wants: Wants
+    outcome: EdgeOutcome | None
+
+
+def add_all(connection: Connection, run_id: int, awaited: Iterable[tuple[Dependency, EdgeOutcome | None]]) -> None:
+    """Insert the edges of a run."""
+    alike: dict[tuple[Wants, EdgeOutcome | None], list[int]] = defaultdict(list)
+    for one, outcome in awaited:
+        alike[one.wants, outcome].append(one.run_id)
+    for (wants, outcome), on_run_ids in alike.items():
+        for some in _pieces(on_run_ids):
+            # A statement for each thousand: there may be ten thousand.
+            connection.execute(_ADD, {"by": run_id, "wants": wants, "outcome": outcome, "run_ids": some})
+
+
+def lock(connection: Connection, place: int) -> None:
+    """Let nobody else decide, or add an edge, on the run in whose place others stand, before this transaction ends."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LOCK, {"place": place})
+
+
+def awaited_among(connection: Connection, places: Sequence[int]) -> list[int]:
+    """Those of these runs for which, or for one in whose place, anything waits, or has waited."""
+    if not places:
+        return []
+    found = set(connection.execute(_AWAITED, {"places": places}).scalars())
+    return [one for one in places if one in found]
+
+
+def family(connection: Connection, place: int) -> list[Standing]:
+    """A run and those that stand in its place, in the order in which they were made."""
+    return [_standing(row) for row in connection.execute(_MEMBERS, {"place": place}).mappings()]
+
+
+def families(connection: Connection, run_ids: Collection[int]) -> dict[int, list[Standing]]:
+    """The families of these runs, by their ids; of those alone of which something may be decided already.
+
+    They are locked, so that nobody decides meanwhile.
+    """
+    _lock_all(connection, run_ids)
+    members: dict[int, dict[int, Standing]] = defaultdict(dict)
+    begun = or_(_RUN.c.ended_at.is_not(None), _RUN.c.stands_for.is_not(None))
+    named = _standings(connection, _RUN.c.id, run_ids, begun)
+    places = {place_of(one) for one in named}
+    _lock_all(connection, places)
+    standing = _standings(connection, _RUN.c.stands_for, places | set(run_ids))
+    firsts = _standings(connection, _RUN.c.id, places | {place_of(one) for one in standing})
+    for one in (*named, *firsts, *standing):
+        members[place_of(one)][one.id] = one
+    place = {one.id: place_of(one) for each in members.values() for one in each.values()}
+    return {
+        run_id: [members[place[run_id]][each] for each in sorted(members[place[run_id]])]
+        for run_id in run_ids
+        if run_id in place
+    }
+
+
+def unlike(
+    connection: Connection, run_ids: Sequence[int], outcomes: dict[Wants, EdgeOutcome | None], passed: int, limit: int
+) -> list[Edge]:
+    """Edges on these runs that have another outcome than these for what they want, in order, past the edge `passed`."""
+    given: dict[str, Any] = {"run_ids": run_ids, "passed": passed, "most": limit}
+    given.update(outcomes.items())
+    return [Edge(**row) for row in connection.execute(_UNLIKE, given).mappings()]
+
+
+def change(connection: Connection, edge_ids: Sequence[int], outcome: EdgeOutcome | None) -> None:
+    """Write the outcome of these edges."""
+    connection.execute(_CHANGE, {"edge_ids": edge_ids, "new_outcome": outcome})
+
+
+def count(connection: Connection, run_id: int, more: int) -> tuple[int, str]:
+    """A run waits for so many more than before, or fewer: for how many now, and its state as it is stored."""
+    unmet, state = connection.execute(_COUNT, {"wanted_id": run_id, "more": more}).one()
+    return unmet, state
+
+
+def has_failed(connection: Connection, run_id: int) -> bool:
+    """Whether something that the run waits for can't come any more."""
+    return connection.execute(_FAILED, {"wanted_id": run_id, "most": 1}).first() is not None
+
+
+def failed_of(connection: Connection, run_id: int) -> list[Dependency]:
+    """What a run waits for, and can't come any more; the first of it."""
+    rows = connection.execute(_FAILED, {"wanted_id": run_id, "most": _NAMED})
+    return [Dependency(on_run_id, wants) for on_run_id, wants in rows]
+
+
+def has_edges(connection: Connection, run_id: int) -> bool:
+    """Whether the run was made to wait for others, and that is known here."""
+    return bool(connection.execute(select(exists().where(_EDGE.c.run_id == run_id))).scalar_one())
+
+
+def unmet_of(connection: Connection, run_id: int, limit: int) -> list[Dependency]:
+    """What a run still waits for, the first of it."""
+    wanted = select(_EDGE.c.on_run_id, _EDGE.c.wants).where(
+        _EDGE.c.run_id == run_id, _EDGE.c.outcome.is_distinct_from("met")
+    )
+    rows = connection.execute(wanted.order_by(_EDGE.c.id).limit(limit))
+    return [Dependency(on_run_id, wants) for on_run_id, wants in rows]
+
+
+def awaited_by(connection: Connection, run_id: int, limit: int) -> list[Linked]:
+    """What a run waits for, or has waited for, as it was asked for."""
+    return _linked(connection, _EDGE.c.run_id == run_id, _EDGE.c.on_run_id, limit)
+
+
+def waiting_for(connection: Connection, run_id: int, limit: int) -> list[Linked]:
+    """What waits for a run, or has waited for it, the first first."""
+    return _linked(connection, _EDGE.c.on_run_id == run_id, _EDGE.c.run_id, limit)
+
+
+def note(connection: Connection, place: int, passed: int) -> None:
+    """Those who wait for a run, and whose edges come after `passed`, are yet to be told what has become of it."""
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    row = dialect.insert(_DECISION).values(run_id=place, passed=passed)
+    connection.execute(row.on_conflict_do_update(index_elements=["run_id"], set_={"passed": passed}))
+
+
+def noted(connection: Connection) -> int | None:
+    """A run of which not all have been told, if there is one."""
+    return connection.execute(select(_DECISION.c.run_id).order_by(_DECISION.c.run_id).limit(1)).scalar_one_or_none()
+
+
+def take_note(connection: Connection, place: int) -> int | None:
+    """After which edge they are to be told; it is noted no more. None: somebody else has told them."""
+    taken = delete(_DECISION).where(_DECISION.c.run_id == place).returning(_DECISION.c.passed)
+    return connection.execute(taken).scalar_one_or_none()
+
+
+def undecided_of_ended(connection: Connection, after: int, limit: int) -> tuple[list[int], int | None]:
+    """Runs that have ended, of which it is not decided what waits for them; and after which to go on, None: at the end.
+
+    Of the runs that are waited for, `limit` are looked at, those past `after`.
+    """
+    awaited = select(_EDGE.c.on_run_id).where(_EDGE.c.outcome.is_(None), _EDGE.c.on_run_id > after).distinct()
+    looked_at = connection.execute(awaited.order_by(_EDGE.c.on_run_id).limit(limit)).scalars().all()
+    ended = select(func.coalesce(_RUN.c.stands_for, _RUN.c.id)).where(
+        _RUN.c.id.in_(looked_at), _RUN.c.ended_at.is_not(None)
+    )
+    found = sorted(set(connection.execute(ended).scalars()))
+    return found, looked_at[-1] if len(looked_at) == limit else None
+
+
+def undecided_of_settled(connection: Connection, since: datetime) -> list[int]:
+    """The same of those alone that were settled since then."""
+    place = func.coalesce(_RUN.c.stands_for, _RUN.c.id)
+    waited_for = exists().where(_EDGE.c.outcome.is_(None), _EDGE.c.on_run_id == place)
+    return sorted(set(connection.execute(select(place).where(_RUN.c.settled_at >= since, waited_for)).scalars()))
+
+
+def adopt_retries(connection: Connection, places: Sequence[int]) -> None:
+    """Let the retries of these runs, and of those in their place, stand in their place too: older ones don't yet."""
+    parent = _RUN.alias()
+    theirs = select(parent.c.id).where(or_(parent.c.id.in_(places), parent.c.stands_for.in_(places)))
+    place = select(func.coalesce(parent.c.stands_for, parent.c.id)).where(parent.c.id == _RUN.c.parent_id)
+    older = (_RUN.c.cause == "retry", _RUN.c.stands_for.is_(None), _RUN.c.parent_id.in_(theirs))
+    connection.execute(update(_RUN).where(*older).values(stands_for=place.scalar_subquery()))
+
+
+def _linked(connection: Connection, mine: Any, other: Any, limit: int) -> list[Linked]:
+    wanted = select(_RUN.c.id, _RUN.c.name, _RUN.c.state, _EDGE.c.wants, _EDGE.c.outcome).join(_RUN, _RUN.c.id == other)
+    rows = connection.execute(wanted.select_from(_EDGE).where(mine).order_by(_EDGE.c.id).limit(limit))
+    return [Linked(run_id, name, RunState(state), wants, outcome) for run_id, name, state, wants, outcome in rows]
+
+
+def _lock_all(connection: Connection, run_ids: Collection[int]) -> None:
+    for some in _pieces(sorted(run_ids)) if connection.dialect.name == "postgresql" else ():
+        named = select(_RUN.c.id).where(_RUN.c.id.in_(some)).order_by(_RUN.c.id)
+        connection.execute(named.with_for_update(read=True))
+
+
+def _standings(connection: Connection, column: Any, values: Collection[int], *more: Any) -> list[Standing]:
+    found: list[Standing] = []
+    for some in _pieces(sorted(values)):
+        rows = connection.execute(select(*_STANDING).where(column.in_(some), *more)).mappings()
+        found += [_standing(row) for row in rows]
+    return found
+
+
+def _pieces(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (values[first : first + _NAMED] for first in range(0, len(values), _NAMED))
+
+
+def _standing(row: Any) -> Standing:
+    """What can't be read counts as open: nothing is decided on its account."""
+    known = row["state"] in _STATES
+    return Standing(**{**row, "state": RunState(row["state"]) if known else RunState.RUNNING})
