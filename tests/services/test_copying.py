@@ -82,7 +82,16 @@ def fill(lab: Lab) -> str:
     return token
 
 
-_ANY: dict[type, Any] = {int: 1, float: 0.5, bool: True, str: "any", bytes: b"\x00\xff", dict: {"any": [1, None]}, list: ["any"]}
+_ANY: dict[type, Any] = {
+    int: 1,
+    float: 0.5,
+    bool: True,
+    str: "any",
+    bytes: b"\x00\xff",
+    dict: {"any": [1, None]},
+    list: ["any"],
+    object: ["any"],
+}
 
 
 def reported(lab: Lab) -> tuple[int, str]:
