@@ -74,10 +74,12 @@ def upgrade_schema(database: "Database") -> None:
     """Bring the schema to this version's. Raises Trouble when it is a later version's."""
     from alembic.util import CommandError
 
+    from lackey.services import catching_up
     from lackey.store import schema
 
     try:
         schema.upgrade(database)
+        catching_up.summarize_metrics(database)
     except CommandError as error:
         at, needed = revisions(database)
         raise Trouble(f"{_standing(at, needed)}, and knows no way there; is the database a later version's?") from error

@@ -79,7 +79,7 @@ def stored(database: Database, run_id: int, part: Part, end: int, log_limit: int
     cut = (limit // 2, end - limit // 2) if end > limit else (end, end)
     stretches: list[Held | Missing] = []
     for span in spans:
-        if span.piece is not None:
+        if span.is_held:
             stretches.append(_held(database, run_id, part, span))
         else:
             stretches += _missing(span, *cut)
@@ -89,7 +89,7 @@ def stored(database: Database, run_id: int, part: Part, end: int, log_limit: int
 def _held(database: Database, run_id: int, part: Part, span: Span) -> Held:
     def read(start: int, length: int) -> bytes:
         with database.read() as connection:
-            return logs.content(connection, run_id, part, span, span.start + start, length)
+            return logs.content(connection, run_id, part, span.start + start, span.start + start + length)
 
     return Held(span.end - span.start, read)
 

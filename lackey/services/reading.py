@@ -117,11 +117,22 @@ def events(database: Database, run_id: int, before_id: int | None, limit: int) -
         return stored_events.of_run(connection, run_id, before_id, limit)
 
 
-def metrics(database: Database, run_id: int, name: str | None, after: int, limit: int) -> list[Metric]:
-    """A run's figures, by name, then step, then time; `after` of them are passed over. Raises NotFound."""
+def metrics(
+    database: Database,
+    run_id: int,
+    name: str | None,
+    after: int,
+    limit: int,
+    first: float | None = None,
+    last: float | None = None,
+) -> list[Metric]:
+    """A run's figures, by name, then step, then time; `after` of them are passed over.
+
+    Those from `first` to `last`, where these are given: the step, or without one the time. Raises NotFound.
+    """
     with database.read() as connection:
         stored_runs.get(connection, run_id)
-        return stored_metrics.of_run(connection, run_id, name, after, limit)
+        return stored_metrics.of_run(connection, run_id, name, after, limit, first, last)
 
 
 def _project_id(connection: Connection, named: int | str | None) -> int | None:

@@ -5,7 +5,6 @@ is worked out anew (`settling.settle`). `now` is the time of receipt.
 """
 
 import hashlib
-import random
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,18 +14,15 @@ from sqlalchemy import Connection
 
 from lackey.domain import told as told_of
 from lackey.domain.evidence import Stop
-from lackey.domain.limits import LOG_PIECES, LOG_TEXTS, METRIC_NAMES, METRIC_POINTS
+from lackey.domain.limits import LOG_PIECES, METRIC_NAMES, METRIC_POINTS
 from lackey.domain.refusals import NotAuthenticated, OtherOutcome, invalid
 from lackey.domain.run import Event, Run
 from lackey.services.settling import evidence_of, settle
-from lackey.store import events, logs, metrics, runs, tokens, words
+from lackey.store import events, log_words, logs, metric_summaries, metrics, runs, tokens
 from lackey.store.database import Database
 from lackey.store.metrics import Metric
 
 _CONTRADICTIONS_KEPT = 20
-_COUNTED_ONE_IN = 256
-# Head and tail of a stop's log, and of the one that took its place.
-_STOP_TEXTS = 4
 
 Marks = Collection[str]
 
@@ -149,16 +145,11 @@ def keep_metrics(database: Database, run_id: int, told: list[Metric], now: datet
 
 def _refuse_too_many(connection: Connection, run_id: int, told: list[Metric]) -> None:
     names = {one.name for one in told}
-    new = [name for name in names if not metrics.has_points(connection, run_id, name, 1)]
+    if full := metric_summaries.full(connection, run_id, names, METRIC_POINTS):
+        raise invalid("metrics", f"{full[0]!r} has {METRIC_POINTS} points, the most that are kept; report less often")
+    new = [name for name in names if not metrics.exists(connection, run_id, name)]
     if new and len(metrics.names(connection, run_id)) + len(new) > METRIC_NAMES:
         raise invalid("name", f"at most {METRIC_NAMES} names of metrics are kept of a run (METRIC_NAMES); report fewer")
-    # To count takes as long as there are many points, so it is done now and then, by chance.
-    if random.randrange(_COUNTED_ONE_IN) < len(told):
-        full = [name for name in names if metrics.has_points(connection, run_id, name, METRIC_POINTS)]
-        if full:
-            raise invalid(
-                "metrics", f"{full[0]!r} has {METRIC_POINTS} points, the most that are kept; report less often"
-            )
 
 
 def keep_log(
@@ -174,11 +165,11 @@ def keep_log(
 
     def merge(run: Run, connection: Connection) -> dict[str, Any]:
         start = run.log_size if offset is None else offset
+        end = max(run.log_size, start + log.size)
+        rows = keep_text(connection, run_id, "reported", start, log, end, log_limit)
         # What goes to the end is bounded by what is kept of the log.
-        before = None if start == run.log_size else logs.count(connection, run_id, "reported")
-        end = max(run.log_size, keep_text(connection, run_id, "reported", start, log, log_limit))
-        logs.let_go(connection, run_id, "reported", end, log_limit)
-        if before is not None and logs.count(connection, run_id, "reported") > max(before, LOG_PIECES):
+        is_scattered = rows > 0 and start != run.log_size
+        if is_scattered and logs.count(connection, run_id, "reported", LOG_PIECES + 1) > LOG_PIECES:
             raise invalid("offset", f"the log has {LOG_PIECES} pieces with gaps between (LOG_PIECES); send it in order")
         return {"log_size": end}
 
@@ -223,21 +214,22 @@ def _with_last_words(
     if noted.get("stop_log") == held or (held is None and run.stop_log_size):
         return told, {}
     if held is not None:
-        logs.drop(connection, run.id, "stop")
-    return noted, {"stop_log_size": keep_text(connection, run.id, "stop", 0, log, log_limit)}
+        log_words.forget(connection, run.id, "stop", logs.let_go(connection, run.id, "stop", run.stop_log_size, 0))
+    keep_text(connection, run.id, "stop", 0, log, log.size, log_limit)
+    return noted, {"stop_log_size": log.size}
 
 
-def keep_text(connection: Connection, run_id: int, part: str, start: int, log: LogText, log_limit: int) -> int:
-    """Store what is kept of a piece of log, and its words; where it ends, in bytes as sent."""
-    end = start + log.size
-    most = LOG_TEXTS + (_STOP_TEXTS if part == "stop" else 0)
-    is_found = words.count_texts(connection, run_id, most) < most
-    for first, content in ((start, log.head), (end - len(log.tail), log.tail)):
-        # What was held already was found by its words already, too.
-        if content and logs.put(connection, run_id, part, first, content) and is_found:
-            words.index(connection, run_id, content.decode(errors="replace"))
-    logs.let_go(connection, run_id, part, end, log_limit)
-    return end
+def keep_text(
+    connection: Connection, run_id: int, part: str, start: int, log: LogText, end: int, log_limit: int
+) -> int:
+    """Store what is kept of a piece of a log that reaches up to `end`, and its words; how many rows more that takes."""
+    head = logs.put(connection, run_id, part, start, log.head)
+    tail = logs.put(connection, run_id, part, start + log.size - len(log.tail), log.tail)
+    gone = logs.let_go(connection, run_id, part, end, log_limit)
+    log_words.forget(connection, run_id, part, gone)
+    lost = {piece.start for piece in gone}
+    log_words.learn(connection, run_id, part, (one for one in (*head.pieces, *tail.pieces) if one.start not in lost))
+    return head.rows + tail.rows - len(gone)
 
 
 def _note_contradiction(connection: Connection, run: Run, told: dict[str, Any], now: datetime) -> None:

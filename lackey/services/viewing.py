@@ -3,22 +3,28 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from lackey.domain.charts import Point, downsample
 from lackey.domain.comparison import Comparison, compare
+from lackey.domain.limits import METRIC_NAMES, METRIC_POINTS
 from lackey.domain.refusals import NotFound, invalid
 from lackey.domain.run import Run
-from lackey.store import dependencies
+from lackey.store import dependencies, metric_summaries
 from lackey.store import metrics as stored_metrics
 from lackey.store import runs as stored_runs
 from lackey.store.database import Database
 from lackey.store.dependencies import Linked
-from lackey.store.metrics import Summary
+from lackey.store.metric_summaries import Summary
+from lackey.store.metrics import Metric
 
 COMPARED_AT_MOST = 20
 CHILDREN_AT_MOST = 100
 LINKED_AT_MOST = 20
 CHARTS_AT_MOST = 12
 POINTS_AT_MOST = 1_000
+# So many points are read for a closer look; of more the finer cells.
+_READ_AT_MOST = 8_000
 
 
 @dataclass(frozen=True)
@@ -82,14 +88,24 @@ def side_by_side(database: Database, run_ids: Sequence[int]) -> Comparison:
         missing = [str(run_id) for run_id in wanted if run_id not in known]
         if missing:
             raise NotFound(f"there is no run {', '.join(missing)}")
-        last = stored_metrics.last_values(connection, wanted)
+        last = _last_values(connection, wanted)
     return compare([known[run_id] for run_id in wanted], last)
+
+
+def _last_values(connection: Connection, run_ids: Sequence[int]) -> dict[int, dict[str, float]]:
+    """Of each run the last value of each figure: at its highest step, or without steps its latest time.
+
+    The first `METRIC_NAMES` names of all runs together.
+    """
+    found = {run_id: metric_summaries.of_run(connection, run_id) for run_id in run_ids}
+    names = sorted({one.name for some in found.values() for one in some})[:METRIC_NAMES]
+    return {run_id: {one.name: one.last.value for one in some if one.name in names} for run_id, some in found.items()}
 
 
 def figures(database: Database, run_id: int) -> list[Summary]:
     """The figures that a run has, at a glance, in the order of their names."""
     with database.read() as connection:
-        return stored_metrics.summaries(connection, run_id)
+        return metric_summaries.of_run(connection, run_id)
 
 
 def metric_names(database: Database, run_id: int) -> list[str]:
@@ -108,17 +124,64 @@ def curves(database: Database, run_id: int, names: Sequence[str], known: dict[st
         raise invalid("name", f"at most {CHARTS_AT_MOST} figures at once")
     with database.read() as connection:
         stored_runs.get(connection, run_id)
-        found = []
-        for name in dict.fromkeys(names):
-            points = stored_metrics.points(connection, run_id, name)
-            if points:
-                found.append(_curve(name, points, (known or {}).get(name)))
+        summaries = {one.name: one for one in metric_summaries.of_run(connection, run_id, names)}
+        found = {}
+        for name, summary in summaries.items():
+            if (held := (known or {}).get(name)) and (more := _following(connection, run_id, summary, held)):
+                found[name] = more
+        anew = [name for name in summaries if name not in found]
+        for summary in metric_summaries.of_run(connection, run_id, anew, with_cells=True) if anew else ():
+            points = metric_summaries.whole(connection, run_id, summary, POINTS_AT_MOST)
+            found[summary.name] = Curve(summary.name, downsample(points, POINTS_AT_MOST), summary.count, whole=True)
+        return [found[name] for name in dict.fromkeys(names) if name in found]
+
+
+def _following(connection: Connection, run_id: int, summary: Summary, known: Known) -> Curve | None:
+    """What follows on what is known; None where points came before that, or many follow."""
+    points = metric_summaries.following(connection, run_id, summary.name, known.place, POINTS_AT_MOST + 1)
+    if len(points) > POINTS_AT_MOST or summary.count - len(points) != known.count:
+        return None
+    return Curve(summary.name, points, summary.count, whole=False)
+
+
+def stretch(
+    database: Database, run_id: int, name: str, first: float, last: float, most: int = POINTS_AT_MOST
+) -> Curve | None:
+    """The curve from step or time `first` to `last`, both included, thinned out to `most` points; None without points.
+
+    What it takes depends on `most`, not on how many points there are between, unless nearly all points of the metric
+    lie in a small part of all that it is drawn along. Raises NotFound.
+    """
+    with database.read() as connection:
+        stored_runs.get(connection, run_id)
+        found = metric_summaries.of_run(connection, run_id, [name], with_cells=True)
+        if not found:
+            return None
+        points = _between(connection, run_id, found[0], first, last, most)
+        return Curve(name, downsample(points, most), found[0].count, whole=True)
+
+
+def _between(
+    connection: Connection, run_id: int, summary: Summary, first: float, last: float, most: int
+) -> list[Point]:
+    points = metric_summaries.between(connection, run_id, summary.name, first, last, _READ_AT_MOST + 1)
+    if len(points) <= _READ_AT_MOST:
+        return points
+    cells = metric_summaries.finer(connection, run_id, summary, first, last)
+    if 4 * len(cells) >= min(most, POINTS_AT_MOST):
+        return [point for point in cells if first <= point[0] <= last]
+    return metric_summaries.between(connection, run_id, summary.name, first, last, 2 * METRIC_POINTS)
+
+
+def thinned(database: Database, run_id: int, name: str | None, first: float, last: float, most: int) -> list[Metric]:
+    """Of each of a run's figures, or of one, at most `most` points between two places, by name and place.
+
+    Raises NotFound.
+    """
+    with database.read() as connection:
+        stored_runs.get(connection, run_id)
+        found: list[Metric] = []
+        for summary in metric_summaries.of_run(connection, run_id, name and [name], with_cells=True):
+            points = downsample(_between(connection, run_id, summary, first, last, most), most)
+            found += stored_metrics.at(connection, run_id, summary.name, points)
         return found
-
-
-def _curve(name: str, points: list[Point], known: Known | None) -> Curve:
-    if known is not None:
-        following = [point for point in points if point[0] > known.place]
-        if len(points) - len(following) == known.count:
-            return Curve(name, downsample(following, POINTS_AT_MOST), len(points), whole=False)
-    return Curve(name, downsample(points, POINTS_AT_MOST), len(points), whole=True)

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from lackey.store import sequences, words
 from lackey.store.models import Base, IndexedTextRow, LogPieceRow, RunRow
+from lackey.store.words import LogPlace
 
 # PostgreSQL: any number will do, as long as nothing else in the same database uses it.
 _COPYING = 0x636F70796E67
@@ -104,16 +105,17 @@ def index(both: Both) -> int:
     return int(both.target.execute(select(func.count()).select_from(IndexedTextRow)).scalar_one())
 
 
-def _descriptions(connection: Connection) -> Iterator[tuple[int, str]]:
+def _descriptions(connection: Connection) -> Iterator[tuple[int, str, None]]:
     statement = select(RunRow.id, RunRow.name, RunRow.command).order_by(RunRow.id)
     for run_id, name, command in _streamed(connection, statement, _ROWS_AT_ONCE):
-        yield run_id, words.description(name, command)
+        yield run_id, words.description(name, command), None
 
 
-def _logs(connection: Connection) -> Iterator[tuple[int, str]]:
-    statement = select(LogPieceRow.run_id, LogPieceRow.content).order_by(LogPieceRow.run_id)
-    for run_id, content in _streamed(connection, statement, _LARGE_ROWS_AT_ONCE):
-        yield run_id, content.decode(errors="replace")
+def _logs(connection: Connection) -> Iterator[tuple[int, str, LogPlace]]:
+    wanted = (LogPieceRow.run_id, LogPieceRow.part, LogPieceRow.start, LogPieceRow.content)
+    statement = select(*wanted).order_by(LogPieceRow.run_id)
+    for run_id, part, start, content in _streamed(connection, statement, _LARGE_ROWS_AT_ONCE):
+        yield run_id, content.decode(errors="replace"), LogPlace(part, start, len(content))
 
 
 def _rows(connection: Connection, table: Table) -> Iterator[Row[Any]]:

@@ -4,90 +4,185 @@ A part of a log (`file`, `reported`, `stop`) is a row of pieces, each with the o
 sent. Up to `limit` bytes all are kept, beyond that the first and the last `limit / 2`. Which bytes those are depends on
 how far the log reaches, not on the order in which the pieces came. A piece that reaches into the part that is let go is
 stored whole, and cut when it is read.
+
+Small pieces that touch are joined as they come, so that a log has as many rows as it has bytes and gaps, however many
+reports brought it. Every question here is about a range of offsets, so pieces that are not joined are read as well.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Integer,
+    bindparam,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from lackey.store.models import LogPieceRow
 
+# Up to this size pieces are joined: so that a log of many lines is few rows, and each line writes little anew.
+JOINED_BYTES = 16 << 10
+
 _PIECE = LogPieceRow.metadata.tables[LogPieceRow.__tablename__]
-_LENGTH = func.length(LogPieceRow.content)
+_LENGTH = func.length(_PIECE.c.content)
+_ITS_PART = (_PIECE.c.run_id == bindparam("its_run"), _PIECE.c.part == bindparam("its_part"))
+_FROM: BindParameter[int] = bindparam("its_start")
+_TO: BindParameter[int] = bindparam("its_end")
+
 _ADD = insert(_PIECE)
-_OVERLAPPING = (
-    select(LogPieceRow.start, _LENGTH)
-    .where(
-        LogPieceRow.run_id == bindparam("its_run"),
-        LogPieceRow.part == bindparam("its_part"),
-        LogPieceRow.start < bindparam("its_end"),
-        LogPieceRow.start + _LENGTH > bindparam("its_start"),
-    )
-    .order_by(LogPieceRow.start)
+_GROW = update(_PIECE).where(*_ITS_PART, _PIECE.c.start == _FROM).values(content=bindparam("whole"))
+# Pieces do not overlap, so of those that begin before a place only the last one can reach it.
+_REACHING = func.coalesce(
+    select(func.max(_PIECE.c.start)).where(*_ITS_PART, _PIECE.c.start <= _FROM).scalar_subquery(), _FROM
 )
-
-
-# Pieces are joined up to this size: so that a log of many lines is few pieces, and each line rewrites little.
-_JOINED_BYTES = 16 << 10
-_LAST_BEFORE = (
-    select(LogPieceRow.start, LogPieceRow.content)
-    .where(
-        LogPieceRow.run_id == bindparam("its_run"),
-        LogPieceRow.part == bindparam("its_part"),
-        LogPieceRow.start < bindparam("its_start"),
-        _LENGTH < _JOINED_BYTES,
-    )
-    .order_by(LogPieceRow.start.desc())
-    .limit(1)
+_AROUND = (
+    select(_PIECE.c.start, _LENGTH)
+    .where(*_ITS_PART, _PIECE.c.start >= _REACHING, _PIECE.c.start <= _TO)
+    .order_by(_PIECE.c.start)
 )
-_GROW = (
-    update(_PIECE)
-    .where(
-        _PIECE.c.run_id == bindparam("its_run"),
-        _PIECE.c.part == bindparam("its_part"),
-        _PIECE.c.start == bindparam("its_start"),
-    )
-    .values(content=bindparam("whole"))
+_WHOLE = (
+    select(_PIECE.c.start, _PIECE.c.content)
+    .where(*_ITS_PART, _PIECE.c.start >= _FROM, _PIECE.c.start < _TO)
+    .order_by(_PIECE.c.start)
+)
+_SKIPPED = case((_PIECE.c.start < _FROM, _FROM - _PIECE.c.start), else_=0)
+_WITHIN = (
+    select(_PIECE.c.start + _SKIPPED, func.substr(_PIECE.c.content, cast(_SKIPPED + 1, Integer), bindparam("length")))
+    .where(*_ITS_PART, _PIECE.c.start >= _REACHING, _PIECE.c.start < _TO)
+    .order_by(_PIECE.c.start)
+)
+_ALL = select(_PIECE.c.start, _LENGTH).where(*_ITS_PART).order_by(_PIECE.c.start)
+_REMOVE = delete(_PIECE).where(*_ITS_PART, _PIECE.c.start == _FROM)
+_LET_GO = (
+    select(_PIECE.c.start, _PIECE.c.content)
+    .where(*_ITS_PART, _PIECE.c.start >= _FROM, _PIECE.c.start < _TO, _PIECE.c.start + _LENGTH <= _TO)
+    .order_by(_PIECE.c.start)
 )
 
 
 @dataclass(frozen=True)
 class Span:
-    """Bytes from `start` up to `end` of what was sent; `piece` is the stored piece they are in, None if none is."""
+    """Bytes from `start` up to `end` of what was sent, all of them held, or none."""
 
     start: int
     end: int
-    piece: int | None
+    is_held: bool
 
 
-def put(connection: Connection, run_id: int, part: str, start: int, content: bytes) -> int:
-    """Keep those of the bytes that are not held yet; how many these are."""
-    missing = _missing(connection, run_id, part, start, start + len(content))
-    for first, last in missing:
-        piece = content[first - start : last - start]
-        if _joined(connection, run_id, part, first, piece):
+@dataclass(frozen=True)
+class Piece:
+    """A stored piece of a log. `new`: the ranges of it, in bytes as sent, that were not held before."""
+
+    start: int
+    content: bytes
+    new: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def end(self) -> int:
+        """Behind its last byte."""
+        return self.start + len(self.content)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The pieces in which new bytes are held now, and how many pieces there are more than before, which may be < 0."""
+
+    pieces: list[Piece]
+    rows: int
+
+
+def put(connection: Connection, run_id: int, part: str, start: int, content: bytes) -> Kept:
+    """Keep those of the bytes that are not held yet, joined to small pieces that they touch."""
+    place = {"its_run": run_id, "its_part": part}
+    end = start + len(content)
+    known = [(first, first + length) for first, length in connection.execute(_AROUND, _at(place, start, end))]
+    new = {first: content[first - start : last - start] for first, last in _missing(known, start, end)}
+    if not new:
+        return Kept([], 0)
+    ranges = sorted([*known, *((first, first + len(piece)) for first, piece in new.items())])
+    pieces, rows = [], 0
+    for joined in _groups(ranges):
+        fresh = tuple(one for one in joined if one[0] in new)
+        if not fresh and len(joined) == 1:
             continue
-        connection.execute(_ADD, {"run_id": run_id, "part": part, "start": first, "content": piece})
-    return sum(last - first for first, last in missing)
+        whole = _whole(connection, place, joined, new)
+        rows += 1 - (len(joined) - len(fresh))
+        _write(connection, place, joined, whole, new)
+        pieces.append(Piece(joined[0][0], whole, fresh))
+    return Kept([piece for piece in pieces if piece.new], rows)
 
 
-def _joined(connection: Connection, run_id: int, part: str, start: int, content: bytes) -> bool:
-    """Whether the bytes were put behind the small piece that ends where they begin: a log comes line by line."""
-    before = connection.execute(_LAST_BEFORE, {"its_run": run_id, "its_part": part, "its_start": start}).one_or_none()
-    if before is None or before[0] + len(before[1]) != start or len(before[1]) + len(content) > _JOINED_BYTES:
-        return False
-    joined = {"its_run": run_id, "its_part": part, "its_start": before[0], "whole": bytes(before[1]) + content}
-    connection.execute(_GROW, joined)
-    return True
+def _at(place: dict[str, object], start: int, end: int) -> dict[str, object]:
+    return {**place, "its_start": start, "its_end": end}
 
 
-def count(connection: Connection, run_id: int, part: str) -> int:
-    """How many pieces are held of a part."""
-    return connection.execute(select(func.count()).where(*_of(run_id, part))).scalar_one()
+def _missing(known: Sequence[tuple[int, int]], start: int, end: int) -> list[tuple[int, int]]:
+    """The parts of [start, end) that none of the known ranges holds."""
+    missing = []
+    for first, last in known:
+        if start < first <= end:
+            missing.append((start, first))
+        start = max(start, last)
+    return [*missing, (start, end)] if start < end else missing
 
 
-def add_all(connection: Connection, pieces: Iterable[tuple[int, str, int, bytes]]) -> None:
+def _groups(ranges: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    """Ranges that touch and are small, together."""
+    groups = [[ranges[0]]]
+    for (_, end), one in pairwise(ranges):
+        touches = one[0] == end and one[1] - groups[-1][0][0] <= JOINED_BYTES
+        if touches:
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+    return groups
+
+
+def _whole(
+    connection: Connection, place: dict[str, object], joined: list[tuple[int, int]], new: dict[int, bytes]
+) -> bytes:
+    held = {}
+    if any(first not in new for first, _ in joined):
+        held = {first: bytes(it) for first, it in connection.execute(_WHOLE, _at(place, joined[0][0], joined[-1][1]))}
+    return b"".join(new[first] if first in new else held[first] for first, _ in joined)
+
+
+def _write(
+    connection: Connection,
+    place: dict[str, object],
+    joined: list[tuple[int, int]],
+    whole: bytes,
+    new: dict[int, bytes],
+) -> None:
+    """Let one row hold them all."""
+    first = joined[0][0]
+    gone = [{**place, "its_start": start} for start, _ in joined[1:] if start not in new]
+    if gone:
+        connection.execute(_REMOVE, gone)
+    if first in new:
+        names = {"run_id": place["its_run"], "part": place["its_part"]}
+        connection.execute(_ADD, {**names, "start": first, "content": whole})
+    else:
+        connection.execute(_GROW, {**place, "its_start": first, "whole": whole})
+
+
+def count(connection: Connection, run_id: int, part: str, most: int) -> int:
+    """How many pieces are held of a part, counted up to `most`."""
+    some = select(LogPieceRow.start).where(*_of(run_id, part)).limit(most)
+    return connection.execute(select(func.count()).select_from(some.subquery())).scalar_one()
+
+
+def add_all(connection: Connection, pieces: Sequence[tuple[int, str, int, bytes]]) -> None:
     """Keep pieces of parts that hold nothing at these places: run, part, start and content of each."""
     names = ("run_id", "part", "start", "content")
     rows = [dict(zip(names, piece, strict=True)) for piece in pieces]
@@ -95,60 +190,52 @@ def add_all(connection: Connection, pieces: Iterable[tuple[int, str, int, bytes]
         connection.execute(_ADD, rows)
 
 
-def drop(connection: Connection, run_id: int, part: str) -> None:
-    """Let all of a part go."""
-    connection.execute(delete(LogPieceRow).where(*_of(run_id, part)))
+def let_go(connection: Connection, run_id: int, part: str, end: int, limit: int) -> list[Piece]:
+    """Drop the pieces that lie wholly between the head and the tail of a log that reaches up to `end`; which these are.
 
-
-def let_go(connection: Connection, run_id: int, part: str, end: int, limit: int) -> None:
-    """Drop the pieces that lie wholly between the head and the tail of a log that reaches up to `end`."""
-    if end > limit:
-        connection.execute(
-            delete(LogPieceRow).where(
-                *_of(run_id, part), LogPieceRow.start >= limit // 2, LogPieceRow.start + _LENGTH <= end - limit // 2
-            )
-        )
+    With a `limit` of 0 that is all of it.
+    """
+    if end <= limit:
+        return []
+    place = {"its_run": run_id, "its_part": part}
+    found = connection.execute(_LET_GO, _at(place, limit // 2, end - limit // 2))
+    gone = [Piece(start, bytes(content)) for start, content in found]
+    if gone:
+        connection.execute(_REMOVE, [{**place, "its_start": piece.start} for piece in gone])
+    return gone
 
 
 def spans(connection: Connection, run_id: int, part: str, end: int, limit: int) -> list[Span]:
     """What a log up to `end` consists of, from its start: spans that are held, and between them those that are not."""
-    rows = connection.execute(select(LogPieceRow.start, _LENGTH).where(*_of(run_id, part)).order_by(LogPieceRow.start))
     cut = (limit // 2, end - limit // 2) if end > limit else (end, end)
-    held = [Span(start, start + length, start) for start, length in rows]
-    clipped = [Span(s.start, min(s.end, cut[0]), s.piece) for s in held] + [
-        Span(max(s.start, cut[1]), s.end, s.piece) for s in held
-    ]
     found: list[Span] = []
     reached = 0
-    for span in (s for s in clipped if s.start < s.end):
-        if span.start > reached:
-            found.append(Span(reached, span.start, None))
-        found.append(span)
-        reached = span.end
-    return [*found, Span(reached, end, None)] if reached < end else found
+    for first, length in connection.execute(_ALL, {"its_run": run_id, "its_part": part}):
+        last = first + length
+        for start, stop in ((first, min(last, cut[0])), (max(first, cut[1]), last)):
+            if start >= stop:
+                continue
+            if start > reached:
+                found.append(Span(reached, start, is_held=False))
+            elif found and found[-1].is_held:
+                start = found.pop().start
+            found.append(Span(start, stop, is_held=True))
+            reached = stop
+    return [*found, Span(reached, end, is_held=False)] if reached < end else found
 
 
-def content(connection: Connection, run_id: int, part: str, span: Span, start: int, length: int) -> bytes:
-    """Up to `length` bytes of a held span, from `start` (in what was sent)."""
-    length = min(length, span.end - start)
-    piece = func.substr(LogPieceRow.content, start - (span.piece or 0) + 1, length)
-    found = connection.execute(
-        select(piece).where(*_of(run_id, part), LogPieceRow.start == span.piece)
-    ).scalar_one_or_none()
-    return bytes(found or b"")
+def content(connection: Connection, run_id: int, part: str, start: int, end: int) -> bytes:
+    """The bytes from `start` up to `end`, or up to the first of them that is not held."""
+    size = end - start
+    given = {"its_run": run_id, "its_part": part, "its_start": start, "its_end": end, "length": size}
+    found = []
+    for first, held in connection.execute(_WITHIN, given):
+        if first != start:
+            break
+        found.append(bytes(held))
+        start += len(held)
+    return b"".join(found)[:size]
 
 
 def _of(run_id: int, part: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return (LogPieceRow.run_id == run_id, LogPieceRow.part == part)
-
-
-def _missing(connection: Connection, run_id: int, part: str, start: int, end: int) -> list[tuple[int, int]]:
-    """The parts of [start, end) that no piece holds."""
-    wanted = {"its_run": run_id, "its_part": part, "its_start": start, "its_end": end}
-    rows = connection.execute(_OVERLAPPING, wanted)
-    missing = []
-    for first, length in rows:
-        if first > start:
-            missing.append((start, first))
-        start = max(start, first + length)
-    return [*missing, (start, end)] if start < end else missing

@@ -6,15 +6,20 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Insert, and_, case, func, or_, select
+from sqlalchemy import Connection, Insert, and_, bindparam, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from lackey.domain.limits import METRIC_NAMES, METRIC_POINTS
+from lackey.domain.limits import METRIC_NAMES
+from lackey.store import metric_summaries
 from lackey.store.models import MetricRow
 
 # Along what a figure is drawn.
-_WHERE = func.coalesce(MetricRow.step, MetricRow.ts)
-_NUMBER = case((MetricRow.is_nan, None), else_=MetricRow.value)
+_at = func.coalesce(MetricRow.step, MetricRow.ts)
+_FIGURE = (MetricRow.name, MetricRow.value, MetricRow.is_nan, MetricRow.ts, MetricRow.step)
+_ITS = (MetricRow.run_id == bindparam("its_run"), MetricRow.name == bindparam("its_name"))
+_ANY = select(MetricRow.place).where(*_ITS).limit(1)
+_AT_ONCE = 500
+_GAPS = (math.nan, math.inf, -math.inf)
 
 
 @dataclass(frozen=True)
@@ -27,24 +32,14 @@ class Metric:
     step: float | None = None
 
     @property
+    def at(self) -> float:
+        """Where it stands along the axis of a chart: its step, or without one its time."""
+        return self.ts if self.step is None else self.step
+
+    @property
     def place(self) -> str:
         """What another value has to share with this one to take its place: 1 is 1.0, and -0.0 is 0.0."""
         return f"step {self.step + 0.0!r}" if self.step is not None else f"ts {self.ts + 0.0!r}"
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A figure of a run at a glance: how many values it has, and which. `has_steps`: some of them stand at a step.
-
-    `least` and `greatest` are of those that are numbers; NaN if none is.
-    """
-
-    name: str
-    count: int
-    has_steps: bool
-    last: float
-    least: float
-    greatest: float
 
 
 def put(connection: Connection, run_id: int, metrics: list[Metric]) -> None:
@@ -59,6 +54,7 @@ def put(connection: Connection, run_id: int, metrics: list[Metric]) -> None:
     ]
     for row in rows:
         connection.execute(statement, row)
+    metric_summaries.keep_up(connection, run_id, sorted({metric.name for metric in metrics}))
 
 
 def _stored(value: float) -> dict[str, Any]:
@@ -81,15 +77,43 @@ def _keep_the_latest(dialect: str) -> Insert:
     return kept
 
 
-def of_run(connection: Connection, run_id: int, name: str | None, after: int, limit: int) -> list[Metric]:
-    """The run's figures, by name, then step, then time; `after` are passed over."""
-    wanted = (MetricRow.name, MetricRow.value, MetricRow.is_nan, MetricRow.ts, MetricRow.step)
-    statement = select(*wanted).where(MetricRow.run_id == run_id)
+def of_run(
+    connection: Connection,
+    run_id: int,
+    name: str | None,
+    after: int,
+    limit: int,
+    first: float | None = None,
+    last: float | None = None,
+) -> list[Metric]:
+    """The run's figures, by name, then step, then time; `after` are passed over.
+
+    Those from `first` to `last`, where these are given: the step, or without one the time.
+    """
+    statement = select(*_FIGURE).where(MetricRow.run_id == run_id)
     if name is not None:
         statement = statement.where(MetricRow.name == name)
-    order = (MetricRow.name, _WHERE, MetricRow.place)
+    if first is not None:
+        statement = statement.where(_at >= first)
+    if last is not None:
+        statement = statement.where(_at <= last)
+    order = (MetricRow.name, _at, MetricRow.place)
     rows = connection.execute(statement.order_by(*order).offset(after).limit(limit))
     return [Metric(row.name, _value(row), row.ts, row.step) for row in rows]
+
+
+def at(connection: Connection, run_id: int, name: str, points: Sequence[tuple[float, float]]) -> list[Metric]:
+    """The figures that are these points of a curve: where, and what value; in their order."""
+    wanted = {(place, repr(value)) for place, value in points}
+    found: list[Metric] = []
+    for begin in range(0, len(points), _AT_ONCE):
+        places = [place for place, _ in points[begin : begin + _AT_ONCE]]
+        statement = select(*_FIGURE).where(MetricRow.run_id == run_id, MetricRow.name == name, _at.in_(places))
+        rows = connection.execute(statement.order_by(_at, MetricRow.place))
+        found += [Metric(row.name, _value(row), row.ts, row.step) for row in rows]
+    # Of a gap it is not known whether it is NaN or infinite.
+    wanted |= {(place, repr(gap)) for place, value in points if not math.isfinite(value) for gap in _GAPS}
+    return [one for one in found if (one.at, repr(one.value)) in wanted]
 
 
 def _value(row: Any) -> float:
@@ -97,10 +121,9 @@ def _value(row: Any) -> float:
     return value
 
 
-def has_points(connection: Connection, run_id: int, name: str, least: int) -> bool:
-    """Whether the figure has at least so many values."""
-    statement = select(MetricRow.place).where(MetricRow.run_id == run_id, MetricRow.name == name)
-    return connection.execute(statement.limit(1).offset(least - 1)).first() is not None
+def exists(connection: Connection, run_id: int, name: str) -> bool:
+    """Whether the figure has any value."""
+    return connection.execute(_ANY, {"its_run": run_id, "its_name": name}).first() is not None
 
 
 def names(connection: Connection, run_id: int) -> list[str]:
@@ -113,59 +136,3 @@ def names(connection: Connection, run_id: int) -> list[str]:
     found = first.union_all(select(following.scalar_subquery()).where(first.c.name.is_not(None)))
     rows = connection.execute(select(found.c.name).limit(METRIC_NAMES)).scalars()
     return sorted(name for name in rows if name is not None)
-
-
-def summaries(connection: Connection, run_id: int) -> list[Summary]:
-    """Each of the run's figures at a glance, sorted by name, `METRIC_NAMES` at most."""
-    wanted = names(connection, run_id)
-    if not wanted:
-        return []
-    statement = select(
-        MetricRow.name,
-        func.count(),
-        func.count(MetricRow.step),
-        func.min(_NUMBER),
-        func.max(_NUMBER),
-    ).where(MetricRow.run_id == run_id, MetricRow.name.in_(wanted))
-    last = _last_values(connection, [run_id], wanted).get(run_id, {})
-    found = [
-        Summary(name, count, steps > 0, last[name], *(math.nan if one is None else one for one in (least, greatest)))
-        for name, count, steps, least, greatest in connection.execute(statement.group_by(MetricRow.name))
-    ]
-    return sorted(found, key=lambda one: one.name)
-
-
-def points(connection: Connection, run_id: int, name: str) -> list[tuple[float, float]]:
-    """Where (its step, or without one its time in unix seconds) and what value, sorted by where.
-
-    `METRIC_POINTS` at most.
-    """
-    statement = select(_WHERE, MetricRow.value, MetricRow.is_nan).where(
-        MetricRow.run_id == run_id, MetricRow.name == name
-    )
-    rows = connection.execute(statement.order_by(_WHERE, MetricRow.place).limit(METRIC_POINTS))
-    return [(where, math.nan if is_nan else value) for where, value, is_nan in rows]
-
-
-def last_values(connection: Connection, run_ids: Sequence[int]) -> dict[int, dict[str, float]]:
-    """Of each run the last value of each figure: at its highest step, or without steps its latest time.
-
-    The first `METRIC_NAMES` names of all runs together.
-    """
-    wanted = sorted({name for run_id in run_ids for name in names(connection, run_id)})[:METRIC_NAMES]
-    return _last_values(connection, run_ids, wanted) if wanted else {}
-
-
-def _last_values(connection: Connection, run_ids: Sequence[int], wanted: list[str]) -> dict[int, dict[str, float]]:
-    number = func.row_number().over(
-        partition_by=(MetricRow.run_id, MetricRow.name), order_by=(_WHERE.desc(), MetricRow.place.desc())
-    )
-    ranked = (
-        select(MetricRow.run_id, MetricRow.name, MetricRow.value, MetricRow.is_nan, number.label("number"))
-        .where(MetricRow.run_id.in_(run_ids), MetricRow.name.in_(wanted))
-        .subquery()
-    )
-    last: dict[int, dict[str, float]] = {}
-    for row in connection.execute(select(ranked).where(ranked.c.number == 1)):
-        last.setdefault(row.run_id, {})[row.name] = _value(row)
-    return last

@@ -1,13 +1,14 @@
 """Finding runs by words in their name, command and log: whole words, without regard to case.
 
-SQLite's FTS5 and PostgreSQL's tsvector hold the words only; a run has a row for each text that became known.
+SQLite's FTS5 and PostgreSQL's tsvector hold the words only; a run has a row for each text that is known.
 """
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, exists, func, insert, select, text, true
+from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, exists, insert, select, text, true
 
 from lackey.domain.application import composed
 from lackey.store.models import IndexedTextRow
@@ -29,28 +30,48 @@ _ADD = insert(_TEXT).returning(_TEXT.c.id)
 _ADD_ALL = insert(_TEXT).returning(_TEXT.c.id, sort_by_parameter_order=True)
 
 
+@dataclass(frozen=True)
+class LogPlace:
+    """Which bytes of a run's log a text is of; see `log_words`."""
+
+    part: str
+    start: int
+    length: int
+
+
 def index(connection: Connection, run_id: int, content: str) -> None:
-    """Let the run be found by the words of `content` too."""
-    known = " ".join(_words(_ends(_folded(content))))
-    if not known:
-        return
-    row_id = connection.execute(_ADD, {"run_id": run_id}).scalar_one()
-    connection.execute(_INSERT[connection.dialect.name], {"id": row_id, "words": known})
+    """Let the run be found by the words of `content` too, for as long as there is the run."""
+    if words := known(content):
+        add_text(connection, connection.execute(_ADD, {"run_id": run_id}).scalar_one(), words)
 
 
-def count_texts(connection: Connection, run_id: int, most: int) -> int:
-    """By the words of how many texts the run is found, counted up to `most`."""
-    texts = select(_TEXT.c.id).where(_TEXT.c.run_id == run_id).limit(most)
-    return connection.execute(select(func.count()).select_from(texts.subquery())).scalar_one()
-
-
-def index_all(connection: Connection, texts: Iterable[tuple[int, str]]) -> None:
-    """The same for many texts at once, each with the id of its run."""
-    known = [(run_id, " ".join(found)) for run_id, content in texts if (found := _words(_ends(_folded(content))))]
-    if known:
-        row_ids = connection.execute(_ADD_ALL, [{"run_id": run_id} for run_id, _ in known]).scalars()
-        rows = [{"id": row_id, "words": found} for row_id, (_, found) in zip(row_ids, known, strict=True)]
+def index_all(connection: Connection, texts: Iterable[tuple[int, str, LogPlace | None]]) -> None:
+    """The same for many texts at once, each with the id of its run, and where it is of a log, its place there."""
+    found = [(run_id, words, place) for run_id, content, place in texts if (words := known(content))]
+    if found:
+        nowhere = {"part": None, "start": None, "length": None}
+        places = [{"run_id": run_id, **(vars(place) if place else nowhere)} for run_id, _, place in found]
+        row_ids = connection.execute(_ADD_ALL, places).scalars()
+        rows = [{"id": row_id, "words": words} for row_id, (_, words, _) in zip(row_ids, found, strict=True)]
         connection.execute(_INSERT[connection.dialect.name], rows)
+
+
+def known(content: str) -> str:
+    """The words of a text as they are kept. SQLite forgets only what it is told in just these words.
+
+    Whoever changes what they are has to have all texts indexed anew.
+    """
+    return " ".join(_words(_ends(_folded(content))))
+
+
+def add_text(connection: Connection, text_id: int, words: str) -> None:
+    """Keep the words of a text."""
+    connection.execute(_INSERT[connection.dialect.name], {"id": text_id, "words": words})
+
+
+def remove_text(connection: Connection, text_id: int, words: str) -> None:
+    """Forget a text. `words`: those that were kept of it."""
+    connection.execute(_DELETE[connection.dialect.name], {"id": text_id, "words": words})
 
 
 def occur(connection: Connection, run_id: Any, wanted: str) -> ColumnElement[bool]:
@@ -136,6 +157,11 @@ def _ends(content: str) -> str:
 _INSERT = {
     "sqlite": text("INSERT INTO run_words (rowid, words) VALUES (:id, :words)"),
     "postgresql": text("INSERT INTO run_words (id, words) VALUES (:id, to_tsvector('simple', :words))"),
+}
+_DELETE = {
+    # https://www.sqlite.org/fts5.html#the_delete_command
+    "sqlite": text("INSERT INTO run_words (run_words, rowid, words) VALUES ('delete', :id, :words)"),
+    "postgresql": text("DELETE FROM run_words WHERE id = :id AND CAST(:words AS text) IS NOT NULL"),
 }
 _MATCH = {
     "sqlite": "SELECT rowid FROM run_words WHERE run_words MATCH :word{}",

@@ -153,6 +153,51 @@ def test_whoever_has_signed_out_meanwhile_is_told_where_to_sign_in(page: Page, s
     expect(page.get_by_role("heading", name=f"Run {run['id']} of")).to_be_visible()
 
 
+def _zoom(page: Page, first: float, last: float) -> None:
+    """Drag over a part of the chart's width."""
+    box = page.locator(".chart .u-over").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * first, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * last, box["y"] + 50, steps=5)
+    page.mouse.up()
+
+
+def _steps_seen(page: Page) -> set[float]:
+    """The steps of the points that the legend shows as the mouse goes over the chart."""
+    box = page.locator(".chart .u-over").bounding_box()
+    assert box
+    legend, seen = page.locator(".chart .u-legend .u-value").first, set()
+    for part in range(1, 40):
+        page.mouse.move(box["x"] + box["width"] * part / 40, box["y"] + 60)
+        seen.add(float(legend.inner_text().replace(",", "")))
+    return seen
+
+
+@pytest.mark.parametrize("logarithmic", [False, True], ids=["linear", "logarithmic"])
+def test_a_closer_look_at_a_long_curve_shows_finer_points(page: Page, service: Service, logarithmic: bool) -> None:
+    run = new_run(service)
+    for begin in range(0, 20_000, 5_000):
+        steps = range(begin, begin + 5_000)
+        figures = [{"name": "a", "value": "nan" if step % 997 == 0 else 1 + step % 5, "step": step} for step in steps]
+        tell(service, run, metrics=figures)
+    see(page, service, run)
+    chart = page.get_by_role("img", name=re.compile("^a over steps: 20000 values"))
+    expect(chart).to_be_visible()
+    if logarithmic:
+        page.get_by_label("Logarithmic").check()
+    _zoom(page, 0.500, 0.515)
+    # Of the whole curve two of each 64 steps are drawn.
+    wait_until(lambda: len(_steps_seen(page)) > 30)
+    seen = _steps_seen(page)
+    assert max(seen) - min(seen) < 600
+    tell(service, run, name="a", value=2, step=20_000)
+    expect(page.get_by_role("img", name=re.compile("^a over steps: 20001 values"))).to_be_visible()
+    assert len(_steps_seen(page)) > 30
+    page.locator(".chart .u-over").dblclick()
+    wait_until(lambda: max(_steps_seen(page)) > 19_000)
+
+
 def test_what_is_zoomed_into_stays_when_a_value_comes(page: Page, service: Service) -> None:
     run = new_run(service)
     tell(service, run, "start")

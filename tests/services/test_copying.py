@@ -77,7 +77,7 @@ def fill(lab: Lab) -> str:
     removing.remove_project(lab.database, passing.id, lab.clock())
     with lab.database.writer.begin() as connection:
         for table in [Base.metadata.tables[name] for name, found in rows(lab.database).items() if not found]:
-            kinds = {column.name: column.type.python_type for column in table.columns}
+            kinds = {c.name: list if isinstance(c.type, JSON) else c.type.python_type for c in table.columns}
             connection.execute(table.insert(), {name: _ANY.get(kind, lab.clock()) for name, kind in kinds.items()})
     return token
 

@@ -1,15 +1,16 @@
 """The bytes of logs: any order of pieces gives the same text, and the same cut."""
 
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
-from lackey.store import logs
+from lackey.store import log_words, logs, runs
 from lackey.store.database import Database
-from lackey.store.logs import Span
 from tests.clock import Clock
 from tests.store.rows import add_run
 
@@ -40,14 +41,9 @@ def read(database: Database, run_id: int, end: int, limit: int) -> list[tuple[in
     joined: list[tuple[int, bytes]] = []
     with database.read() as connection:
         for span in logs.spans(connection, run_id, PART, end, limit):
-            if span.piece is None:
-                continue
-            content = logs.content(connection, run_id, PART, span, span.start, 1 << 20)
-            assert len(content) == span.end - span.start
-            if joined and joined[-1][0] + len(joined[-1][1]) == span.start:
-                joined[-1] = (joined[-1][0], joined[-1][1] + content)
-            else:
-                joined.append((span.start, content))
+            if span.is_held:
+                joined.append((span.start, logs.content(connection, run_id, PART, span.start, span.end)))
+                assert len(joined[-1][1]) == span.end - span.start
     return joined
 
 
@@ -59,7 +55,8 @@ def test_a_gap_is_told_with_its_size(database: Database, run_id: int) -> None:
     keep(database, run_id, [(2, b"ab"), (7, b"c")], 100)
     with database.read() as connection:
         spans = logs.spans(connection, run_id, PART, 10, 100)
-    assert spans == [Span(0, 2, None), Span(2, 4, 2), Span(4, 7, None), Span(7, 8, 7), Span(8, 10, None)]
+    assert [(span.start, span.end) for span in spans if span.is_held] == [(2, 4), (7, 8)]
+    assert [(span.start, span.end) for span in spans if not span.is_held] == [(0, 2), (4, 7), (8, 10)]
 
 
 def test_bytes_that_are_held_stand(database: Database, run_id: int) -> None:
@@ -76,10 +73,10 @@ def test_of_a_long_log_head_and_tail_are_kept(database: Database, run_id: int) -
 
 
 def test_what_lies_wholly_in_the_cut_is_not_stored_for_ever(database: Database, run_id: int) -> None:
-    keep(database, run_id, [(offset, b"x" * 10) for offset in range(0, 10_000, 10)], 100)
+    keep(database, run_id, [(offset, b"x" * 1000) for offset in range(0, 200_000, 1000)], 100)
     with database.read() as connection:
-        stored = {span.piece for span in logs.spans(connection, run_id, PART, 10_000, 10_000)} - {None}
-    assert len(stored) <= 12
+        held = [span for span in logs.spans(connection, run_id, PART, 200_000, 200_000) if span.is_held]
+    assert sum(span.end - span.start for span in held) <= 3 * logs.JOINED_BYTES
 
 
 def test_parts_and_runs_are_kept_apart(database: Database, run_id: int, clock: Clock) -> None:
@@ -108,9 +105,8 @@ def test_a_log_can_lie_beyond_the_first_terabytes(database: Database, run_id: in
 def test_a_part_of_a_piece_can_be_read(database: Database, run_id: int) -> None:
     keep(database, run_id, [(10, b"0123456789")], 100)
     with database.read() as connection:
-        _, span = logs.spans(connection, run_id, PART, 20, 100)
-        assert logs.content(connection, run_id, PART, span, 13, 4) == b"3456"
-        assert logs.content(connection, run_id, PART, span, 18, 100) == b"89"
+        assert logs.content(connection, run_id, PART, 13, 17) == b"3456"
+        assert logs.content(connection, run_id, PART, 18, 118) == b"89"
 
 
 @st.composite
@@ -130,6 +126,77 @@ def test_any_order_and_repetition_of_overlapping_pieces_gives_the_same_text(
     one, other = (database.write(lambda connection: add_run(connection, clock()).id) for _ in range(2))
     again = data.draw(st.permutations(pieces + pieces[:2])) if data else [*reversed(pieces), pieces[0]]
     assert keep(database, one, pieces, limit) == keep(database, other, again, limit)
+
+
+@pytest.fixture
+def small_rows(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Up to how many bytes pieces are joined: so few that some are joined and some are not."""
+    monkeypatch.setattr(logs, "JOINED_BYTES", 16)
+    monkeypatch.setattr(log_words, "_TEXTS_OF_A_PIECE", 3)
+    return 16
+
+
+TEXT = b" ".join(b"w%02d" % number for number in range(40))
+
+
+@st.composite
+def cuts(draw: st.DrawFn) -> list[tuple[int, int]]:
+    some = draw(st.lists(st.tuples(st.integers(0, len(TEXT) - 1), st.integers(1, 25)), min_size=1, max_size=25))
+    return [(start, min(start + length, len(TEXT))) for start, length in some]
+
+
+def held_as_before(database: Database, run_id: int) -> set[int]:
+    """Some pieces that touch, as a version has left them that did not join; which bytes are held then."""
+    starts = (3, 6, 9, 30, 33)
+    rows = [(run_id, PART, start, TEXT[start : start + 3]) for start in starts]
+    database.write(lambda connection: logs.add_all(connection, rows))
+    return {at for start in starts for at in range(start, start + 3)}
+
+
+def rows_of(connection: Connection, run_id: int) -> list[tuple[int, bytes]]:
+    wanted = text("SELECT start, content FROM log_piece WHERE run_id = :run_id ORDER BY start")
+    return [(start, bytes(content)) for start, content in connection.execute(wanted, {"run_id": run_id})]
+
+
+@settings(max_examples=80)
+@given(cuts(), st.integers(20, 200), st.booleans())
+def test_pieces_are_joined_as_a_plain_model_has_them_and_their_words_come_and_go_with_them(
+    database: Database, clock: Clock, small_rows: int, pieces: list[tuple[int, int]], limit: int, older: bool
+) -> None:
+    run_id = database.write(lambda connection: add_run(connection, clock()).id)
+    held = held_as_before(database, run_id) if older else set[int]()
+    reached = max(held, default=-1) + 1
+
+    def work(connection: Connection, start: int, end: int) -> int:
+        content = TEXT[start:end]
+        kept = logs.put(connection, run_id, PART, start, content)
+        gone = logs.let_go(connection, run_id, PART, max(reached, end), limit)
+        log_words.forget(connection, run_id, PART, gone)
+        lost = {piece.start for piece in gone}
+        log_words.learn(connection, run_id, PART, [piece for piece in kept.pieces if piece.start not in lost])
+        new = {at for piece in kept.pieces for first, last in piece.new for at in range(first, last)}
+        assert new == {*range(start, end)} - held
+        held.update(new)
+        held.difference_update(at for piece in gone for at in range(piece.start, piece.end))
+        return kept.rows - len(gone)
+
+    with database.read() as connection:
+        count = len(rows_of(connection, run_id))
+    for start, end in pieces:
+        count += database.write(partial(work, start=start, end=end))
+        reached = max(reached, end)
+    with database.read() as connection:
+        rows = rows_of(connection, run_id)
+        assert len(rows) == count
+        assert {at for start, content in rows for at in range(start, start + len(content))} == held
+        assert all(content == TEXT[start : start + len(content)] for start, content in rows)
+        if not older:
+            touching = [(a, b) for (s, a), (t, b) in pairwise(rows) if s + len(a) == t]
+            assert all(len(a) + len(b) > small_rows for a, b in touching)
+            words = {word for _, content in rows for word in content.split() if len(word) == 3}
+            for word in TEXT.split():
+                listed = runs.listing(connection, runs.Filter(text=word.decode()), None, 1000)
+                assert (run_id in [run.id for run in listed]) == (word in words), word
 
 
 @settings(max_examples=60)

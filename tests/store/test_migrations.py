@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lackey.domain.run import RunState
-from lackey.store import dependencies, keys, overview, runs, schema, sessions
+from lackey.store import dependencies, keys, logs, overview, runs, schema, sessions
 from lackey.store.database import Database
 from tests.store.older import ENDED, KEY, NOW, UNENDED, Older, ago, older, run
 
@@ -29,6 +29,19 @@ def test_nothing_that_was_kept_is_lost(before: Older) -> None:
     schema.upgrade(before.database)
     assert before.kept() == kept
     assert schema.current(before.database) == schema.expected()
+
+
+def test_small_pieces_of_a_log_are_joined_and_not_a_byte_of_it_is_another(before: Older) -> None:
+    lines = [b"step %04d\n" % number for number in range(4000)]
+    starts = [10 * number + (5 if number > 2000 else 0) for number in range(len(lines))]
+    rows = [{"run_id": 6, "part": "reported", "start": at, "content": it} for at, it in zip(starts, lines, strict=True)]
+    with before.database.writer.begin() as connection:
+        before.add(connection, "log_piece", *rows)
+    schema.upgrade(before.database)
+    with before.database.read() as connection:
+        assert logs.count(connection, 6, "reported", 100) <= 4
+        assert logs.content(connection, 6, "reported", 0, 1 << 20) == b"".join(lines[:2001])
+        assert logs.content(connection, 6, "reported", 20015, 1 << 20) == b"".join(lines[2001:])
 
 
 def test_what_ended_in_the_last_day_is_known_to_have_and_nothing_else(before: Older) -> None:

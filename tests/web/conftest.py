@@ -87,6 +87,14 @@ def api_on_each_database(database_url: str, tmp_path: Path) -> Iterator[Api]:
 
 
 @pytest.fixture
+def api_with_short_logs(database_url: str, tmp_path: Path) -> Iterator[Api]:
+    """The same, which keeps 20,000 bytes at each end of a log."""
+    server, database = ServerSettings(data_dir=tmp_path, log_limit=40_000), DatabaseSettings(url=database_url)
+    with _served(Settings(server=server, database=database, share=SHARES)) as api:
+        yield api
+
+
+@pytest.fixture
 def api(make_api: MakeApi) -> Api:
     """A service over an empty database."""
     return make_api()

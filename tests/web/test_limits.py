@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from lackey.domain import limits
 from lackey.domain.refusals import TooMany
 from lackey.services import ending, newcomers, reading, reporting, viewing
-from lackey.store import events, logs, metrics, sessions, tokens, words
+from lackey.store import events, logs, metric_summaries, sessions, tokens
 from lackey.web import paging
 from tests.web.client import Api, fields_at_fault
 from tests.web.visitor import Visitor
@@ -43,7 +44,7 @@ def test_a_log_that_comes_line_by_line_is_kept_in_few_pieces(api_on_each_databas
         assert sent.status_int == 200
     assert api.get(f"/api/run/{run['id']}/log").body == b"".join(lines)
     with api.database.read() as connection:
-        assert logs.count(connection, run["id"], "reported") == 1
+        assert logs.count(connection, run["id"], "reported", 100) == 1
 
 
 def test_a_log_of_nothing_but_gaps_is_bounded(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +75,7 @@ def test_a_log_whose_pieces_come_out_of_order_is_bounded_too(
     assert 8 <= sum(taken) <= 12
     assert all(fields_at_fault(answer) == ["offset"] for answer in answers if answer.status_int != 200)
     with api.database.read() as connection:
-        assert logs.count(connection, run["id"], "reported") <= 12
+        assert logs.count(connection, run["id"], "reported", 100) <= 12
     # What is held already may come again, and what closes a gap is taken.
     assert api.report("log", run, text="x", offset=offsets[0]).status_int == 200
     assert api.report("log", run, text="y", offset=offsets[0] + 1).status_int == 200
@@ -85,19 +86,26 @@ def test_a_piece_that_comes_again_is_not_indexed_again(api: Api) -> None:
     run = api.reported_run()
     for _ in range(5):
         assert api.report("log", run, text="first words\n", offset=0).status_int == 200
-    with api.database.read() as connection:
-        assert words.count_texts(connection, run["id"], 100) == 2
+    assert texts_of(api, run) == 2
     assert [found["id"] for found in api.get("/api/run?q=words").json["items"]] == [run["id"]]
 
 
-def test_a_run_is_found_by_so_many_pieces_of_its_log_and_by_its_stop(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reporting, "LOG_TEXTS", 5)
+def texts_of(api: Api, run: dict[str, Any]) -> int:
+    """How many rows the index has of a run."""
+    wanted = text("SELECT count(*) FROM indexed_text WHERE run_id = :run_id")
+    with api.database.read() as connection:
+        return int(connection.execute(wanted, {"run_id": run["id"]}).scalar_one())
+
+
+def test_a_run_is_found_by_each_line_of_its_log_with_few_texts_in_the_index(api_on_each_database: Api) -> None:
+    api = api_on_each_database
     run = api.reported_run()
-    for number in range(10):
+    for number in range(200):
         assert api.report("log", run, text=f"word{number}\n").status_int == 200
     assert api.report("stop", run, exit=1, log="diverged").status_int == 200
-    found = {word: len(api.get(f"/api/run?q={word}").json["items"]) for word in ("word0", "word9", "diverged")}
-    assert found == {"word0": 1, "word9": 0, "diverged": 1}
+    words = ("word0", "word100", "word199", "diverged")
+    assert {word: len(api.get(f"/api/run?q={word}").json["items"]) for word in words} == dict.fromkeys(words, 1)
+    assert texts_of(api, run) < 40
 
 
 def history(api: Api, run: dict[str, Any]) -> list[str]:
@@ -149,14 +157,12 @@ def test_a_run_that_has_more_figures_than_it_may_is_shown_by_its_first_ones(
     some = [{"name": f"m{number:03}", "value": number, "step": 1} for number in range(300)]
     assert api.report("metric", run, metrics=some).status_int == 200
     assert api.report("metric", other, name="other", value=1).status_int == 200
-    monkeypatch.setattr(metrics, "METRIC_NAMES", 50)
+    for module in (metric_summaries, viewing):
+        monkeypatch.setattr(module, "METRIC_NAMES", 50)
     curves = viewing.figures(api.database, run["id"])
-    assert [(one.name, one.last) for one in curves] == [(f"m{number:03}", number) for number in range(50)]
+    assert [(one.name, one.last.value) for one in curves] == [(f"m{number:03}", number) for number in range(50)]
     compared = viewing.side_by_side(api.database, [run["id"], other["id"]])
     assert [row.name for row in compared.metrics] == [f"m{number:03}" for number in range(50)]
-    monkeypatch.setattr(metrics, "METRIC_POINTS", 2)
-    assert api.report("metric", other, metrics=[{"name": "other", "value": 1, "step": n} for n in range(9)]).status_int
-    assert [curve.count for curve in viewing.curves(api.database, other["id"], ["other"])] == [2]
 
 
 def test_a_list_is_read_no_further_than_it_is_answered(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from lackey.files import Entry, FileMissing, Files, Listing, Piece, ShareAway
 from lackey.services import following
@@ -223,3 +224,65 @@ def test_the_files_of_a_run_are_listed_and_asked_for_later_while_the_share_is_aw
 
 def test_a_run_without_a_directory_has_no_files(api: Api, run: dict[str, Any]) -> None:
     assert api.get(f"/api/run/{run['id']}/files").json == {"items": [], "next": None, "complete": True}
+
+
+def found(api: Api, words: str) -> list[int]:
+    return [run["id"] for run in api.get(f"/api/run?q={words}").json["items"]]
+
+
+def test_words_of_what_was_let_go_of_a_log_lead_to_it_no_more(api_with_short_logs: Api) -> None:
+    api = api_with_short_logs
+    run = api.reported_run()
+    lines = [f"word{number} {'-' * 490}\n" for number in range(300)]
+    for line in lines:
+        assert api.report("log", run, text=line).status_int == 200
+    # What is sent again is let go again.
+    for number in (140, 150, 150):
+        assert api.report("log", run, text=lines[number], offset=sum(map(len, lines[:number]))).status_int == 200
+    shown = api.get(text_of(run)).text
+    kept = [number for number in range(300) if f"word{number} " in shown]
+    assert (kept[0], kept[-1], 70 < len(kept) < 82) == (0, 299, True)
+    assert all(found(api, f"word{number}") == [run["id"]] for number in kept)
+    # A piece that reaches into the gap is held whole.
+    assert not any(found(api, f"word{number}") for number in range(80, 220, 10))
+
+
+def test_words_of_a_stop_that_another_one_replaced_lead_to_the_run_no_more(api_with_short_logs: Api) -> None:
+    api = api_with_short_logs
+    run = api.reported_run()
+    assert api.report("stop", run, log="took for granted").status_int == 200
+    assert found(api, "granted") == [run["id"]]
+    assert api.report("stop", run, exit=3, log="diverged").status_int == 200
+    assert (found(api, "granted"), found(api, "diverged")) == ([], [run["id"]])
+
+
+def test_a_word_that_two_reports_brought_is_found(api_with_short_logs: Api) -> None:
+    api = api_with_short_logs
+    run = api.reported_run()
+    for offset, piece in ((0, "the solver div"), (20, "after 3 steps"), (14, "erged ")):
+        assert api.report("log", run, text=piece, offset=offset).status_int == 200
+    assert found(api, "diverged") == [run["id"]]
+
+
+def test_a_log_in_many_small_pieces_of_an_older_version_is_read_and_goes_on(api_on_each_database: Api) -> None:
+    api = api_on_each_database
+    run = api.reported_run()
+    lines = [b"step %05d\n" % number for number in range(3000)]
+    add = text("INSERT INTO log_piece (run_id, part, start, content) VALUES (:run, 'reported', :start, :content)")
+    grow = text("UPDATE run SET log_size = 33000 WHERE id = :run")
+    rows = [{"run": run["id"], "start": 11 * number, "content": line} for number, line in enumerate(lines)]
+
+    def work(connection: Any) -> None:
+        connection.execute(add, rows[:1000] + rows[1001:])
+        connection.execute(grow, {"run": run["id"]})
+
+    api.database.write(work)
+    answer = api.get(text_of(run))
+    assert answer.headers["X-Log-Complete"] == "false"
+    assert answer.body == b"".join([*lines[:1000], b"[lackey: 11 bytes not received]\n", *lines[1001:]])
+    assert api.report("log", run, text=lines[1000].decode(), offset=11000).status_int == 200
+    assert api.report("log", run, text="the end\n").status_int == 200
+    answer = api.get(text_of(run))
+    assert answer.headers["X-Log-Complete"] == "true"
+    assert answer.body == b"".join([*lines, b"the end\n"])
+    assert api.get(text_of(run), Range="bytes=10995-11020").body == answer.body[10995:11021]

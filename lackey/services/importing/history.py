@@ -86,7 +86,7 @@ def _meet(takeover: Takeover, old: OldRun, run: Run) -> None:
     event = Event(run.id, takeover.now, "imported", BY, f"had gone on in lackey 1.0 ({takeover.file})")
     settle(takeover.connection, run, evidence, BY, takeover.now, event, values)
     if log is not None:
-        keep_text(takeover.connection, run.id, "stop", 0, log, takeover.options.log_limit)
+        keep_text(takeover.connection, run.id, "stop", 0, log, log.size, takeover.options.log_limit)
 
 
 def _with_reports(evidence: Evidence, old: OldRun) -> Evidence:
@@ -128,7 +128,7 @@ class _Texts:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._pieces: list[tuple[int, str, int, bytes]] = []
-        self._words: list[tuple[int, str]] = []
+        self._words: list[tuple[int, str, None]] = []
         self._size = 0
 
     def add(self, columns: dict[str, Any], log: LogText | None) -> None:
@@ -136,8 +136,8 @@ class _Texts:
         run_id, names = columns["id"], f"{columns['name']}\n{columns['command']}"
         log = log or LogText(b"", b"", 0)
         part = "stop" if columns["stop_log_size"] else "reported"
-        self._words.append((run_id, f"{names}\n{log.head.decode(errors='replace')}"))
-        self._words.append((run_id, log.tail.decode(errors="replace")))
+        self._words.append((run_id, f"{names}\n{log.head.decode(errors='replace')}", None))
+        self._words.append((run_id, log.tail.decode(errors="replace"), None))
         pieces = ((run_id, part, 0, log.head), (run_id, part, log.size - len(log.tail), log.tail))
         self._pieces += [piece for piece in pieces if piece[3]]
         self._size += len(log.head) + len(log.tail)

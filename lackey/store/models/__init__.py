@@ -5,7 +5,7 @@ from lackey.store.models.attempt import AttemptRow, DecisionRow, DependencyRow
 from lackey.store.models.base import Base
 from lackey.store.models.key import IdempotencyRow, KeyRow, UserIdempotencyRow
 from lackey.store.models.log import IndexedTextRow, LogPieceRow
-from lackey.store.models.metric import MetricRow
+from lackey.store.models.metric import MetricDetailRow, MetricRow, MetricSummaryRow
 from lackey.store.models.run import EventRow, RunRow, TokenRow
 from lackey.store.models.service import (
     GapRow,
@@ -31,7 +31,9 @@ __all__ = [
     "KeyRow",
     "ListenerRow",
     "LogPieceRow",
+    "MetricDetailRow",
     "MetricRow",
+    "MetricSummaryRow",
     "PausedExecutorRow",
     "ProjectRow",
     "RunRow",

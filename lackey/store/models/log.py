@@ -1,9 +1,11 @@
 """The text of logs, and which runs its words lead to."""
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lackey.store.models.base import Base, Id
+
+_OF_A_LOG = text("part IS NOT NULL")
 
 
 class LogPieceRow(Base):
@@ -21,10 +23,25 @@ class LogPieceRow(Base):
 
 
 class IndexedTextRow(Base):
-    """Says whose words a row of the full-text index holds (`run_words`, which each database has in its own form)."""
+    """Says whose words a row of the full-text index holds (`run_words`, which each database has in its own form).
+
+    `part`, `start` and `length`: of which bytes of a log they are; null: of its name and command, or of a log that
+    never shrinks, or an older version wrote them.
+    """
 
     __tablename__ = "indexed_text"
-    __table_args__ = (Index("ix_indexed_text_run_id", "run_id"),)
+    __table_args__ = (
+        Index("ix_indexed_text_run_id", "run_id"),
+        Index(
+            "ix_indexed_text_place",
+            *("run_id", "part", "start"),
+            sqlite_where=_OF_A_LOG,
+            postgresql_where=_OF_A_LOG,
+        ),
+    )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     run_id: Mapped[int] = mapped_column(Id, ForeignKey("run.id"))
+    part: Mapped[str | None]
+    start: Mapped[int | None] = mapped_column(Id)
+    length: Mapped[int | None] = mapped_column(Id)

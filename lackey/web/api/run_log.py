@@ -54,14 +54,19 @@ def text_of(call: Call, run: Run) -> LogText:
 
 def read_of(call: Call, run: Run) -> tuple[LogText, FileError | None]:
     """The same, and why it was not read where the run wrote it; then it is what was kept of it at its end."""
+    file, trouble = file_of(call, run)
+    return with_reports(call, run, file, trouble), trouble
+
+
+def with_reports(call: Call, run: Run, file: list[Held | Missing], trouble: FileError | None) -> LogText:
+    """The text of the log of a run whose file is this; see `file_of`."""
     limit = call.service.log_limit
-    file, trouble = _file(call, run)
     parts = [
         *file,
         *stored(call.database, run.id, "reported", run.log_size, limit),
         *stored(call.database, run.id, "stop", run.stop_log_size, limit),
     ]
-    return LogText(parts, trouble is None), trouble
+    return LogText(parts, trouble is None)
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,11 @@ class _LogFile:
         return self.call.service.files.read(self.share, self.path, start, length)
 
 
-def _file(call: Call, run: Run) -> tuple[list[Held | Missing], FileError | None]:
+def file_of(call: Call, run: Run) -> tuple[list[Held | Missing], FileError | None]:
+    """What the run wrote into its log.txt; where that can't be read, what was kept of it, and why. Reports follow it.
+
+    All else of a run's log changes with the run's revision.
+    """
     if run.share is None or run.run_directory is None:
         return [], None
     try:

@@ -1,11 +1,12 @@
 """Runs: make, list, show, change, cancel, do again."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 
 from lackey.domain.refusals import Conflict, NotFound, TooMany
 from lackey.domain.run import ACTIVE, Event, Run, RunState
-from lackey.services import ending, reading, scheduling
+from lackey.services import ending, reading, scheduling, viewing
 from lackey.services.reading import Metric, Search
 from lackey.web.call import Call
 from lackey.web.paging import numbered, page
@@ -140,8 +141,12 @@ def events(call: Call, run_id: int, query: PageQuery) -> Events:
 
 @route("GET", "/api/run/<run_id:id>/metrics", scope="read")
 def metrics(call: Call, run_id: int, query: MetricQuery) -> Metrics:
-    """Show a run's figures, by name, then step, then time."""
-    read = numbered(partial(reading.metrics, call.database, run_id, query.name))
+    """Show a run's figures, by name, then step, then time.
+
+    With `points` each is thinned out, so that what is answered of a long one is as short as what is drawn of it; with
+    `from` and `to` beside it finer points of just that range are shown.
+    """
+    read = numbered(_figures(call, run_id, query))
     # They are small, and sorted anew each time.
     return page(Metrics, query, read, lambda one: _metric(one[1]), lambda one: one[0], at_once=query.limit + 1)
 
@@ -175,6 +180,19 @@ def _page(call: Call, query: PageQuery, read: Callable[[int | None, int], list[R
 def _event(event: tuple[int, Event]) -> EventOut:
     shown = event[1]
     return EventOut(at=shown.at, kind=shown.kind, by=shown.by, text=shown.text, details=shown.details)
+
+
+def _figures(call: Call, run_id: int, query: MetricQuery) -> Callable[[int, int], list[Metric]]:
+    if query.points is None:
+
+        def read(after: int, limit: int) -> list[Metric]:
+            return reading.metrics(call.database, run_id, query.name, after, limit, query.first, query.last)
+
+        return read
+    first = -math.inf if query.first is None else query.first
+    last = math.inf if query.last is None else query.last
+    found = viewing.thinned(call.database, run_id, query.name, first, last, query.points)
+    return lambda after, limit: found[after : after + limit]
 
 
 def _metric(metric: Metric) -> MetricOut:

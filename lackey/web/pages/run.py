@@ -99,16 +99,18 @@ def _made(visit: Visit, run_id: int, make: Callable[[], tuple[Run, str]]) -> Htm
 def _run(visit: Visit, run_id: int, trouble: str = "") -> Html | Unchanged:
     """The page; `trouble` says why what was asked is refused."""
     found = reading.run(visit.database, run_id)
-    history = reading.events(visit.database, run_id, None, _EVENTS)
-    log = run_log.text_of(call_of(visit), found)
+    newest = reading.events(visit.database, run_id, None, 1)
+    file, file_trouble = run_log.file_of(call_of(visit), found)
     files = FileRows() if found.run_directory is None else files_in(visit, found, found.run_directory)
     around = viewing.neighbours(visit.database, found)
     row = run_row(found, visit, overview.expected(visit.database, found))
     late_minutes = row.late_by and row.late_by // timedelta(minutes=1)
-    seen = (history[:1], log.size, log.complete, files, around, row.expected, late_minutes, row.reason)
-    tag = _tag(visit, found, *seen)
+    sizes = [part.size for part in file]
+    tag = _tag(visit, found, newest, sizes, file_trouble is None, files, around, row.expected, late_minutes, row.reason)
     if visit.known == tag and not trouble and visit.token is None:
         return Unchanged(tag)
+    history = reading.events(visit.database, run_id, None, _EVENTS)
+    log = run_log.with_reports(call_of(visit), found, file, file_trouble)
     shown = {
         "row": row,
         "history": [line_of(event) for _, event in history],

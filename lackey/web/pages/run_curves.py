@@ -19,7 +19,8 @@ def curves(visit: Visit, run_id: int) -> Raw | Unchanged:
     """The names of the run's figures, and the curves of some: of those that `name` says, or of the first ones.
 
     `known` stands beside each `name`: `<place>,<count>`, of the last point that is known and how many there are up to
-    it, or nothing. Whatever is reported changes the run, so its revision tells whether there is anything new.
+    it, or nothing. With `from` and `to` it is the part of one curve between two places, in finer points. Whatever is
+    reported changes the run, so its revision tells whether there is anything new.
     """
     run = reading.run(visit.database, run_id)
     asked = json.dumps([run_id, run.revision, sorted(visit.query.items())])
@@ -28,7 +29,12 @@ def curves(visit: Visit, run_id: int) -> Raw | Unchanged:
         return Unchanged(tag)
     figures = viewing.figures(visit.database, run_id)
     names = visit.query.get("name") or [figure.name for figure in figures[:CHARTS_AT_MOST]]
-    found = viewing.curves(visit.database, run_id, names, _known(visit))
+    stretch = _stretch(visit)
+    if stretch is None:
+        found = viewing.curves(visit.database, run_id, names, _known(visit))
+    else:
+        finer = viewing.stretch(visit.database, run_id, names[0] if names else "", *stretch)
+        found = [] if finer is None else [finer]
     by_step = {figure.name: figure.has_steps for figure in figures}
     shown = {
         "names": list(by_step),
@@ -50,6 +56,20 @@ def _out(curve: Curve, by_step: bool) -> dict[str, object]:
         # JSON has no other word for what is no finite number: a gap.
         "y": [y if math.isfinite(y) else None for _, y in curve.points],
     }
+
+
+def _stretch(visit: Visit) -> tuple[float, float] | None:
+    """From where to where a curve is looked at closely."""
+    asked = [visit.asked(name) for name in ("from", "to")]
+    if not any(asked):
+        return None
+    try:
+        first, last = (float(text) for text in asked)
+    except ValueError:
+        raise invalid("from", "and `to` should be two numbers") from None
+    if not first <= last:
+        raise invalid("from", "and `to` should be two numbers, the smaller one first")
+    return first, last
 
 
 def _known(visit: Visit) -> dict[str, Known]:

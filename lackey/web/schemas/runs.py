@@ -19,6 +19,7 @@ from lackey.web.schemas.types import (
     Memory,
     Moment,
     MomentOrNow,
+    Number,
     ParameterValue,
     Priority,
     Reference,
@@ -285,9 +286,15 @@ class Metrics(Page[MetricOut]):
 
 
 class MetricQuery(PageQuery):
-    """Which figures."""
+    """Which figures. `from` and `to` are steps, or for figures without steps unix seconds; both are included."""
 
     name: ShortText | None = None
+    first: Annotated[Number | None, Field(alias="from", description="from this step or time on")] = None
+    last: Annotated[Number | None, Field(alias="to", description="up to this step or time")] = None
+    points: Annotated[
+        int | None,
+        Field(ge=5, le=1000, description="thin each figure out to so many points; its peaks and gaps are among them"),
+    ] = None
 
 
 class FileOut(Answer):

@@ -90,12 +90,31 @@ class Curves {
     let chart = this.#charts.get(curve.name);
     if (!chart) {
       if (!(this.#chosen ?? []).includes(curve.name)) return;
-      chart = new Chart(curve.name);
+      chart = new Chart(curve.name, this.#logarithmic);
+      chart.onLook = (from, to) => this.#look(curve.name, from, to);
       this.#charts.set(curve.name, chart);
       this.#place.append(chart.element);
     }
     chart.take(curve);
-    if (this.#logarithmic) chart.draw(true);
+  }
+
+  /**
+   * Fetches the finer points of a part of a curve.
+   * @param {string} name
+   * @param {number} from
+   * @param {number} to
+   */
+  async #look(name, from, to) {
+    const url = new URL(this.#section.dataset.url ?? "", document.baseURI);
+    url.search = new URLSearchParams({ name, from: String(from), to: String(to) }).toString();
+    try {
+      const answer = await fetch(url, { cache: "no-store" });
+      if (!answer.ok || answer.redirected) return;
+      const [curve] = (await answer.json()).curves;
+      if (curve) this.#charts.get(name)?.takeFiner(from, to, curve);
+    } catch {
+      // The coarse curve stays; whoever looks at another part asks again.
+    }
   }
 
   /**

@@ -1,6 +1,8 @@
 /** One figure as a chart, by uPlot, which a plain script has put beside this module, or not. */
 
 const HEIGHT = 220;
+// After the reader has stopped turning the wheel or dragging for so long, finer points are asked for.
+const LOOK_MS = 150;
 
 /** @typedef {{name: string, by: "step" | "time", count: number, whole: boolean, x: number[], y: (number | null)[]}} Curve */
 
@@ -16,6 +18,12 @@ export class Chart {
   y = /** @type {(number | null)[]} */ ([]);
   /** How many values there are in all; what is drawn may be thinned out. */
   count = 0;
+  /** Is told which part of a thinned curve is looked at. @type {(from: number, to: number) => void} */
+  onLook = () => {};
+  /** The part that is looked at in finer points, which stand in place of those of the curve there. */
+  #finer = /** @type {{from: number, to: number, x: number[], y: (number | null)[]} | null} */ (null);
+  #asked = "";
+  #timer = 0;
   #by = "step";
   #logarithmic = false;
   #title = document.createElement("figcaption");
@@ -24,9 +32,13 @@ export class Chart {
   #plot;
   #sizes;
 
-  /** @param {string} name */
-  constructor(name) {
+  /**
+   * @param {string} name
+   * @param {boolean} logarithmic where all values are above zero
+   */
+  constructor(name, logarithmic) {
     this.name = name;
+    this.#logarithmic = logarithmic;
     this.element.className = "chart";
     // A name is text that somebody sent; uPlot is given none of it.
     this.#title.textContent = name;
@@ -45,10 +57,56 @@ export class Chart {
     this.y = curve.whole ? curve.y : this.y.concat(curve.y);
     const same = this.#by === curve.by && !this.#logarithmic;
     this.#by = curve.by;
+    // A late value may lie in the part that is looked at.
+    if (curve.whole) this.#asked = "";
     this.#canvas.setAttribute("aria-label", this.#inWords());
-    if (this.#plot && same) this.#plot.setData([this.x, this.y]);
+    if (this.#plot && same) this.#plot.setData(this.#shown());
     else this.#drawAnew();
     if (zoom && this.#by === zoom.by) this.#plot.setScale("x", zoom);
+  }
+
+  /**
+   * Takes the finer points of a part.
+   * @param {number} from
+   * @param {number} to
+   * @param {Curve} curve
+   */
+  takeFiner(from, to, curve) {
+    const zoom = this.#zoom();
+    if (!zoom || this.#asked !== `${from},${to}`) return;
+    this.#finer = { from, to, x: curve.x, y: curve.y };
+    this.#plot.setData(this.#shown());
+    this.#plot.setScale("x", zoom);
+  }
+
+  /** What is drawn. @returns {[number[], (number | null)[]]} */
+  #shown() {
+    const finer = this.#finer;
+    if (!finer) return [this.x, this.y];
+    const before = this.x.filter((x) => x < finer.from).length;
+    const behind = this.x.filter((x) => x <= finer.to).length;
+    const joined = (/** @type {any[]} */ all, /** @type {any[]} */ part) => [
+      ...all.slice(0, before),
+      ...part,
+      ...all.slice(behind),
+    ];
+    return [joined(this.x, finer.x), joined(this.y, finer.y)];
+  }
+
+  /** Asks for finer points of the part that is looked at, once it stays, where the curve is thinned out. */
+  #look() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      const zoom = this.#zoom();
+      const part = zoom && this.x.length < this.count ? `${zoom.min},${zoom.max}` : "";
+      if (part === this.#asked) return;
+      this.#asked = part;
+      if (part) this.onLook(zoom.min, zoom.max);
+      else if (this.#finer) {
+        this.#finer = null;
+        this.#plot.setData(this.#shown());
+      }
+    }, LOOK_MS);
   }
 
   /** Draws it anew, in the colours of now. @param {boolean} logarithmic where all values are above zero */
@@ -68,11 +126,12 @@ export class Chart {
 
   #drawAnew() {
     this.#plot?.destroy();
-    this.#plot = new /** @type {any} */ (globalThis).uPlot(this.#options(), [this.x, this.y], this.#canvas);
+    this.#plot = new /** @type {any} */ (globalThis).uPlot(this.#options(), this.#shown(), this.#canvas);
   }
 
   remove() {
     this.#sizes.disconnect();
+    clearTimeout(this.#timer);
     this.#plot?.destroy();
     this.element.remove();
   }
@@ -113,6 +172,7 @@ export class Chart {
         },
       ],
       cursor: { drag: { x: true, y: false } },
+      hooks: { setScale: [(/** @type {any} */ _, /** @type {string} */ scale) => scale === "x" && this.#look()] },
     };
   }
 }
