@@ -149,9 +149,9 @@ class Service:
     ticks: list[float] = field(default_factory=list)
 
     def tick(self) -> float:
-        """One tick, when it has been told what has ended; its CPU time."""
+        """One tick, once it is told what has ended; its CPU time."""
         self.scheduler.loop.wait(0)
-        self.ticks.append(self.cpu.spent(self.scheduler.loop.tick))
+        self.ticks.append(self.cpu.spent(self.scheduler.tick))
         return self.ticks[-1]
 
     def turn(self, but: int) -> float:

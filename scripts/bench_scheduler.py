@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lackey.domain.policy import Away
 from lackey.domain.receipt import KillCause, Receipt
+from lackey.domain.refusals import Unavailable
 from lackey.executors.base import Ended, Launch, Look, Running, Started
 from lackey.files import Files
 from lackey.scheduler.follower import Follower
@@ -126,6 +127,14 @@ class Scheduler:
         keeper = LogKeeper(database, files, place.host, _SERIES, directory, place.kill_grace)
         follower = Follower(database, self.executor, database.clock, 10.0, self.shares.hold, place.kill_grace)
         self.loop = Loop(database, self.executor, place, self.shares, keeper, follower, database.clock)
+
+    def tick(self) -> None:
+        """One tick; where the database is away, or has ended a connection, the next one goes on."""
+        try:
+            self.loop.tick()
+        except Unavailable as error:
+            print(f"a tick was cut short: {error}", flush=True)
+            self.loop.reconcile_soon()
 
     def close(self) -> None:
         """Let go of everything."""

@@ -16,8 +16,8 @@ from lackey.domain.run import Run
 from lackey.services import claiming, following, launching
 from lackey.services.claiming import Claim
 from lackey.services.launching import Begun, Ending
-from lackey.store import runs
 from lackey.store.database import Database
+from tests.store.rows import all_runs
 
 SLOTS = 3
 GRACE_SECONDS = 50.0
@@ -248,4 +248,4 @@ class Machine(RuleBasedStateMachine):
 
     def _stored(self) -> list[Run]:
         with self.door.database.read() as connection:
-            return runs.listing(connection, runs.Filter(), None, 1000)
+            return all_runs(connection)

@@ -131,7 +131,7 @@ class Fresh:
 def fresh(database: Database) -> Fresh | None:
     """What a first page has to go on; None once there is a run. Raises Unavailable."""
     with database.read() as connection:
-        if runs.listing(connection, runs.Filter(), None, 1):
+        if runs.are_there(connection):
             return None
         try:
             example = stored_applications.application(connection, EXAMPLE)

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
 from lackey.domain.run import ACTIVE, FINAL, RunState
-from lackey.web.schemas.base import Answer, Body, Page, PageQuery, Paths, Query
+from lackey.web.schemas.base import Answer, Body, Limit, Page, PageQuery, Paths, Query
 from lackey.web.schemas.types import (
     Executor,
     Id,
@@ -18,6 +18,7 @@ from lackey.web.schemas.types import (
     Priority,
     Reference,
     Retries,
+    RunCursor,
     Seconds,
     ShortText,
     Variable,
@@ -153,10 +154,20 @@ class MadeRun(RunOut):
 
 
 class Runs(Page[RunOut]):
-    """Runs, newest first."""
+    """Runs, newest first; where a time is asked for, those scheduled latest first.
+
+    Where few of many runs are those searched for, a page may hold fewer than `limit`, or none, and have a `next` all
+    the same: so far it was searched.
+    """
 
 
-class RunQuery(PageQuery):
+class RunsQuery(Limit):
+    """Which part of a list of runs."""
+
+    cursor: Annotated[RunCursor, Field(description="`next` of the page before")] = None
+
+
+class RunQuery(RunsQuery):
     """Which runs."""
 
     state: Annotated[
