@@ -7,6 +7,7 @@ In milliseconds, and as ratios to the same at a thousand past runs. CPU time is 
 
 import argparse
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -59,6 +60,8 @@ def main() -> int:
     if options.runs < 10 * FEWEST:
         parser.error(f"--runs: at least {10 * FEWEST}")
     os.environ["PGAPPNAME"] = "bench"
+    # So that servers and files go when it is ended early, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     for kind in ("sqlite", "postgresql"):
         if options.on in (None, kind):
             measure_all(kind == "postgresql", options.runs)
