@@ -12,7 +12,7 @@ from lackey.store.database import take_your_time
 # have not ended.
 UNENDED = 5_000
 STATE = """CASE WHEN n > :past + 4980 THEN 'running' WHEN n > :past + 2000 THEN 'queued'
- WHEN n > :past THEN 'scheduled' WHEN n % 1000 = 7 THEN 'lost' WHEN n % 50 = 3 THEN 'failed'
+ WHEN n > :past THEN 'scheduled' WHEN n % 1000 = 7 THEN 'lost' WHEN n % 10 = 3 THEN 'failed'
  WHEN n % 97 = 5 THEN 'cancelled' ELSE 'succeeded' END"""
 # One each ten seconds, the last an hour ago.
 AT = "(:now - 3600000000 - (:runs - n) * 10000000)"
