@@ -27,24 +27,35 @@ class Answer:
     body: bytes
 
 
+def url_of(database: Database) -> str:
+    """The database's URL, as the settings take it."""
+    return database.url.render_as_string(hide_password=False)
+
+
+def application(url: str) -> Any:
+    """A service over the database of this URL. No share's reader is there to be asked."""
+    nowhere = Path(tempfile.gettempdir()) / "lackey-bench-nowhere"
+    lab = ShareSettings(name="lab", path=nowhere, unc=r"\\fileserver\lab", drive="Z:")
+    settings = Settings(server=ServerSettings(data_dir=nowhere), database=DatabaseSettings(url=url), share=(lab,))
+    return make_app(settings, wake=lambda: None)
+
+
 class Visitor:
     """Somebody who has signed in, and may do everything, so that each page shows all that it can show."""
 
     def __init__(self, database: Database) -> None:
-        """Makes a key in the database, and a service of its own over it. No share's reader is there to be asked."""
+        """Makes a key in the database, and a service of its own over it."""
         now = datetime.now(UTC)
-        nowhere = Path(tempfile.gettempdir()) / "lackey-bench-nowhere"
-        lab = ShareSettings(name="lab", path=nowhere, unc=r"\\fileserver\lab", drive="Z:")
-        url = database.url.render_as_string(hide_password=False)
-        settings = Settings(server=ServerSettings(data_dir=nowhere), database=DatabaseSettings(url=url), share=(lab,))
-        self._app = make_app(settings, wake=lambda: None)
-        _, secret = keys.create(database, "bench", "admin", now)
-        self._cookies = f"{SESSION}={sessions.sign_in(database, secret, now)}; {SEED}=bench"
+        self._app = application(url_of(database))
+        _, self._key = keys.create(database, "bench", "admin", now)
+        self._cookies = f"{SESSION}={sessions.sign_in(database, self._key, now)}; {SEED}=bench"
 
     def ask(self, path: str, known: str = "") -> Answer:
         """Ask for a page; `known` is the tag of the one that is there already."""
         place, _, query = path.partition("?")
         environ: dict[str, Any] = {"PATH_INFO": place, "QUERY_STRING": query, "HTTP_COOKIE": self._cookies}
+        if place.startswith("/api/"):
+            environ["HTTP_AUTHORIZATION"] = f"Bearer {self._key}"
         environ |= {"HTTP_IF_NONE_MATCH": known, "wsgi.errors": io.StringIO()}
         setup_testing_defaults(environ)
         begun: list[Any] = []

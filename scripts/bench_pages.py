@@ -23,7 +23,7 @@ from lackey.services.listing import Order
 from lackey.services.reading import Search
 from lackey.store import schema
 from scripts.bench_answers import Visitor, pages
-from scripts.bench_rows import fill
+from scripts.bench_rows import UNENDED, fill
 from tests.postgres import cluster
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,7 +40,7 @@ def main() -> int:
     if options.runs < 10_000:
         parser.error("--runs: at least 10,000")
     with new_database(options.postgresql) as database:
-        fill(database, options.runs)
+        fill(database, options.runs, UNENDED)
         measure(database, options.runs)
         measure_answers(database, options.runs)
     return 0

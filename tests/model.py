@@ -18,8 +18,9 @@ from lackey.domain.run import Run
 from lackey.services import claiming, following, launching, queueing
 from lackey.services.claiming import Claim, Site
 from lackey.services.launching import Begun, Ending
-from lackey.store import attempts, runs
+from lackey.store import attempts
 from lackey.store.database import Database
+from tests.store.rows import all_runs
 
 SLOTS = 3
 GRACE_SECONDS = 50.0
@@ -460,4 +461,4 @@ class Machine(RuleBasedStateMachine):
 
     def _stored(self) -> Iterable[Run]:
         with self.door.database.read() as connection:
-            return runs.listing(connection, runs.Filter(), None, 1000)
+            return all_runs(connection)

@@ -60,7 +60,7 @@ def cancel_all(
     """
     count, cursor = 0, None
     while True:
-        page = listing.page(database, search, cursor, _PIECE, Order.ID)
+        page = listing.page(database, search, cursor, _PIECE, Order.ID, counted=False)
         ids = [run.id for run in page.runs if run.cancel_requested_at is None]
         count += database.write(partial(_cancel_each, ids=ids, by=by, now=now)) if ids else 0
         if page.next is None:

@@ -26,6 +26,7 @@ LATELY = timedelta(hours=24)
 RUNNING_AT_MOST = 100
 QUEUED_AT_MOST = 50
 OTHERS_AT_MOST = 20
+UNENDED_AT_MOST = stored.UNENDED_AT_MOST
 # Of those that ended lately so many are shown that ended as they should, however many did not.
 WELL_AT_LEAST = 5
 STRIP = 50
@@ -54,9 +55,10 @@ class Scheduler:
 class Now:
     """What goes on. Each list holds at most so many as the constants here say; the counts say how many there are.
 
-    `queued` are by priority, the older first, `overdue` wait for others or for their own start report, `coming` for
-    their time, `ended` did so within `LATELY`, the troubled first. `unended` counts the states that are not final, all
-    of them, `coming_count` those to which the time has not come; `ended_counts` the final ones, of those that ended
+    `queued` are in the order in which they start, `overdue` wait for others or for their own start report, `coming` for
+    their time, `ended` did so within `LATELY`, the troubled first. `unended` counts the states that are not final,
+    `overdue_count` and `coming_count` the scheduled ones, each at most one more than `UNENDED_AT_MOST`; `ended_counts`
+    the final ones, of those that ended
     within `LATELY`, or if `ended_capped` of the last 10,000 of these. `ended_earlier` had ended before, as one has
     learned since: a report that came late, a clock that is wrong, an outcome put right. `paused` are the executors on
     which nothing new is launched.
@@ -70,6 +72,7 @@ class Now:
     ended: list[Run]
     ended_earlier: list[Run]
     unended: dict[RunState, int]
+    overdue_count: int
     coming_count: int
     ended_counts: dict[RunState, int]
     ended_earlier_count: int
@@ -103,6 +106,7 @@ def overview(database: Database, now: datetime) -> Now:
     with database.read() as connection:
         sign = _fingerprint(connection, now)
         counts, earlier = stored.count_ended(connection, now - LATELY)
+        overdue_count, coming_count = stored.count_scheduled(connection, now)
         return Now(
             fingerprint=sign,
             running=_running(connection),
@@ -112,7 +116,8 @@ def overview(database: Database, now: datetime) -> Now:
             ended=stored.ended(connection, now - LATELY, OTHERS_AT_MOST, WELL_AT_LEAST),
             ended_earlier=stored.ended_earlier(connection, now - LATELY, OTHERS_AT_MOST),
             unended=stored.count_unended(connection),
-            coming_count=stored.count_coming(connection, now),
+            overdue_count=overdue_count,
+            coming_count=coming_count,
             ended_counts=counts,
             ended_earlier_count=earlier,
             ended_capped=sum(counts.values()) + earlier >= stored.ENDED_AT_MOST,
@@ -131,7 +136,7 @@ class Fresh:
 def fresh(database: Database) -> Fresh | None:
     """What a first page has to go on; None once there is a run. Raises Unavailable."""
     with database.read() as connection:
-        if runs.listing(connection, runs.Filter(), None, 1):
+        if runs.are_there(connection):
             return None
         try:
             example = stored_applications.application(connection, EXAMPLE)
@@ -166,7 +171,7 @@ def _fingerprint(connection: Connection, now: datetime) -> str:
         (one.name, one.started_at, one.leads, is_late(one, now), one.capacity, one.trouble, one.kept_for)
         for one in service.heartbeats(connection)
     ]
-    changes = (*stored.sign_of_change(connection), stored.next_times(connection, now, now - LATELY))
+    changes = (*stored.sign_of_change(connection, QUEUED_AT_MOST), stored.next_times(connection, now, now - LATELY))
     # How late a run is changes with time alone, and so does when a scheduler was heard from.
     minute = now.replace(second=0, microsecond=0)
     seen = (*changes, sorted(beats, key=repr), executors.paused(connection), minute)

@@ -1,4 +1,4 @@
-"""What the API shows: lists and single things. Nothing here changes anything.
+"""What the API shows: single things, and lists but for those of runs (`listing`). Nothing here changes anything.
 
 A list begins below the id `before_id` (None: with the newest), and holds at most `limit`.
 """
@@ -19,8 +19,8 @@ from lackey.store import runs as stored_runs
 from lackey.store.database import Database
 from lackey.store.metrics import Metric
 
-__all__ = ["Metric", "Search", "application", "application_counts", "applications", "due_runs", "events", "metrics"]
-__all__ += ["project", "projects", "run", "runs", "these_runs"]
+__all__ = ["Metric", "Search", "application", "application_counts", "applications", "events", "metrics"]
+__all__ += ["project", "projects", "run", "these_runs"]
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,6 @@ def run(database: Database, run_id: int) -> Run:
         return stored_runs.get(connection, run_id)
 
 
-def runs(database: Database, search: Search, before_id: int | None, limit: int) -> list[Run]:
-    """The runs searched for, newest first. Raises Invalid if there is no such project or application."""
-    with database.read() as connection:
-        return stored_runs.listing(connection, narrowed(connection, search), before_id, limit)
-
-
 def narrowed(connection: Connection, search: Search) -> stored_runs.Filter:
     """The search with ids in place of names. Raises Invalid if there is no such project or application."""
     return stored_runs.Filter(
@@ -102,12 +96,6 @@ def these_runs(database: Database, run_ids: Sequence[int]) -> dict[int, Run]:
     """Those of the runs that exist, by their ids."""
     with database.read() as connection:
         return stored_runs.with_ids(connection, run_ids)
-
-
-def due_runs(database: Database, now: datetime, before_id: int | None, limit: int) -> list[Run]:
-    """Those that are due and have not started, newest first."""
-    with database.read() as connection:
-        return stored_runs.due_jobs(connection, now, before_id, limit)
 
 
 def events(database: Database, run_id: int, before_id: int | None, limit: int) -> list[tuple[int, Event]]:

@@ -6,12 +6,15 @@ Each statement reads a bounded part of the tables, however many runs there are.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select, text
+from sqlalchemy import ColumnElement, Connection, Select, func, select, text
 
-from lackey.domain.run import ACTIVE, FINAL, TROUBLED, Run, RunState
+from lackey.domain.run import TROUBLED, Run, RunState
 from lackey.store.models import EventRow, RunRow
+from lackey.store.models.run import QUEUED, TICKET_OPEN
 from lackey.store.runs import as_run, select_runs
 
+# Those that have not ended are counted up to so many.
+UNENDED_AT_MOST = 10_000
 # So many of those that ended since the time asked for are looked at, the latest.
 ENDED_AT_MOST = 10_000
 # And so many of an application's runs.
@@ -20,7 +23,6 @@ _LOOKED_AT_FOR_DURATIONS = 200
 
 _UNENDED = RunRow.ended_at.is_(None)
 _RUNNING = (_UNENDED, RunRow.state == RunState.RUNNING)
-_QUEUED = (_UNENDED, RunRow.state == RunState.QUEUED)
 _SCHEDULED = (_UNENDED, RunRow.state == RunState.SCHEDULED)
 # All versions of PostgreSQL have this one. Whatever commits between two readings, they differ: each transaction that
 # writes is counted in, or named as under way, until it is over. Ids of events can't tell as much: they may be
@@ -29,18 +31,19 @@ _SNAPSHOT = text("SELECT CAST(txid_current_snapshot() AS text)")
 _LAST_EVENT = select(EventRow.id, EventRow.at).order_by(EventRow.id.desc()).limit(1)
 
 
-def sign_of_change(connection: Connection) -> list[Any]:
+def sign_of_change(connection: Connection, queued_at_most: int) -> list[Any]:
     """Values one of which differs whenever anything that `services.overview` shows of runs was written.
 
     On SQLite, where writers take turns, each change of a state, and each request, is an event of its own with a higher
-    id; what changes beside (progress, the reason to wait) raises the revision of an active run. PostgreSQL names the
-    transactions.
+    id; what changes beside (progress, the reason to wait) raises the revision of a run that is running, or queued and
+    among those shown, `queued_at_most`. PostgreSQL names the transactions.
     """
     last = connection.execute(_LAST_EVENT).one_or_none()
     if connection.dialect.name == "postgresql":
         return [last, connection.execute(_SNAPSHOT).scalar_one()]
-    active = select(func.sum(RunRow.revision)).where(_UNENDED, RunRow.state.in_(sorted(ACTIVE)))
-    return [last, connection.execute(active).scalar_one()]
+    active = (select(RunRow.revision).where(*_RUNNING), *_queue(select(RunRow.revision), queued_at_most))
+    sums = [select(func.sum(some.subquery().c.revision)) for some in active]
+    return [last, *(connection.execute(each).scalar_one() for each in sums)]
 
 
 def running(connection: Connection, limit: int) -> list[Run]:
@@ -49,9 +52,16 @@ def running(connection: Connection, limit: int) -> list[Run]:
 
 
 def queued(connection: Connection, limit: int) -> list[Run]:
-    """Those queued, the higher priority first, then the older; those being started before all."""
-    order = (RunRow.ticket.is_(None), RunRow.priority.desc(), RunRow.scheduled_at, RunRow.id)
-    return _read(connection, select_runs().where(*_QUEUED).order_by(*order), limit)
+    """Those queued, in the order in which they start if nothing holds them; those being started first."""
+    starting, waiting = (_read(connection, statement, limit) for statement in _queue(select_runs(), limit))
+    return [*starting, *waiting][:limit]
+
+
+def _queue(selected: Select[Any], limit: int) -> tuple[Select[Any], Select[Any]]:
+    """Those being started, and those that wait; each in order, so that an index holds the latter."""
+    statement = selected.order_by(RunRow.priority.desc(), RunRow.scheduled_at, RunRow.id).limit(limit)
+    starting = statement.where(TICKET_OPEN, RunRow.state.concat("") == RunState.QUEUED)
+    return starting, statement.where(QUEUED, RunRow.ticket_open.is_(False))
 
 
 def coming(connection: Connection, now: datetime, limit: int) -> list[Run]:
@@ -77,15 +87,21 @@ def next_times(connection: Connection, now: datetime, since: datetime) -> tuple[
 
 
 def count_unended(connection: Connection) -> dict[RunState, int]:
-    """How many there are in each state that is not final."""
-    statement = select(RunRow.state, func.count()).where(_UNENDED).group_by(RunRow.state)
-    return {RunState(state): count for state, count in connection.execute(statement) if RunState(state) not in FINAL}
+    """How many there are in each state that is not final, each at most one more than `UNENDED_AT_MOST`."""
+    states = [state for state in RunState if not state.is_final]
+    counts = {state: _count(connection, _UNENDED, RunRow.state == state) for state in states}
+    return {state: count for state, count in counts.items() if count}
 
 
-def count_coming(connection: Connection, now: datetime) -> int:
-    """How many there are whose time has not come."""
-    statement = select(func.count()).where(*_SCHEDULED, RunRow.scheduled_at > now)
-    return int(connection.execute(statement).scalar_one())
+def count_scheduled(connection: Connection, now: datetime) -> tuple[int, int]:
+    """How many there are whose time has come, and how many to which it has not, each counted as far."""
+    overdue, coming = RunRow.scheduled_at <= now, RunRow.scheduled_at > now
+    return _count(connection, *_SCHEDULED, overdue), _count(connection, *_SCHEDULED, coming)
+
+
+def _count(connection: Connection, *conditions: ColumnElement[bool]) -> int:
+    some = select(RunRow.id).where(*conditions).limit(UNENDED_AT_MOST + 1).subquery()
+    return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
 
 
 def count_ended(connection: Connection, since: datetime) -> tuple[dict[RunState, int], int]:

@@ -1,16 +1,29 @@
 """Lists of runs, sorted and narrowed in any way, a page at a time, at a price that does not grow with the table.
 
-A page is read along one index, which gives the order. What narrows the list stands in that index where there is such a
-one; the rest is looked at run by run, and so that nothing can make this long, at most `WALKED_AT_MOST` runs are passed:
-then the page ends, be it empty, and says where to go on. What few runs can have (words that are rare, states that are
-not final) is read as a whole.
+What narrows a list may be rare: a word, a state, a user, a project, an application, a time. Then all runs that have it
+are looked at. Else a page is read along one index, which gives the order. What narrows the list stands in that index
+where there is such a one, once for each state; the rest is looked at run by run, and so that nothing can make this
+long, at most `WALKED_AT_MOST` runs are passed: then the page ends, be it empty, and says where to go on.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, String, and_, func, or_, select, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    String,
+    Subquery,
+    and_,
+    func,
+    or_,
+    select,
+    type_coerce,
+    union_all,
+)
 
 from lackey.domain.run import FINAL, Run
 from lackey.domain.run_list import Cursor, Order
@@ -18,13 +31,16 @@ from lackey.store import words
 from lackey.store.models import RunRow
 from lackey.store.runs import COUNTED_AT_MOST, Filter, as_run, select_runs
 
-WALKED_AT_MOST = 10_000
+WALKED_AT_MOST = 2_000
+# What so many runs have is rare.
+_FEW = 1_000
 # Whether a run has a word of which many have is looked up in the index of words, for each run and such word anew.
-_LOOKED_UP_AT_MOST = 300
+_LOOKED_UP_AT_MOST = 100
 _WALKED_AT_LEAST = 20
 
 Condition = ColumnElement[bool]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -41,21 +57,43 @@ class Page:
     total: int | None
     searched_to_end: bool
 
+    @property
+    def horizon(self) -> Cursor | None:
+        """Where to go on, if it ended before all that was asked for was found."""
+        return None if self.searched_to_end else self.next
+
 
 @dataclass(frozen=True)
 class _Narrowed:
-    """`by_index` can be read along the order's index, or is few; `run_by_run` can't be; `few`: there are not many."""
+    """Which runs are looked at, and what is asked of each of them.
 
-    by_index: list[Condition]
+    `legs`: each can be read along an index that gives the order, and no run is in two of them; or all are few.
+    """
+
+    legs: list[list[Condition]]
     run_by_run: list[Condition]
     few: bool = False
     walked_at_most: int = WALKED_AT_MOST
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether no run is passed in vain, or only few."""
+        return self.few or not self.run_by_run
+
 
 def page(
-    connection: Connection, wanted: Filter, order: Order, descending: bool, cursor: Cursor | None, limit: int
+    connection: Connection,
+    wanted: Filter,
+    order: Order,
+    descending: bool,
+    cursor: Cursor | None,
+    limit: int,
+    counted: bool = True,
 ) -> Page:
-    """A page of at most `limit` runs. Lists by start or duration hold the runs that have one."""
+    """A page of at most `limit` runs. Lists by start or duration hold the runs that have one.
+
+    `counted`: whether `Page.total` is wanted.
+    """
     narrowed = _narrow(connection, wanted, order)
     back = cursor is not None and cursor.previous
     down = descending != back
@@ -65,16 +103,26 @@ def page(
         place.append(_up_to(order, horizon, down))
     found = _read(connection, narrowed, order, down, place, limit + 1)
     runs, more = found[:limit], len(found) > limit
-    far = _cursor(order, runs[-1]) if more else horizon
-    near = None if cursor is None else _cursor(order, runs[0]) if runs else _just_before(cursor, down)
+    far = cursor_at(order, runs[-1]) if more else horizon
+    near = None if cursor is None else cursor_at(order, runs[0]) if runs else _just_before(cursor, down)
     before, after = (far, near) if back else (near, far)
     return Page(
         runs=runs[::-1] if back else runs,
         next=None if after is None else replace(after, previous=False),
         previous=None if before is None else replace(before, previous=True),
-        total=None if narrowed.run_by_run else _count(connection, narrowed, order),
+        total=_count(connection, narrowed, order) if counted and narrowed.is_exact else None,
         searched_to_end=more or horizon is None,
     )
+
+
+def cursor_at(order: Order, run: Run) -> Cursor:
+    """Where the list goes on behind the run."""
+    values: dict[Order, Any] = {Order.SCHEDULED: run.scheduled_at, Order.STARTED: run.started_at}
+    if order is Order.DURATION:
+        value = _microseconds(run.ended_at) - _microseconds(run.started_at)
+    else:
+        value = _microseconds(values[order]) if order in values else run.id
+    return Cursor(value, run.id)
 
 
 def _key(order: Order) -> ColumnElement[int]:
@@ -94,15 +142,6 @@ def _has_key(order: Order) -> list[Condition]:
     if order is Order.STARTED:
         return [RunRow.started_at.is_not(None)]
     return [RunRow.ended_at >= RunRow.started_at] if order is Order.DURATION else []
-
-
-def _cursor(order: Order, run: Run) -> Cursor:
-    values: dict[Order, Any] = {Order.SCHEDULED: run.scheduled_at, Order.STARTED: run.started_at}
-    if order is Order.DURATION:
-        value = _microseconds(run.ended_at) - _microseconds(run.started_at)
-    else:
-        value = _microseconds(values[order]) if order in values else run.id
-    return Cursor(value, run.id)
 
 
 def _microseconds(moment: datetime | None) -> int:
@@ -143,68 +182,105 @@ def _horizon(
     connection: Connection, narrowed: _Narrowed, order: Order, down: bool, place: list[Condition]
 ) -> Cursor | None:
     """How far a page may read; None: to the end."""
-    if narrowed.few or not narrowed.run_by_run:
+    if narrowed.is_exact:
         return None
-    walked = select(_key(order), RunRow.id).where(*_has_key(order), *narrowed.by_index, *place)
-    row = connection.execute(
-        walked.order_by(*_in_order(order, down)).offset(narrowed.walked_at_most - 1).limit(1)
-    ).one_or_none()
-    return None if row is None else Cursor(row[0], row[1])
+    reached = []
+    for leg in narrowed.legs:
+        walked = select(_key(order), RunRow.id).where(*_has_key(order), *leg, *place).order_by(*_in_order(order, down))
+        row = connection.execute(walked.offset(narrowed.walked_at_most - 1).limit(1)).one_or_none()
+        reached += [] if row is None else [Cursor(row[0], row[1])]
+    return (max if down else min)(reached, key=lambda at: (at.value, at.run_id), default=None)
 
 
 def _read(
     connection: Connection, narrowed: _Narrowed, order: Order, down: bool, place: list[Condition], limit: int
 ) -> list[Run]:
-    statement = select_runs().where(*_has_key(order), *narrowed.by_index, *narrowed.run_by_run, *place)
-    rows = connection.execute(statement.order_by(*_in_order(order, down)).limit(limit)).mappings()
-    return [as_run(row) for row in rows]
+    def of(selected: Any, leg: list[Condition]) -> Any:
+        narrow = selected.where(*_has_key(order), *leg, *narrowed.run_by_run, *place)
+        return narrow.order_by(*_in_order(order, down)).limit(limit)
+
+    if len(narrowed.legs) == 1:
+        statement = of(select_runs(), narrowed.legs[0])
+    else:
+        found = [select(of(select(RunRow.id), leg).subquery().c.id) for leg in narrowed.legs]
+        first = select_runs().where(RunRow.id.in_(union_all(*found)))
+        statement = first.order_by(*_in_order(order, down)).limit(limit)
+    return [as_run(row) for row in connection.execute(statement).mappings()]
 
 
 def _count(connection: Connection, narrowed: _Narrowed, order: Order) -> int:
-    counted = select(RunRow.id).where(*_has_key(order), *narrowed.by_index).limit(COUNTED_AT_MOST + 1).subquery()
+    most = COUNTED_AT_MOST + 1
+    asked = [select(RunRow.id).where(*_has_key(order), *leg, *narrowed.run_by_run) for leg in narrowed.legs]
+    counted = union_all(*(select(each.limit(most).subquery().c.id) for each in asked)).limit(most).subquery()
     return connection.execute(select(func.count()).select_from(counted)).scalar_one()
 
 
 def _narrow(connection: Connection, wanted: Filter, order: Order) -> _Narrowed:
-    """Which index gives the order, and what is left to look at run by run."""
-    equal, times = _equal(wanted), _times(wanted)
-    states = sorted(wanted.states)
+    """Which runs to look at, and what to ask of each."""
+    asked = list(_asked(wanted))
     found, word_by_word = words.narrow(connection, RunRow.id, wanted.text)
-    everything = [column == value for column, value in equal] + times
-    everything += [RunRow.state.in_(states)] if states else []
-    if found is not None:
-        return _Narrowed([RunRow.id.in_(found), *everything, *word_by_word], [], few=True)
-    if states and not wanted.states & FINAL and not word_by_word:
-        return _Narrowed([RunRow.ended_at.is_(None), *everything], [], few=True)
-    by_index: list[Condition] = times if order is Order.SCHEDULED else []
-    run_by_run: list[Condition] = [] if order is Order.SCHEDULED else times
-    if order is Order.ID and equal:
-        column, value = equal.pop(0)
-        by_index.append(column == value)
-    elif order is Order.ID and len(states) == 1:
-        by_index.append(RunRow.state == states.pop())
-    # Behind an expression, so that no database reads along their index instead and sorts what it finds.
-    run_by_run += [_unindexed(column) == value for column, value in equal]
-    run_by_run += [_unindexed(RunRow.state).in_(states)] if states else []
+    rare: list[Condition] = [] if found is None else [RunRow.id.in_(found)]
+    legs, rest = _along(wanted, order, asked)
+    if not rare and (rest or word_by_word):
+        some = next((some for each in asked if _are_few(connection, some := _some(each.indexed))), None)
+        rare = [] if some is None else [RunRow.id.in_(select(some.c.id))]
+    if rare:
+        return _Narrowed([rare], [*(each.unindexed for each in asked), *word_by_word], few=True)
     walked = max(_WALKED_AT_LEAST, _LOOKED_UP_AT_MOST // len(word_by_word)) if word_by_word else WALKED_AT_MOST
-    return _Narrowed(by_index, [*run_by_run, *word_by_word], walked_at_most=walked)
+    return _Narrowed(legs, [*(each.unindexed for each in rest), *word_by_word], walked_at_most=walked)
 
 
-def _equal(wanted: Filter) -> list[tuple[Any, Any]]:
-    """Columns that have an index with the id, and what they are to be; those that narrow most come first."""
-    columns: list[tuple[Any, Any]] = [
-        (RunRow.application_id, wanted.application_id),
-        (RunRow.by, wanted.by),
-        (RunRow.project_id, wanted.project_id),
-    ]
-    return [(column, value) for column, value in columns if value is not None]
+@dataclass(frozen=True)
+class _Asked:
+    """Something that is asked of a column: so that its index may be read along, and so that no database does that."""
+
+    column: Any
+    indexed: Condition
+    unindexed: Condition
 
 
-def _times(wanted: Filter) -> list[Condition]:
-    since = [RunRow.scheduled_at >= wanted.since] if wanted.since is not None else []
-    return since + ([RunRow.scheduled_at <= wanted.until] if wanted.until is not None else [])
+def _asked(wanted: Filter) -> Iterator[_Asked]:
+    """What narrows the list, words aside; of columns that have an index with the id, those that narrow most first."""
+    columns = {RunRow.application_id: wanted.application_id, RunRow.by: wanted.by, RunRow.project_id: wanted.project_id}
+    for column, value in columns.items():
+        if value is not None:
+            yield _Asked(column, column == value, _unindexed(column) == value)
+    if wanted.states:
+        states = sorted(wanted.states)
+        yield _Asked(RunRow.state, RunRow.state.in_(states), _unindexed(RunRow.state).in_(states))
+    if wanted.since is not None or wanted.until is not None:
+        first, last = _microseconds(wanted.since or _FIRST), _microseconds(wanted.until or _LAST)
+        at = _number(RunRow.scheduled_at)
+        yield _Asked(RunRow.scheduled_at, at.between(first, last), (at + 0).between(first, last))
+
+
+def _along(wanted: Filter, order: Order, asked: list[_Asked]) -> tuple[list[list[Condition]], list[_Asked]]:
+    """The index that gives the order: what stands in it, once for each leg; and what else is asked."""
+    column = None
+    if order is Order.ID:
+        column = next((each.column for each in asked if each.column is not RunRow.scheduled_at), None)
+    elif order is Order.SCHEDULED:
+        column = RunRow.scheduled_at
+    by_index = [each.indexed for each in asked if each.column is column]
+    rest = [each for each in asked if each.column is not column]
+    each_state: list[list[Condition]] = [[RunRow.state == state] for state in sorted(wanted.states)]
+    if column is RunRow.state:
+        return each_state, rest
+    if order is Order.SCHEDULED and wanted.states and not wanted.states & FINAL:
+        unended = [[RunRow.ended_at.is_(None), *leg, *by_index] for leg in each_state]
+        return unended, [each for each in rest if each.column is not RunRow.state]
+    return [by_index], rest
+
+
+def _some(condition: Condition) -> Subquery:
+    return select(RunRow.id).where(condition).limit(_FEW + 1).subquery()
+
+
+def _are_few(connection: Connection, some: Subquery) -> bool:
+    return connection.execute(select(func.count()).select_from(some)).scalar_one() <= _FEW
 
 
 def _unindexed(column: Any) -> ColumnElement[Any]:
+    """Behind an expression, no database reads along the column's index and sorts what it finds."""
     behind: ColumnElement[Any] = column.concat("") if isinstance(column.type, String) else column + 0
     return behind

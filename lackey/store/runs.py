@@ -1,6 +1,6 @@
 """Runs: insert, read, change, list."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,18 +10,15 @@ from sqlalchemy import (
     Connection,
     RowMapping,
     Select,
-    and_,
     bindparam,
     func,
     insert,
-    or_,
     select,
     update,
 )
 
 from lackey.domain.refusals import NotFound
-from lackey.domain.run import ACTIVE, FINAL, Garbled, Run, RunState
-from lackey.store import words
+from lackey.domain.run import ACTIVE, Garbled, Run, RunState
 from lackey.store.database import Changed, unique
 from lackey.store.models import RunRow
 from lackey.store.models.run import TICKET_OPEN
@@ -154,43 +151,9 @@ class Filter:
     text: str = ""
 
 
-def listing(connection: Connection, wanted: Filter, before_id: int | None, limit: int) -> list[Run]:
-    """The newest runs first, at most `limit`, below `before_id`."""
-    statement = select_runs().where(*_conditions(connection, wanted)).order_by(RunRow.id.desc()).limit(limit)
-    if before_id is not None:
-        statement = statement.where(RunRow.id < before_id)
-    return [as_run(row) for row in connection.execute(statement).mappings()]
-
-
-def _conditions(connection: Connection, wanted: Filter) -> Iterable[ColumnElement[bool]]:
-    if wanted.states:
-        yield RunRow.state.in_(sorted(wanted.states))
-        if not wanted.states & FINAL:
-            yield RunRow.ended_at.is_(None)
-    for column, value in (
-        (RunRow.project_id, wanted.project_id),
-        (RunRow.application_id, wanted.application_id),
-        (RunRow.by, wanted.by),
-    ):
-        if value is not None:
-            yield column == value
-    if wanted.since is not None:
-        yield RunRow.scheduled_at >= wanted.since
-    if wanted.until is not None:
-        yield RunRow.scheduled_at <= wanted.until
-    if wanted.text:
-        yield words.occur(connection, RunRow.id, wanted.text)
-
-
-def due_jobs(connection: Connection, now: datetime, before_id: int | None, limit: int) -> list[Run]:
-    """Launched or reported runs that are due and have not started, newest first."""
-    statement = select_runs().where(
-        RunRow.ended_at.is_(None),
-        or_(RunRow.state == RunState.QUEUED, and_(RunRow.state == RunState.SCHEDULED, RunRow.scheduled_at <= now)),
-    )
-    if before_id is not None:
-        statement = statement.where(RunRow.id < before_id)
-    return [as_run(row) for row in connection.execute(statement.order_by(RunRow.id.desc()).limit(limit)).mappings()]
+def are_there(connection: Connection) -> bool:
+    """Whether there is any run."""
+    return connection.execute(select(RunRow.id).limit(1)).one_or_none() is not None
 
 
 def existing(connection: Connection, run_ids: Sequence[int]) -> set[int]:

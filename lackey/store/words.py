@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, exists, insert, select, text, true
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, insert, select, text
 
 from lackey.domain.application import composed
 from lackey.store.models import IndexedTextRow
@@ -74,20 +74,9 @@ def remove_text(connection: Connection, text_id: int, words: str) -> None:
     connection.execute(_DELETE[connection.dialect.name], {"id": text_id, "words": words})
 
 
-def occur(connection: Connection, run_id: Any, wanted: str) -> ColumnElement[bool]:
-    """A condition: each word of `wanted` occurs in one of the run's texts."""
-    match = _MATCH[connection.dialect.name]
-    condition: ColumnElement[bool] = true()
-    for number, word in enumerate(_words(_folded(wanted))):
-        given: BindParameter[str] = bindparam(f"word{number}", _given(connection, word))
-        found = text(match.format(number)).bindparams(given).columns(IndexedTextRow.id)
-        texts = select(IndexedTextRow.run_id).where(IndexedTextRow.id.in_(found))
-        condition = condition & run_id.in_(texts)
-    return condition
-
-
 def narrow(connection: Connection, run_id: Any, wanted: str) -> tuple[list[int] | None, list[ColumnElement[bool]]]:
-    """The same for a long list: the runs with the rarest word if they are few, else None; and a condition for the rest.
+    """The runs in whose texts each word of `wanted` occurs: those with the rarest one, if they are few, else None; and
+    conditions for the rest.
 
     `run_id` is a column. Each condition costs a look into the index for each run that it is asked of.
     """

@@ -8,6 +8,7 @@ from lackey.web.schemas.base import Page, PageQuery
 from lackey.web.schemas.types import cursor
 
 Item = TypeVar("Item")
+Place = TypeVar("Place")
 Shown = TypeVar("Shown", bound=Page[Any])
 
 # So many rows are read at once: as many as may be in memory, however large they are.
@@ -27,21 +28,41 @@ def page(
     `read(place, limit)` gives at most `limit` of those that follow on a place (None: the first ones), and
     `place(item)` is where the list goes on behind an item. `at_once`: so many at most are asked of `read`.
     """
+
+    def found(place: int | None, limit: int) -> tuple[Sequence[Item], None]:
+        return read(place, limit), None
+
+    items, reached = page_of(query.limit, query.cursor, found, show, place, at_once)
+    return kind(items=items, next=None if reached is None else cursor(reached))
+
+
+def page_of(
+    most: int,
+    begin: Place | None,
+    read: Callable[[Place | None, int], tuple[Sequence[Item], Place | None]],
+    show: Callable[[Item], Any],
+    place: Callable[[Item], Place],
+    at_once: int | None = None,
+) -> tuple[list[Any], Place | None]:
+    """The same of a list whose `read` may give up before it has found `limit`, and says then where to go on.
+
+    What is shown, and where the next page begins; None if there is none.
+    """
     shown: list[Any] = []
-    size, reached = 0, query.cursor
+    size, reached = 0, begin
     while True:
         # One more than are wanted, to see whether there is a next page.
-        wanted = min(at_once or _AT_ONCE, query.limit - len(shown) + 1)
-        found = read(reached, wanted)
+        wanted = min(at_once or _AT_ONCE, most - len(shown) + 1)
+        found, gave_up_at = read(reached, wanted)
         for item in found:
             one = show(item)
             size += len(one.model_dump_json())
-            if len(shown) == query.limit or (shown and size > LIST_BYTES):
-                return kind(items=shown, next=None if reached is None else cursor(reached))
+            if len(shown) == most or (shown and size > LIST_BYTES):
+                return shown, reached
             shown.append(one)
             reached = place(item)
         if len(found) < wanted:
-            return kind(items=shown, next=None)
+            return shown, gave_up_at
 
 
 def numbered(read: Callable[[int, int], Sequence[Item]]) -> Callable[[int | None, int], Sequence[tuple[int, Item]]]:

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from lackey.domain.run import RunState
-from lackey.services import reading
+from lackey.services import listing
 from lackey.services.reading import Search
 from tests.cli.desk import Service, serving
 from tests.nursery import the_nursery
@@ -224,7 +224,7 @@ def test_a_file_server_that_is_away_stops_nothing_but_the_runs_on_its_share(grou
     assert [group.stage.until_ended(run_id).state for run_id in held] == [RunState.SUCCEEDED] * 3
     assert group.ran(name) == held
     until(lambda: group.stage.get(ends).log_kept, "its log")
-    found = reading.runs(group.stage.database, Search(words="commencement"), None, 10)
+    found = listing.page(group.stage.database, Search(words="commencement"), None, 10).runs
     assert ends in [run.id for run in found]
     group.release(f"goes-on-{how}")
     assert group.stage.until_ended(goes_on).state is RunState.SUCCEEDED

@@ -7,7 +7,7 @@ import pytest
 from lackey.domain.evidence import Stop
 from lackey.domain.refusals import AlreadyFinal
 from lackey.domain.run import RunState
-from lackey.services import log_text, reading, reporting
+from lackey.services import listing, log_text, reporting
 from lackey.services.following import FILE_LOG_LIMIT
 from lackey.services.reading import Search
 from tests.stage import Stage, alive, now, until
@@ -183,5 +183,5 @@ def test_head_and_tail_of_a_long_log_are_kept_and_found_by_their_words(stage: St
     assert text.startswith("commencement\n") and text.endswith("finale\n")
     assert f"{size - FILE_LOG_LIMIT} bytes left out" in text
     for word in ("commencement", "finale", "commencement finale"):
-        assert [found.id for found in reading.runs(stage.database, Search(words=word), None, 10)] == [run_id]
-    assert not reading.runs(stage.database, Search(words="intermezzo"), None, 10)
+        assert [found.id for found in listing.page(stage.database, Search(words=word), None, 10).runs] == [run_id]
+    assert not listing.page(stage.database, Search(words="intermezzo"), None, 10).runs

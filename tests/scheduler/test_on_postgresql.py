@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lackey.domain.run import RunState
-from lackey.services import log_text, reading, reporting
+from lackey.services import listing, log_text, reporting
 from lackey.services.following import FILE_LOG_LIMIT
 from lackey.services.reading import Search
 from lackey.services.reporting import Progress
@@ -36,8 +36,8 @@ def test_a_run_is_launched_followed_and_recorded_and_its_retry_is_made(stage: St
     until(lambda: stage.get(run_id).log_kept, "the log")
     (kept,) = log_text.stored(stage.database, run_id, "file", stage.get(run_id).file_size or 0, FILE_LOG_LIMIT)
     assert isinstance(kept, log_text.Held) and kept.size == len(b"turbulent\n")
-    assert [each.id for each in reading.runs(stage.database, Search(words="turbulent"), None, 10)] == [run_id]
-    (retry,) = reading.runs(stage.database, Search(states=frozenset({RunState.SCHEDULED})), None, 10)
+    assert [each.id for each in listing.page(stage.database, Search(words="turbulent"), None, 10).runs] == [run_id]
+    (retry,) = listing.page(stage.database, Search(states=frozenset({RunState.SCHEDULED})), None, 10).runs
     assert (retry.parent_id, retry.cause) == (run_id, "retry")
 
 

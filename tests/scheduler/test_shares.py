@@ -10,7 +10,7 @@ from unittest.mock import patch
 import pytest
 
 from lackey.domain.run import Run, RunState
-from lackey.services import reading
+from lackey.services import listing, reading
 from lackey.services.reading import Search
 from tests import nursery as born
 from tests.nursery import Nursery
@@ -48,7 +48,7 @@ def test_the_outcome_of_a_run_whose_share_has_gone_arrives_and_its_log_later(sta
     assert (run.state, run.exit_code, run.log_kept) == (RunState.FAILED, 3, False)
     (stage.place / "gone").rename(stage.place / "lab")
     until(lambda: stage.get(run_id).log_kept, "its log")
-    assert [found.id for found in reading.runs(stage.database, Search(words="commencement"), None, 10)] == [run_id]
+    assert [found.id for found in listing.page(stage.database, Search(words="commencement"), None, 10).runs] == [run_id]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from lackey.domain.run import RunState
-from lackey.services import reading, scheduling
+from lackey.services import listing, scheduling
 from lackey.services.reading import Search
 from tests.stage import Stage, now
 
@@ -159,7 +159,7 @@ def test_a_failed_run_with_retries_is_run_again_as_a_new_run_that_names_it(stage
     scheduling.change(stage.database, retry_id, {"at": now()}, "anna", now())
     retried = stage.until_ended(retry_id)
     assert (retried.state, retried.exit_code, stage.log(retried)) == (RunState.FAILED, 3, "64\n")
-    assert [run.id for run in reading.runs(stage.database, Search(), None, 10)] == [retry_id, failed.id]
+    assert [run.id for run in listing.page(stage.database, Search(), None, 10).runs] == [retry_id, failed.id]
 
 
 def test_a_run_that_was_made_while_nobody_schedules_starts_later(stage: Stage) -> None:

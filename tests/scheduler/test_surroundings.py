@@ -12,7 +12,7 @@ import pytest
 
 from lackey.domain.run import RunState
 from lackey.executors.environment import language, time_zone
-from lackey.services import reading
+from lackey.services import listing
 from lackey.services.reading import Search
 from tests.nursery import Nursery
 from tests.stage import Stage, until
@@ -80,7 +80,7 @@ def test_a_run_whose_application_and_runs_lie_behind_links_is_seen(stage: Stage)
     run = stage.get(run_id)
     assert (run.state, run.file_size) == (RunState.SUCCEEDED, len("commencement\n"))
     assert run.run_directory == f"latest/lackey-runs/{run_id}"
-    assert [each.id for each in reading.runs(stage.database, Search(words="commencement"), None, 10)] == [run_id]
+    assert [each.id for each in listing.page(stage.database, Search(words="commencement"), None, 10).runs] == [run_id]
 
 
 def test_nothing_of_the_service_s_can_be_seen_in_the_processes_above_a_run(discreet: Stage) -> None:
@@ -132,7 +132,7 @@ def test_the_log_of_a_run_of_that_user_is_read_and_kept(shared: Stage) -> None:
     run_id = shared.schedule(application)
     shared.until_ended(run_id)
     until(lambda: shared.get(run_id).log_kept, "its log")
-    found = reading.runs(shared.database, Search(words="commencement"), None, 10)
+    found = listing.page(shared.database, Search(words="commencement"), None, 10).runs
     assert [run.id for run in found] == [run_id]
 
 

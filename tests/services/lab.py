@@ -19,6 +19,7 @@ from lackey.services.waiting import Turns
 from lackey.store import events, runs
 from lackey.store.database import Database
 from tests.clock import Clock
+from tests.store.rows import all_runs
 
 SHARES = {"lab": Share("lab", "/srv/lab", r"\\fileserver\lab"), "store": Share("store", "/srv/store")}
 LOG_LIMIT = 1 << 20
@@ -78,7 +79,7 @@ class Lab:
     def runs(self) -> list[Run]:
         """All runs, the oldest first."""
         with self.database.read() as connection:
-            return runs.listing(connection, runs.Filter(), None, 1000)[::-1]
+            return all_runs(connection)[::-1]
 
     def history(self, run_id: int) -> list[Event]:
         """The run's events, the oldest first."""

@@ -1,6 +1,7 @@
 """What an upgrade leaves to be worked out."""
 
 import math
+from typing import Any
 
 from sqlalchemy import text
 
@@ -20,7 +21,7 @@ def seen(lab: Lab, run_id: int) -> tuple[float, ...]:
 
 def test_long_metrics_of_an_older_version_are_summarized_and_are_what_they_were(lab: Lab) -> None:
     run_id = lab.reported().id
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"run_id": run_id, "place": f"step {step!r}", "step": step, "value": math.sin(step / 100)}
         for step in map(float, range(2500))
     ]

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import JSON, text
 
 from lackey.domain.refusals import Conflict, Unavailable
-from lackey.services import catalogue, copying, health, keys, reading, removing, reporting, scheduling
+from lackey.services import catalogue, copying, health, keys, listing, removing, reporting, scheduling
 from lackey.services.reading import Metric, Search
 from lackey.services.reporting import LogText, Progress
 from lackey.services.scheduling import Wanted
@@ -117,7 +117,7 @@ def rows(database: Database) -> dict[str, list[Any]]:
 
 
 def found(database: Database, words: str) -> list[int]:
-    return [run.id for run in reading.runs(database, Search(words=words), None, 100)]
+    return [run.id for run in listing.page(database, Search(words=words), None, 100).runs]
 
 
 def test_all_is_there_afterwards_and_goes_on_where_it_was(lab: Lab, target: Database) -> None:
@@ -234,7 +234,7 @@ def test_nobody_writes_into_what_is_copied_but_all_may_read(
     refused = []
 
     def meanwhile(_: str) -> None:
-        assert len(reading.runs(other, Search(), None, 100)) == 1
+        assert len(listing.page(other, Search(), None, 100).runs) == 1
         with pytest.raises(Unavailable):
             write_soon(other, lab.clock)
         refused.append(True)

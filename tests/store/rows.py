@@ -7,7 +7,9 @@ from sqlalchemy import Connection
 
 from lackey.domain.policy import lane_of
 from lackey.domain.run import Run, RunState
-from lackey.store import applications, runs
+from lackey.domain.run_list import Order
+from lackey.store import applications, run_lists, runs
+from lackey.store.runs import Filter
 
 _RUN: dict[str, Any] = {
     **dict.fromkeys(("project_id", "application_id", "project", "application", "parent_id", "cause")),
@@ -53,3 +55,8 @@ def add_application(connection: Connection, now: datetime, project_id: int, name
     """An application without parameters; its id."""
     values = {"project_id": project_id, "name": name, "directory": name, "created_at": now}
     return applications.add_application(connection, {**_APPLICATION, **values, **more})
+
+
+def all_runs(connection: Connection, **wanted: Any) -> list[Run]:
+    """The runs of a `Filter`, newest first, a thousand at most."""
+    return run_lists.page(connection, Filter(**wanted), Order.ID, True, None, 1000).runs

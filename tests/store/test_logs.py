@@ -9,10 +9,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 
-from lackey.store import log_words, logs, runs
+from lackey.store import log_words, logs
 from lackey.store.database import Database
 from tests.clock import Clock
-from tests.store.rows import add_run
+from tests.store.rows import add_run, all_runs
 
 PART = "reported"
 
@@ -195,8 +195,8 @@ def test_pieces_are_joined_as_a_plain_model_has_them_and_their_words_come_and_go
             assert all(len(a) + len(b) > small_rows for a, b in touching)
             words = {word for _, content in rows for word in content.split() if len(word) == 3}
             for word in TEXT.split():
-                listed = runs.listing(connection, runs.Filter(text=word.decode()), None, 1000)
-                assert (run_id in [run.id for run in listed]) == (word in words), word
+                listed = [run.id for run in all_runs(connection, text=word.decode())]
+                assert (run_id in listed) == (word in words), word
 
 
 @settings(max_examples=60)

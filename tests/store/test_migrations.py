@@ -14,6 +14,7 @@ from lackey.domain.run import RunState
 from lackey.store import dependencies, keys, logs, overview, runs, schema, sessions
 from lackey.store.database import Database
 from tests.store.older import ENDED, KEY, NOW, UNENDED, Older, ago, older, run
+from tests.store.rows import all_runs
 
 DAY = timedelta(days=1)
 
@@ -55,9 +56,9 @@ def test_what_ended_in_the_last_day_is_known_to_have_and_nothing_else(before: Ol
 def test_runs_are_listed_and_found_by_words_and_tokens_as_before(before: Older) -> None:
     schema.upgrade(before.database)
     with before.database.read() as connection:
-        listed = runs.listing(connection, runs.Filter(), None, 100)
+        listed = all_runs(connection)
         assert [run.id for run in listed] == sorted([*ENDED, *UNENDED], reverse=True)
-        assert [run.id for run in runs.listing(connection, runs.Filter(text="needle"), None, 100)] == [1]
+        assert [run.id for run in all_runs(connection, text="needle")] == [1]
         assert (listed[0].parameters, listed[0].marks, listed[0].revision) == ({"n": "64"}, ["clock"], 4)
 
 
@@ -106,7 +107,7 @@ def test_the_version_before_goes_on_over_the_connections_that_it_has(before: Old
     with before.database.read() as connection:
         made = runs.get(connection, 110)
         assert (made.state, made.exit_code) == (RunState.SUCCEEDED, 0)
-        assert made.id == runs.listing(connection, runs.Filter(), None, 1)[0].id
+        assert made.id == all_runs(connection)[0].id
 
 
 def test_who_writes_while_the_schema_is_brought_up_waits_and_succeeds(before: Older) -> None:

@@ -106,6 +106,7 @@ def test_what_is_rare_is_found_though_no_page_passes_many_runs(
 ) -> None:
     """The page ends early, says so, and leads on; and back again over the pages that were empty."""
     monkeypatch.setattr(run_lists, "WALKED_AT_MOST", 2)
+    monkeypatch.setattr(run_lists, "_FEW", 0)
     wanted: dict[str, Any] = {"states": frozenset({RunState.FAILED}), "by": "bob"}
 
     def at(cursor: Cursor | None) -> Page:
@@ -118,6 +119,50 @@ def test_what_is_rare_is_found_though_no_page_passes_many_runs(
     assert not pages[0].searched_to_end
     assert pages[-1].searched_to_end
     assert ids(walk(pages[-1], lambda page: page.previous, at)[::-1]) == expected
+
+
+@pytest.mark.parametrize("order", Order)
+def test_what_few_runs_have_is_found_at_once_however_many_there_are(
+    database: Database, made: list[Run], order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_lists, "WALKED_AT_MOST", 1)
+    monkeypatch.setattr(run_lists, "_FEW", 4)
+    for wanted in ({"by": "bob"}, {"by": "bob", "since": made[0].scheduled_at}):
+        page = read(database, order=order, states=frozenset({RunState.FAILED}), **wanted)
+        expected = [run for run in made if run.by == "bob" and run.state is RunState.FAILED]
+        assert ids([page]) == [run.id for run in sorted(expected, key=_KEYS[order], reverse=True)]
+        assert (page.searched_to_end, page.total) == (True, len(expected))
+
+
+@pytest.mark.parametrize("down", [True, False])
+@pytest.mark.parametrize("order", [Order.ID, Order.SCHEDULED])
+@pytest.mark.parametrize("few", [0, 1000])
+@pytest.mark.parametrize("named", [{}, {"by": "anna"}, {"since": True}])
+def test_several_states_are_listed_in_one_order(
+    database: Database, clock: Clock, order: Order, down: bool, few: int, named: dict[str, Any], monkeypatch: Any
+) -> None:
+    """As of the active ones, of which there may be a hundred thousand."""
+    monkeypatch.setattr(run_lists, "_FEW", few)
+    states = (RunState.QUEUED, RunState.RUNNING, RunState.SCHEDULED)
+
+    def work(connection: Connection) -> list[Run]:
+        at = [clock() + timedelta(minutes=place * 7 % 12) for place in range(12)]
+        by = ["anna" if place % 5 else "bob" for place in range(12)]
+        return [
+            add_run(connection, clock(), state=states[place % 3], scheduled_at=at[place], by=by[place])
+            for place in range(12)
+        ]
+
+    wanted = {**named, **({"since": clock() + timedelta(minutes=3)} if "since" in named else {})}
+    there = [run for run in database.write(work) if run.state in ACTIVE and wanted.get("by") in (None, run.by)]
+    there = [run for run in there if "since" not in wanted or run.scheduled_at >= wanted["since"]]
+
+    def at(cursor: Cursor | None) -> Page:
+        return read(database, cursor, order, down, states=ACTIVE, **wanted)
+
+    pages = walk(at(None), lambda page: page.next, at)
+    assert ids(pages) == [run.id for run in sorted(there, key=_KEYS[order], reverse=down)]
+    assert ids(walk(pages[-1], lambda page: page.previous, at)[::-1]) == ids(pages)
 
 
 def test_a_list_is_narrowed_to_all_that_was_asked_for(database: Database, clock: Clock, made: list[Run]) -> None:
@@ -187,9 +232,11 @@ def test_the_total_is_told_where_to_count_is_cheap(
     assert read(database).total == 10
     assert read(database, order=Order.DURATION).total == 8
     assert read(database, by="bob").total == 4
-    assert read(database, by="bob", states=frozenset({RunState.FAILED})).total is None
+    assert read(database, by="bob", states=frozenset({RunState.FAILED})).total == 2
     monkeypatch.setattr(run_lists, "COUNTED_AT_MOST", 5)
     assert read(database).total == 6
+    monkeypatch.setattr(run_lists, "_FEW", 1)
+    assert read(database, by="bob", states=frozenset({RunState.FAILED})).total is None
 
 
 @given(st.integers(-(10**17), 10**17), st.integers(0, 10**17), st.booleans())

@@ -8,7 +8,8 @@ from sqlalchemy import Connection
 
 from lackey.domain.refusals import NotFound
 from lackey.domain.run import ACTIVE, FINAL, Run, RunState
-from lackey.store import runs, words
+from lackey.domain.run_list import Cursor, Order
+from lackey.store import run_lists, runs, words
 from lackey.store.database import Database
 from lackey.store.runs import Filter
 from tests.clock import Clock
@@ -20,8 +21,9 @@ def made(database: Database, clock: Clock, **values: Any) -> Run:
 
 
 def listed(database: Database, wanted: Filter, before_id: int | None = None, limit: int = 100) -> list[int]:
+    cursor = None if before_id is None else Cursor(before_id, before_id)
     with database.read() as connection:
-        return [run.id for run in runs.listing(connection, wanted, before_id, limit)]
+        return [run.id for run in run_lists.page(connection, wanted, Order.ID, True, cursor, limit).runs]
 
 
 def test_a_run_is_read_as_it_was_written(database: Database, clock: Clock) -> None:
@@ -121,17 +123,6 @@ def test_words_narrow_a_list_too(database: Database, clock: Clock) -> None:
     database.write(work)
     assert listed(database, Filter(text="explicit heat")) == [two.id, one.id]
     assert listed(database, Filter(text="explicit", by="bob")) == [two.id]
-
-
-def test_jobs_are_what_is_due_and_has_not_started(database: Database, clock: Clock) -> None:
-    queued = made(database, clock)
-    reported = made(database, clock, state=RunState.SCHEDULED, launched=False)
-    made(database, clock, state=RunState.SCHEDULED, scheduled_at=clock() + timedelta(seconds=1))
-    made(database, clock, state=RunState.RUNNING)
-    made(database, clock, state=RunState.FAILED, ended_at=clock())
-    with database.read() as connection:
-        assert [run.id for run in runs.due_jobs(connection, clock(), None, 10)] == [reported.id, queued.id]
-        assert [run.id for run in runs.due_jobs(connection, clock(), reported.id, 10)] == [queued.id]
 
 
 def test_children_states_and_counts_are_known(database: Database, clock: Clock) -> None:

@@ -6,11 +6,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from lackey.domain.run import Run
-from lackey.store import runs, words
+from lackey.store import words
 from lackey.store.database import Database
-from lackey.store.runs import Filter
 from tests.clock import Clock
-from tests.store.rows import add_run
+from tests.store.rows import add_run, all_runs
 
 LOG = 'Iteration 17: residual=1.5e-07, file "out_final.dat" written; ΔT reached, Größe 3, d\'accord, NEAR the OR'
 
@@ -29,7 +28,7 @@ def run(database: Database, clock: Clock) -> Run:
 
 def found(database: Database, wanted: str) -> list[int]:
     with database.read() as connection:
-        return [run.id for run in runs.listing(connection, Filter(text=wanted), None, 100)]
+        return [run.id for run in all_runs(connection, text=wanted)]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from lackey.domain import limits
 from lackey.domain.refusals import TooMany
-from lackey.services import ending, newcomers, reading, reporting, viewing
+from lackey.services import ending, listing, newcomers, reporting, viewing
 from lackey.store import events, logs, metric_summaries, sessions, tokens
 from lackey.web import paging
 from tests.web.client import Api, fields_at_fault
@@ -171,14 +171,14 @@ def test_a_list_is_read_no_further_than_it_is_answered(api: Api, monkeypatch: py
     for _ in range(12):
         api.reported_run(parameters={"a": "x" * 1000})
     asked: list[int] = []
-    read = reading.runs
+    read = listing.page
 
-    def counted(*given: Any) -> Any:
-        found = read(*given)
-        asked.append(len(found))
+    def counted(*given: Any, **named: Any) -> Any:
+        found = read(*given, **named)
+        asked.append(len(found.runs))
         return found
 
-    monkeypatch.setattr(reading, "runs", counted)
+    monkeypatch.setattr(listing, "page", counted)
     shown = api.get("/api/run?limit=100").json["items"]
     assert 1 <= len(shown) < 5
     assert sum(asked) <= len(shown) + 2

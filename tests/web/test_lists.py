@@ -1,7 +1,10 @@
 """Lists of runs and of what is kept of them, over HTTP."""
 
+import base64
+
 import pytest
 
+from lackey.store import run_lists
 from tests.web.client import Api, fields_at_fault
 
 
@@ -64,6 +67,41 @@ def test_runs_are_found_by_state_project_key_time_and_words(api: Api) -> None:
     for query, expected in found.items():
         items = api.get(f"/api/run?{query}").json["items"]
         assert {run["id"] for run in items} == {run["id"] for run in expected}, query
+
+
+def test_a_time_that_is_asked_for_lists_what_was_scheduled_latest_first(api: Api) -> None:
+    times = ["2030-01-03T00:00:00Z", "2030-01-01T00:00:00Z", "2030-01-02T00:00:00Z", "2030-01-01T00:00:00Z"]
+    made = {run["id"]: run for run in (api.reported_run(at=time) for time in times)}
+    first = api.get("/api/run?since=2029-01-01T00:00:00Z&limit=2").json
+    rest = api.get(f"/api/run?since=2029-01-01T00:00:00Z&cursor={first['next']}").json
+    listed = [run["id"] for run in (*first["items"], *rest["items"])]
+    assert listed == sorted(made, key=lambda run_id: (made[run_id]["scheduled_at"], run_id), reverse=True)
+
+
+def test_a_search_among_very_many_runs_says_how_far_it_has_come(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_lists, "WALKED_AT_MOST", 2)
+    monkeypatch.setattr(run_lists, "_FEW", 0)
+    failed = api.reported_run()
+    api.report("stop", failed, exit=1)
+    for _ in range(5):
+        api.report("stop", api.reported_run(), exit=0)
+    found, path, empty = [], "/api/run?state=failed&by=admin+key", 0
+    while path:
+        answer = api.get(path)
+        assert len(answer.json["items"]) <= 1
+        found += [run["id"] for run in answer.json["items"]]
+        empty += not answer.json["items"]
+        link = answer.headers.get("Link")
+        path = link.removeprefix("<").removesuffix('>; rel="next"') if link else ""
+    assert found == [failed["id"]]
+    assert empty >= 2
+
+
+def test_a_list_goes_on_at_a_cursor_of_the_version_before(api: Api) -> None:
+    made = [api.reported_run()["id"] for _ in range(3)]
+    cursor = base64.urlsafe_b64encode(str(made[2]).encode()).decode()
+    assert [run["id"] for run in api.get(f"/api/run?cursor={cursor}").json["items"]] == [made[1], made[0]]
+    assert api.get("/api/run?limit=1").json["next"] == cursor
 
 
 def test_what_is_active_running_and_due_is_listed_apart(api: Api) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from lackey.domain.share_health import Away, Health
 from lackey.files import Files
-from lackey.services import health
+from lackey.services import health, overview
+from lackey.store import overview as stored_overview
 from tests.web.client import Api
 from tests.web.visitor import HOSTILE, Visitor
 
@@ -83,6 +84,20 @@ def test_a_long_queue_says_how_many_more_there_are(visitor: Visitor) -> None:
     page = visitor.see("/")
     assert "Waiting: 53" in page.text
     assert page.click("and 3 more").request.query_string == "state=queued"
+
+
+def test_what_waits_is_counted_up_to_a_bound(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (overview, stored_overview):
+        monkeypatch.setattr(module, "UNENDED_AT_MOST", 51)
+    visitor.api.application()
+    for _ in range(51):
+        visitor.api.post("/api/run", {"application": 1})
+    page = visitor.see("/")
+    assert "Waiting: 51" in page.text and "and 1 more" in page.text
+    visitor.api.post("/api/run", {"application": 1})
+    page = visitor.see("/")
+    assert "Waiting: more than 51" in page.text
+    assert page.click("and many more").request.query_string == "state=queued"
 
 
 def test_failures_come_first_among_what_ended_lately(visitor: Visitor) -> None:

@@ -141,6 +141,7 @@ def test_an_empty_list_says_how_to_widen_it(visitor: Visitor) -> None:
 
 def test_a_long_search_says_how_far_it_has_come_and_goes_on(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_lists, "WALKED_AT_MOST", 10)
+    monkeypatch.setattr(run_lists, "_FEW", 0)
     for number in range(25):
         run = visitor.api.reported_run(name=f"run {number}")
         visitor.api.report("start", run, ts=1000 + number)

@@ -8,10 +8,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from lackey.store.models.base import Base, Id
 
-# To be asked for in the same words: of `ticket_open = 1`, which SQLAlchemy would write, SQLite does not see that the
-# index holds just these, and looks through all runs.
+# To be asked for in the same words: of `ticket_open = 1`, which SQLAlchemy would write, or of `state = ?`, SQLite does
+# not see that the index holds just these, and looks through all runs.
 TICKET_OPEN = text("ticket_open")
 LOG_DUE = text("NOT log_kept")
+QUEUED = text("ended_at IS NULL AND state = 'queued'")
 _UNENDED = text("ended_at IS NULL")
 _SETTLED = text("settled_at IS NOT NULL")
 _STARTED = text("started_at IS NOT NULL")
@@ -31,7 +32,7 @@ class RunRow(Base):
 
     __tablename__ = "run"
     __table_args__ = (
-        Index("ix_run_unended", "state", "scheduled_at", sqlite_where=_UNENDED, postgresql_where=_UNENDED),
+        Index("ix_run_unended", "state", "scheduled_at", "id", sqlite_where=_UNENDED, postgresql_where=_UNENDED),
         Index("ix_run_ticket_open", "id", sqlite_where=TICKET_OPEN, postgresql_where=TICKET_OPEN),
         Index("ix_run_log_due", "share", "id", sqlite_where=LOG_DUE, postgresql_where=LOG_DUE),
         Index("ix_run_scheduled_at", "scheduled_at"),
@@ -40,7 +41,13 @@ class RunRow(Base):
         Index("ix_run_parent_id", "parent_id"),
         Index("ix_run_state", "state", "id"),
         Index("ix_run_by", "by", "id"),
-        Index("ix_run_settled_at", "settled_at", "state", sqlite_where=_SETTLED, postgresql_where=_SETTLED),
+        # All that is asked of those that ended lately stands in it.
+        Index(
+            "ix_run_settled_at",
+            *("settled_at", "id", "state", "ended_at"),
+            sqlite_where=_SETTLED,
+            postgresql_where=_SETTLED,
+        ),
         Index("ix_run_started_at", "started_at", "id", sqlite_where=_STARTED, postgresql_where=_STARTED),
         Index("ix_run_duration", text("(ended_at - started_at)"), "id", sqlite_where=_TIMED, postgresql_where=_TIMED),
         Index(
@@ -125,6 +132,17 @@ class RunRow(Base):
     log_kept: Mapped[bool]
     log_says: Mapped[str | None]
     revision: Mapped[int]
+
+
+_RUN = RunRow.metadata.tables[RunRow.__tablename__]
+# Its state is the same of all in it; by an index that did not begin with that, SQLite would not go. It stands here
+# because a column that is sorted downwards is no name.
+Index(
+    "ix_run_queued",
+    *(_RUN.c.state, _RUN.c.priority.desc(), _RUN.c.scheduled_at, _RUN.c.id),
+    sqlite_where=QUEUED,
+    postgresql_where=QUEUED,
+)
 
 
 class TokenRow(Base):

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from functools import partial
 
 from lackey.domain.refusals import Conflict, NotFound, TooMany
-from lackey.domain.run import ACTIVE, Event, Run, RunState
-from lackey.services import ending, reading, scheduling, viewing
+from lackey.domain.run import ACTIVE, WAITING, Event, Run, RunState
+from lackey.services import ending, listing, reading, scheduling, viewing
+from lackey.services.listing import Cursor, Order
 from lackey.services.reading import Metric, Search
 from lackey.web.call import Call
-from lackey.web.paging import numbered, page
+from lackey.web.paging import numbered, page, page_of
 from lackey.web.present import made_run, moment, run_out
 from lackey.web.routes import route
 from lackey.web.schemas.base import PageQuery
@@ -29,7 +30,9 @@ from lackey.web.schemas.runs import (
     RunOut,
     RunQuery,
     Runs,
+    RunsQuery,
 )
+from lackey.web.schemas.types import cursor
 
 
 @route("POST", "/api/run", scope="run", status=201, takes_forms=True, may=[Conflict, NotFound, TooMany])
@@ -49,40 +52,35 @@ def schedule(call: Call, body: NewRun) -> MadeRun:
     return _made(call, run, token)
 
 
+def search_of(query: RunQuery) -> Search:
+    """What is searched for."""
+    return Search(query.state, query.project, query.application, query.by, query.since, query.until, query.q)
+
+
 @route("GET", "/api/run", scope="read")
 def runs(call: Call, query: RunQuery) -> Runs:
     """List the runs, newest first."""
     if query.sweep is not None:
         return Runs(items=[])
-    search = Search(
-        states=query.state,
-        project=query.project,
-        application=query.application,
-        by=query.by,
-        since=query.since,
-        until=query.until,
-        words=query.q,
-    )
-    return _page(call, query, partial(reading.runs, call.database, search))
+    return _page(call, query, search_of(query))
 
 
 @route("GET", "/api/run/active", scope="read")
-def active(call: Call, query: PageQuery) -> Runs:
+def active(call: Call, query: RunsQuery) -> Runs:
     """List the runs that are queued or running, newest first."""
-    return _page(call, query, partial(reading.runs, call.database, Search(states=ACTIVE)))
+    return _page(call, query, Search(ACTIVE))
 
 
 @route("GET", "/api/run/running", scope="read")
-def running(call: Call, query: PageQuery) -> Runs:
+def running(call: Call, query: RunsQuery) -> Runs:
     """List the runs that are running, newest first."""
-    search = Search(states=frozenset({RunState.RUNNING}))
-    return _page(call, query, partial(reading.runs, call.database, search))
+    return _page(call, query, Search(frozenset({RunState.RUNNING})))
 
 
 @route("GET", "/api/run/jobs", scope="read")
-def jobs(call: Call, query: PageQuery) -> Runs:
-    """List the runs that are due and have not started, newest first."""
-    return _page(call, query, partial(reading.due_runs, call.database, call.now))
+def jobs(call: Call, query: RunsQuery) -> Runs:
+    """List the runs that are due and have not started, the latest due first."""
+    return _page(call, query, Search(WAITING, until=call.now))
 
 
 @route("GET", "/api/run/<run_id:id>", scope="read")
@@ -173,8 +171,18 @@ def _made(call: Call, run: Run, token: str) -> MadeRun:
     return made_run(run, token, call.service.shares, call.turns)
 
 
-def _page(call: Call, query: PageQuery, read: Callable[[int | None, int], list[Run]]) -> Runs:
-    return page(Runs, query, read, lambda run: run_out(run, call.service.shares, call.turns), lambda run: run.id)
+def _page(call: Call, query: RunsQuery, search: Search) -> Runs:
+    order = listing.order_of(search)
+
+    def read(place: Cursor | None, limit: int) -> tuple[list[Run], Cursor | None]:
+        found = listing.page(call.database, search, place, limit, order, counted=False)
+        return found.runs, found.horizon
+
+    def show(run: Run) -> RunOut:
+        return run_out(run, call.service.shares, call.turns)
+
+    items, place = page_of(query.limit, query.cursor, read, show, partial(listing.cursor_at, order))
+    return Runs(items=items, next=None if place is None else cursor(place.run_id if order is Order.ID else place))
 
 
 def _event(event: tuple[int, Event]) -> EventOut:

@@ -8,6 +8,7 @@ from lackey.domain.refusals import FieldError, Invalid
 from lackey.domain.run import RunState
 from lackey.services.listing import Cursor, Order
 from lackey.services.reading import Search
+from lackey.web.api.runs import search_of
 from lackey.web.schemas.runs import RunQuery
 from lackey.web.validation import check
 from lackey.web.visits import Visit
@@ -69,8 +70,7 @@ class ListAddress:
         if "state" in told:
             words = self.filters["state"].split(",")
             told["state"] = [word for each in words for word in (_UNENDED if each == UNENDED else [each])]
-        query = check(RunQuery, told)
-        return Search(query.state, query.project, query.application, query.by, query.since, query.until, query.q)
+        return search_of(check(RunQuery, told))
 
     def sorting(self) -> Sorting:
         """How it is sorted. Raises Invalid."""

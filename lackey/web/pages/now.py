@@ -36,7 +36,9 @@ def now(visit: Visit) -> Html | Unchanged:
     shown = {
         **_lists(visit, found),
         "counts": found.unended,
+        "overdue_count": found.overdue_count,
         "coming_count": found.coming_count,
+        "counted_at_most": overview.UNENDED_AT_MOST,
         "ended_earlier_count": found.ended_earlier_count,
         "ended_counts": [(state, found.ended_counts[state]) for state in RunState if state in found.ended_counts],
         "ended_capped": found.ended_capped,

@@ -30,10 +30,15 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class PageQuery(Query):
-    """Which part of a list."""
+class Limit(Query):
+    """How much of a list."""
 
     limit: Annotated[int, Field(ge=1, le=1000, description="how many at most")] = 100
+
+
+class PageQuery(Limit):
+    """Which part of a list."""
+
     cursor: Annotated[Cursor, Field(description="`next` of the page before")] = None
 
 

@@ -9,7 +9,7 @@ from pydantic.json_schema import SkipJsonSchema
 from lackey.domain.dependencies import Dependency, Wants
 from lackey.domain.limits import AFTER
 from lackey.domain.run import ACTIVE, FINAL, RunState
-from lackey.web.schemas.base import Answer, Body, Page, PageQuery, Paths, Query
+from lackey.web.schemas.base import Answer, Body, Limit, Page, PageQuery, Paths, Query
 from lackey.web.schemas.types import (
     MAX_ID,
     Cpus,
@@ -26,6 +26,7 @@ from lackey.web.schemas.types import (
     Retries,
     RetryOn,
     RetryWait,
+    RunCursor,
     Seconds,
     ShortText,
     Variable,
@@ -234,10 +235,20 @@ class MadeRun(RunOut):
 
 
 class Runs(Page[RunOut]):
-    """Runs, newest first."""
+    """Runs, newest first; where a time is asked for, those scheduled latest first.
+
+    Where few of many runs are those searched for, a page may hold fewer than `limit`, or none, and have a `next` all
+    the same: so far it was searched.
+    """
 
 
-class RunQuery(PageQuery):
+class RunsQuery(Limit):
+    """Which part of a list of runs."""
+
+    cursor: Annotated[RunCursor, Field(description="`next` of the page before")] = None
+
+
+class RunQuery(RunsQuery):
     """Which runs."""
 
     state: Annotated[

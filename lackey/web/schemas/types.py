@@ -11,11 +11,12 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
-from lackey.domain import sizes
+from lackey.domain import run_list, sizes
 from lackey.domain.application import NAME, composed
 from lackey.domain.evidence import instant
+from lackey.domain.refusals import Invalid
 from lackey.domain.shell.program import SHELL_LENGTH, checked_shell
 from lackey.services.catalogue import EXECUTORS
 
@@ -32,6 +33,7 @@ _FIGURE = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))(?:[eEdDqQ]([+-]?[
 _NO_NUMBERS = re.compile(
     r"([+-]?)(?:(inf|infinity|1\.#inf0*)|(?:nan|nanq|nans|1\.#(?:[qs]?nan|ind)0*)(?:\([^)]*\))?)", re.IGNORECASE
 )
+_NO_CURSOR = "is no cursor that was given out here"
 _STARS = re.compile(r"\*+")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
@@ -162,12 +164,9 @@ def _executor(value: str) -> str:
 def _cursor(value: Any) -> int | None:
     if value is None:
         return None
-    try:
-        text = base64.b64decode(value, altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, ValueError, TypeError):
-        text = ""
+    text = _decoded(value)
     if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise ValueError("is no cursor that was given out here")
+        raise ValueError(_NO_CURSOR)
     return int(text)
 
 
@@ -176,7 +175,28 @@ def words_of(text: str) -> list[str]:
     return [word.strip() for word in text.split(",")]
 
 
-def cursor(place: int) -> str:
+def _run_cursor(value: Any) -> run_list.Cursor | None:
+    if value is None:
+        return None
+    text = _decoded(value)
+    try:
+        # In a list by ids the id is all there is to it.
+        found = run_list.Cursor.parse(f"{text}.{text}" if text.isdigit() else text)
+    except Invalid:
+        raise ValueError(_NO_CURSOR) from None
+    if found.previous:
+        raise ValueError(_NO_CURSOR)
+    return found
+
+
+def _decoded(value: Any) -> str:
+    try:
+        return base64.b64decode(value, altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, ValueError, TypeError):
+        return ""
+
+
+def cursor(place: object) -> str:
     """A place in a list as clients get it, who shall not reckon with it."""
     return base64.urlsafe_b64encode(str(place).encode()).decode()
 
@@ -235,6 +255,13 @@ Shell = Annotated[
     WithJsonSchema({"type": "string", "pattern": "^/", "maxLength": SHELL_LENGTH}),
 ]
 Cursor = Annotated[int | None, PlainValidator(_cursor), WithJsonSchema({"type": "string"})]
+
+RunCursor = Annotated[
+    run_list.Cursor | None,
+    PlainValidator(_run_cursor),
+    PlainSerializer(lambda place: place),
+    WithJsonSchema({"type": "string"}),
+]
 
 Id = Annotated[int, Field(ge=0, le=MAX_ID)]
 Seconds = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]

@@ -133,6 +133,20 @@ def upgrade() -> None:
     op.create_index("ix_run_due", "run", ["scheduled_at", "id"], sqlite_where=due, postgresql_where=due)
     expected = sa.text("ended_at IS NULL AND state = 'scheduled' AND NOT launched AND start_grace IS NOT NULL")
     op.create_index("ix_run_expected", "run", ["scheduled_at"], sqlite_where=expected, postgresql_where=expected)
+    _make_lists_bounded()
+
+
+def _make_lists_bounded() -> None:
+    """What is shown of those that wait, and of those that ended lately, can be read along an index."""
+    queued = sa.text("ended_at IS NULL AND state = 'queued'")
+    order = [sa.text(column) for column in ("state", "priority DESC", "scheduled_at", "id")]
+    op.create_index("ix_run_queued", "run", order, sqlite_where=queued, postgresql_where=queued)
+    for name, columns, where in (
+        ("ix_run_unended", ["state", "scheduled_at", "id"], sa.text("ended_at IS NULL")),
+        ("ix_run_settled_at", ["settled_at", "id", "state", "ended_at"], sa.text("settled_at IS NOT NULL")),
+    ):
+        op.drop_index(name, "run")
+        op.create_index(name, "run", columns, sqlite_where=where, postgresql_where=where)
 
 
 def _make_attempts() -> None:
