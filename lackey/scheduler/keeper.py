@@ -23,6 +23,8 @@ _SOON_SECONDS = 0.5
 _PIECE = 512 * 1024
 # For so long it is waited, beside the grace time, for a log that has gone to be put back.
 _SPARE = timedelta(seconds=30)
+# And for so long for its guard to look whether it is there. It may never say so: its share was away, say.
+_LOOK_SPARE = timedelta(seconds=5)
 _GONE = "its log.txt was removed, and what it wrote is gone"
 
 
@@ -41,7 +43,7 @@ class LogKeeper:
     ) -> None:
         """Nothing runs before `start`. `tickets`: the directory of marks; `kill_grace`: seconds from TERM to KILL."""
         self._database, self._files, self._host, self._series = database, files, host, series
-        self._tickets, self._patience = tickets, _SPARE + timedelta(seconds=kill_grace)
+        self._tickets, self._grace = tickets, timedelta(seconds=kill_grace)
         self._wakes = {share: threading.Event() for share in shares}
         self._ending = False
 
@@ -94,7 +96,7 @@ class LogKeeper:
 
     def _is_unfinished(self, run: LogDue, share: str) -> bool:
         """Whether its guard may yet look whether the log is there; when it has, it leaves a copy of its receipt."""
-        if not self._may_be_put_back(run):
+        if not self._may_be_put_back(run, _LOOK_SPARE):
             return False
         try:
             self._files.read(share, f"{run.run_directory}/{RECEIPT}", 0, 1)
@@ -114,7 +116,7 @@ class LogKeeper:
             look = self._files.health(share).look
             if look is not None and look.emptied:
                 raise ShareAway(f"the share {share} is empty") from error
-            if kept is None and self._may_be_put_back(run):
+            if kept is None and self._may_be_put_back(run, _SPARE):
                 return
             log.warning("run %d: no log to take in: %s", run.run_id, error)
             head, pieces, gone = None, [], _GONE
@@ -136,12 +138,12 @@ class LogKeeper:
         except (OSError, ValueError):
             return None
 
-    def _may_be_put_back(self, run: LogDue) -> bool:
+    def _may_be_put_back(self, run: LogDue, spare: timedelta) -> bool:
         """Whether its guard, if it has seen the end, may yet do so: it waits until nothing of the run writes to it."""
         if not run.observed:
             return False
         since = run.settled_at or self._database.clock()
-        return self._database.clock() - since < self._patience
+        return self._database.clock() - since < self._grace + spare
 
 
 def _what_became(kept: KeptLog) -> str:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
@@ -251,7 +252,8 @@ def _prepare(connection: sqlite3.Connection, _: object) -> None:
 
 
 def _note_cursor(connection: Connection, cursor: sqlite3.Cursor, *_: object) -> None:
-    connection.info.setdefault("cursors", []).append(cursor)
+    # Weakly: a transaction may have a hundred thousand statements, and keeps none that is over.
+    connection.info.setdefault("cursors", WeakSet()).add(cursor)
 
 
 def _close_cursors(_: object, record: ConnectionPoolEntry) -> None:
