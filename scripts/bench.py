@@ -22,7 +22,7 @@ from pathlib import Path
 
 import requests
 
-from lackey.services import Database, catalogue, scheduling
+from lackey.services import Database, changing, scheduling
 from lackey.settings import Settings, load
 from lackey.store import schema
 
@@ -156,11 +156,11 @@ def make_application(settings: Settings, database: Database) -> None:
     (settings.data_dir / "share" / "bench").mkdir()
     now = datetime.now(UTC)
     place = {"name": "bench", "title": "", "description": "", "share": "local", "directory": "bench"}
-    catalogue.add_project(database, place, settings.shares, now)
+    changing.add_project(database, place, settings.shares, now)
     application = {"project": "bench", "name": "true", "description": "", "directory": "", "command": "/bin/true"}
     limits = dict.fromkeys(("time_limit", "start_grace", "silence", "max_running", "cpus", "memory"))
     others = {"parameters": [], "environment": {}, "executor": "local", "retries": 0, "workdir": "application"}
-    catalogue.add_application(database, {**application, **limits, **others}, settings.shares, now)
+    changing.add_application(database, {**application, **limits, **others}, settings.shares, now)
 
 
 def bare_rate(count: int) -> float:

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from lackey.domain.run import ACTIVE, FINAL, TROUBLED, RunState
-from lackey.services import Database, listing, overview, reading, removing, viewing
+from lackey.services import Database, listing, overview, queries, removing, viewing
 from lackey.services.listing import Order
-from lackey.services.reading import Search
+from lackey.services.queries import Search
 from lackey.store import schema
 from scripts.bench_answers import Visitor, pages
 from scripts.bench_rows import UNENDED, fill
@@ -71,7 +71,7 @@ def opened(url: str) -> Iterator[Database]:
 
 def measure(database: Database, runs: int) -> None:
     """Print a line for each reading."""
-    bare, _ = milliseconds(lambda: reading.run(database, runs // 2))
+    bare, _ = milliseconds(lambda: queries.run(database, runs // 2))
     print(f"{bare:8.2f} ms  one run by its id")
     for name, read in readings(database, runs):
         median, least = milliseconds(read)
@@ -113,7 +113,7 @@ def readings(database: Database, runs: int) -> Iterator[tuple[str, Callable[[], 
     yield "now", lambda: overview.overview(database, now)
     yield "now, unchanged", lambda: overview.fingerprint(database, now)
     yield "an application at a glance", lambda: overview.glance(database, 1)
-    yield "a run's neighbours", lambda: viewing.neighbours(database, reading.run(database, runs // 2))
+    yield "a run's neighbours", lambda: viewing.neighbours(database, queries.run(database, runs // 2))
     yield "20 runs side by side, 1,000 points each", lambda: viewing.side_by_side(database, range(1, 21))
     yield "a curve", lambda: viewing.curves(database, 2, ["residual"])
     yield "what removing a project takes along", lambda: removing.removal_of_project(database, 1)

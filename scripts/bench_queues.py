@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from lackey.domain.paths import Share
 from lackey.domain.policy import lane_of
-from lackey.services import Database, catalogue
+from lackey.services import Database, changing
 from scripts.bench_rows import AT, EVENT, RUN, WORDS, analyze, insert_all
 from tests.stage import APPLICATION
 
@@ -55,11 +55,11 @@ def furnish(database: Database) -> None:
     now = datetime.now(UTC)
     project = {"title": "", "description": "", "directory": "heat"}
     for name, share in (("sweep", "lab"), ("free", "attic")):
-        catalogue.add_project(database, {**project, "name": name, "share": share}, SHARES, now)
+        changing.add_project(database, {**project, "name": name, "share": share}, SHARES, now)
     for full_name, most in (("sweep/many", None), ("sweep/single", 1), ("free/few", None)):
         of, _, name = full_name.partition("/")
         values = {**APPLICATION, "project": of, "name": name, "directory": "", "command": "./heat", "max_running": most}
-        catalogue.add_application(database, values, SHARES, now)
+        changing.add_application(database, values, SHARES, now)
 
 
 def queue(database: Database, mix: Mix, count: int) -> None:

@@ -15,7 +15,7 @@ from lackey.domain.evidence import Observed
 from lackey.domain.policy import Away
 from lackey.domain.resources import Capacity
 from lackey.domain.run import Run
-from lackey.services import claiming, following, launching, queueing
+from lackey.services import claiming, launching, queueing, silence
 from lackey.services.claiming import Claim, Site
 from lackey.services.launching import Begun, Ending
 from lackey.store import attempts
@@ -364,7 +364,7 @@ class Machine(RuleBasedStateMachine):
     def fall_silent(self, host: str) -> None:
         """One scheduler is not heard from for long, and the other one notices. It is back whenever it does anything."""
         (other,) = (each for each in HOSTS if each != host)
-        following.note_silent_schedulers(self.door.database, self.forward(LONG_SECONDS), other)
+        silence.note_silent_schedulers(self.door.database, self.forward(LONG_SECONDS), other)
         for run in self.known.values():
             if run.claim and run.host == host and not run.is_final:
                 run.silent = "lost"
@@ -372,7 +372,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def quiet(self) -> None:
-        following.note_silence(self.door.database, self.forward(2 * GRACE_SECONDS))
+        silence.note_silence(self.door.database, self.forward(2 * GRACE_SECONDS))
         for run in self.known.values():
             unstarted = run.state == "scheduled" and not run.launched and not self.unmet(run)
             if unstarted or (run.state == "running" and not run.claim):

@@ -13,7 +13,7 @@ from lackey.domain.resources import Capacity
 from lackey.domain.run import Run, RunState
 from lackey.executors.local import LocalExecutor
 from lackey.executors.tickets import Mark, Owner
-from lackey.services import Database, catalogue, ending, reading, scheduling
+from lackey.services import Database, cancelling, changing, queries, scheduling
 from lackey.services.scheduling import Wanted
 from lackey.services.waiting import Turns
 from lackey.settings import load
@@ -107,7 +107,7 @@ class Stage:
         schema.upgrade(database)
         for share in ("lab", "attic"):
             project = {**_PROJECT, "name": share, "share": share}
-            catalogue.add_project(database, project, load(self.configuration).shares, now())
+            changing.add_project(database, project, load(self.configuration).shares, now())
         return database
 
     def remove_database(self) -> None:
@@ -137,7 +137,7 @@ class Stage:
         """An application with a directory, both of this name; its full name."""
         (self.place / share / name).mkdir(exist_ok=True)
         values = {**APPLICATION, "name": name, "project": share, "directory": name, "command": command, **changes}
-        return catalogue.add_application(self.database, values, load(self.configuration).shares, now()).full_name
+        return changing.add_application(self.database, values, load(self.configuration).shares, now()).full_name
 
     def schedule(self, application: str | None, **wanted: Any) -> int:
         """A run of the application; its id."""
@@ -146,12 +146,12 @@ class Stage:
         return run.id
 
     def cancel(self, run_id: int) -> None:
-        ending.cancel(self.database, run_id, "anna", now())
+        cancelling.cancel(self.database, run_id, "anna", now())
         wake.send(self.data_dir)
 
     def get(self, run_id: int) -> Run:
         """The run, with the reason that is shown."""
-        run = reading.run(self.database, run_id)
+        run = queries.run(self.database, run_id)
         return replace(run, reason=Turns(self.database, now()).reason_of(run))
 
     def until_state(self, run_id: int, state: RunState) -> Run:
@@ -171,7 +171,7 @@ class Stage:
 
     def history(self, run_id: int) -> list[str]:
         """What the run's events say, the earliest first."""
-        return [event.text for _, event in reversed(reading.events(self.database, run_id, None, 100))]
+        return [event.text for _, event in reversed(queries.events(self.database, run_id, None, 100))]
 
     def run_directory(self, run: Run) -> Path:
         assert run.share is not None and run.run_directory is not None

@@ -13,7 +13,7 @@ from lackey.domain.refusals import Refusal
 from lackey.executors.directories import LOG, RECEIPT
 from lackey.executors.tickets import KeptLog, Mark
 from lackey.files import FileError, FileMissing, FileRefused, Files, Piece, ShareAway
-from lackey.services import Database, following
+from lackey.services import Database, kept_logs
 from lackey.store.queue import LogDue
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class LogKeeper:
         """Take in what can be had now; whether there is more to come soon. Raises FileError: the share is away."""
         last, unfinished = 0, False
         while True:
-            due = following.logs_to_keep(self._database, self._host, self._series, share, last)
+            due = kept_logs.logs_to_keep(self._database, self._host, self._series, share, last)
             for run in due:
                 if self._ending:
                     return False
@@ -90,7 +90,7 @@ class LogKeeper:
                     unfinished = True
                 else:
                     self._keep(run, share)
-            if len(due) < following.LOGS_AT_ONCE:
+            if len(due) < kept_logs.LOGS_AT_ONCE:
                 return unfinished
             last = due[-1].run_id
 
@@ -109,7 +109,7 @@ class LogKeeper:
     def _keep(self, run: LogDue, share: str) -> None:
         kept = self._kept(run)
         name, gone = (LOG, None) if kept is None else (kept.name or LOG, _what_became(kept))
-        half = following.FILE_LOG_LIMIT // 2
+        half = kept_logs.FILE_LOG_LIMIT // 2
         try:
             head, pieces = self._read(share, f"{run.run_directory}/{name}", half)
         except (FileMissing, FileRefused) as error:
@@ -121,7 +121,7 @@ class LogKeeper:
             log.warning("run %d: no log to take in: %s", run.run_id, error)
             head, pieces, gone = None, [], _GONE
         size = sum(len(content) for _, content in pieces) if head is None else head.size
-        following.keep_file_log(self._database, run.run_id, size, pieces, gone)
+        kept_logs.keep_file_log(self._database, run.run_id, size, pieces, gone)
 
     def _read(self, share: str, path: str, half: int) -> tuple[Piece, list[tuple[int, bytes]]]:
         head = self._files.read(share, path, 0, half)

@@ -24,7 +24,7 @@ from lackey.scheduler.driver import Driver
 from lackey.scheduler.leading import Lead
 from lackey.scheduler.place import Place
 from lackey.scheduler.troubles import Faults
-from lackey.services import Database, attempts, dependents, following, health, hearing, queueing, share_states
+from lackey.services import Database, attempts, dependents, health, hearing, queueing, share_states, silence
 
 log = logging.getLogger(__name__)
 
@@ -173,8 +173,8 @@ class Loop:
         now = self._clock()
         if time.monotonic() >= self._memory.silence_at:
             self._memory.silence_at = time.monotonic() + _POLL_SECONDS
-            following.note_silence(self._database, now)
-            following.note_silent_schedulers(self._database, now, self._place.host + self._place.series)
+            silence.note_silence(self._database, now)
+            silence.note_silent_schedulers(self._database, now, self._place.host + self._place.series)
 
 
 class Aside:

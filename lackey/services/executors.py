@@ -14,7 +14,7 @@ from lackey.domain.policy import Paused, Taken
 from lackey.domain.refusals import FieldError, Invalid, NotFound
 from lackey.domain.resources import Capacity, Demand
 from lackey.services import health
-from lackey.services.catalogue import EXECUTORS
+from lackey.services.changing import EXECUTORS
 from lackey.store import claimable, executors, notices, queue, service
 from lackey.store.database import Database
 from lackey.store.service import Heartbeat

@@ -1,7 +1,7 @@
 """Lists of runs: sorted, narrowed, forwards and back."""
 
 from lackey.domain.run_list import Cursor, Order
-from lackey.services.reading import Search, narrowed
+from lackey.services.queries import Search, narrowed
 from lackey.store import run_lists
 from lackey.store.database import Database
 from lackey.store.run_lists import Page, cursor_at

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lackey.domain.refusals import Unavailable
-from lackey.services.following import FILE_LOG_LIMIT
+from lackey.services.kept_logs import FILE_LOG_LIMIT
 from lackey.store import logs
 from lackey.store.database import Database
 from lackey.store.logs import Span

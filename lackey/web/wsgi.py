@@ -9,7 +9,7 @@ import bottle
 
 from lackey.domain.refusals import OtherOutcome, Refusal
 from lackey.files import FileError
-from lackey.services import reading
+from lackey.services import queries
 from lackey.web import api, front, pages, problems, static_files
 from lackey.web.call import Service
 from lackey.web.entrance import admit
@@ -102,7 +102,7 @@ def _answer(service: Service, route: Route, environ: dict[str, Any], path: dict[
     try:
         answer = route.handler(admitted.call, **admitted.arguments)
     except OtherOutcome as refusal:
-        stands = run_out(reading.run(service.database, refusal.run_id), service.shares, admitted.call.turns)
+        stands = run_out(queries.run(service.database, refusal.run_id), service.shares, admitted.call.turns)
         return _refused(problems.problem_of(refusal, stands))
     return _written(route, answer, environ)
 

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, text
 from lackey.domain.refusals import Unavailable
 from lackey.domain.resources import Capacity
 from lackey.domain.run import RunState
-from lackey.services import claiming, ending, health, reporting, scheduling
+from lackey.services import cancelling, claiming, health, reporting, rerunning, scheduling
 from lackey.services.claiming import Site
 from lackey.services.scheduling import Wanted
 from tests.faults.crowd import Crowd
@@ -52,9 +52,9 @@ def test_a_scheduler_that_looks_once_an_hour_hears_of_changes_reruns_and_cancell
     application = stage.add("heat", UNTIL_GO)
     running = elsewhere(stage, application)
     stage.until_running(running)
-    ending.cancel(stage.database, running, "anna", now())
+    cancelling.cancel(stage.database, running, "anna", now())
     assert stage.until_ended(running).state is RunState.CANCELLED
-    again = ending.rerun(stage.database, running, "anna", now())[0].id
+    again = rerunning.rerun(stage.database, running, "anna", now())[0].id
     stage.until_running(again)
     late = elsewhere(stage, application, now() + timedelta(hours=1))
     scheduling.change(stage.database, late, {"at": now()}, "anna", now())
@@ -71,7 +71,7 @@ def test_a_scheduler_that_stands_by_ends_its_own_run_when_another_host_says_so(s
     until_it_leads(stage, start(stage, "beta"))
     until_it_stands_by(stage, start(stage, "alpha", POLL=NEVER))
     for run_id in runs:
-        ending.cancel(stage.database, run_id, "anna", now())
+        cancelling.cancel(stage.database, run_id, "anna", now())
         assert stage.until_ended(run_id).state is RunState.CANCELLED
         assert host_of(stage, run_id) == "alpha"
 

@@ -4,7 +4,7 @@ import signal
 from datetime import timedelta
 
 from lackey.domain.run import RunState
-from lackey.services import reading, reporting
+from lackey.services import queries, reporting
 from tests.faults.hosts import until_it_is_frozen
 from tests.stage import Stage, now, until
 
@@ -23,5 +23,5 @@ def test_a_reported_run_is_not_silent_while_the_scheduler_is_stopped_and_is_afte
     until(lambda: now() >= stopped + STOPPED_FOR)
     scheduler.send(signal.SIGCONT)
     stage.until_state(run_id, RunState.LOST)
-    (lost,) = [event.at for _, event in reading.events(stage.database, run_id, None, 100) if event.kind == "lost"]
+    (lost,) = [event.at for _, event in queries.events(stage.database, run_id, None, 100) if event.kind == "lost"]
     assert lost - heard >= STOPPED_FOR + timedelta(seconds=SILENCE_SECONDS)

@@ -56,7 +56,7 @@ def test_of_two_schedulers_with_directories_of_their_own_one_stands_by_and_takes
 def schedule() -> int:
     """Be a scheduler for which two seconds of silence are long."""
     with (
-        patch("lackey.services.following._SCHEDULER_IS_SILENT", timedelta(seconds=2)),
+        patch("lackey.services.silence._SCHEDULER_IS_SILENT", timedelta(seconds=2)),
         patch("lackey.services.health.BEAT_EVERY", timedelta(seconds=0.1)),
     ):
         return born.schedule()

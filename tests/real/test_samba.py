@@ -13,7 +13,7 @@ import requests
 
 from lackey.domain.run import RunState
 from lackey.services import listing
-from lackey.services.reading import Search
+from lackey.services.queries import Search
 from tests.cli.desk import Service, serving
 from tests.nursery import the_nursery
 from tests.real.samba import RUN_AS, SHIPPED, FileServer, file_server, mounted

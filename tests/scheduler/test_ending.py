@@ -8,8 +8,8 @@ from lackey.domain.evidence import Stop
 from lackey.domain.refusals import AlreadyFinal
 from lackey.domain.run import RunState
 from lackey.services import listing, log_text, reporting
-from lackey.services.following import FILE_LOG_LIMIT
-from lackey.services.reading import Search
+from lackey.services.kept_logs import FILE_LOG_LIMIT
+from lackey.services.queries import Search
 from tests.stage import Stage, alive, now, until
 
 # Neither it nor the grandchild, which has detached itself, ends on TERM; the grandchild writes down that it came.

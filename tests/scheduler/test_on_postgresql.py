@@ -7,8 +7,8 @@ import pytest
 
 from lackey.domain.run import RunState
 from lackey.services import listing, log_text, reporting
-from lackey.services.following import FILE_LOG_LIMIT
-from lackey.services.reading import Search
+from lackey.services.kept_logs import FILE_LOG_LIMIT
+from lackey.services.queries import Search
 from lackey.services.reporting import Progress
 from tests.nursery import Nursery
 from tests.stage import Stage, now, until

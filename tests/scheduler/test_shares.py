@@ -10,8 +10,8 @@ from unittest.mock import patch
 import pytest
 
 from lackey.domain.run import Run, RunState
-from lackey.services import listing, reading
-from lackey.services.reading import Search
+from lackey.services import listing, queries
+from lackey.services.queries import Search
 from tests import nursery as born
 from tests.nursery import Nursery
 from tests.shares.hanging import Mounted, mounted
@@ -138,7 +138,7 @@ def test_a_run_whose_share_goes_as_it_is_launched_is_tried_again_after_longer_an
     until_held(unaware, run_id, "is away")
 
     def tries() -> list[datetime]:
-        events = reversed(reading.events(unaware.database, run_id, None, 100))
+        events = reversed(queries.events(unaware.database, run_id, None, 100))
         return [event.at for _, event in events if event.kind == "claimed"]
 
     until(lambda: len(tries()) >= 4, "four tries")

@@ -7,7 +7,7 @@ import pytest
 
 from lackey.domain.run import RunState
 from lackey.services import listing, scheduling
-from lackey.services.reading import Search
+from lackey.services.queries import Search
 from tests.stage import Stage, now
 
 WAIT = "echo > begun; while [ ! -e go ]; do sleep 0.02; done"

@@ -13,7 +13,7 @@ import pytest
 from lackey.domain.run import RunState
 from lackey.executors.environment import language, time_zone
 from lackey.services import listing
-from lackey.services.reading import Search
+from lackey.services.queries import Search
 from tests.nursery import Nursery
 from tests.stage import Stage, until
 

@@ -10,7 +10,7 @@ from lackey.domain.evidence import Observed, Stop
 from lackey.domain.paths import Share
 from lackey.domain.resources import Capacity
 from lackey.domain.run import Event, Run, RunState
-from lackey.services import catalogue, claiming, health, launching, reporting, scheduling
+from lackey.services import changing, claiming, health, launching, reporting, scheduling
 from lackey.services.claiming import Claim, Site
 from lackey.services.launching import Begun, Ending
 from lackey.services.reporting import LogText
@@ -46,12 +46,12 @@ class Lab:
     def __init__(self, database: Database, clock: Clock) -> None:
         """The project `heat` and the application `heat/explicit` are made."""
         self.database, self.clock = database, clock
-        catalogue.add_project(database, PROJECT, SHARES, clock())
+        changing.add_project(database, PROJECT, SHARES, clock())
         self.add_application()
 
     def add_application(self, **values: Any) -> Application:
         """An application of the project `heat`, which differs from the usual in `values`."""
-        return catalogue.add_application(self.database, {**APPLICATION, **values}, SHARES, self.clock())
+        return changing.add_application(self.database, {**APPLICATION, **values}, SHARES, self.clock())
 
     def schedule(self, application: str | None = "heat/explicit", at: datetime | None = None, **wanted: Any) -> Run:
         """A run that anna asked for."""

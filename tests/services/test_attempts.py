@@ -9,7 +9,7 @@ from sqlalchemy import text
 from lackey.domain.attempt import Attempt, Followed
 from lackey.domain.receipt import Receipt
 from lackey.domain.run import RunState
-from lackey.services import attempts, ending, launching
+from lackey.services import attempts, cancelling, launching
 from lackey.services.claiming import Claim
 from lackey.store import attempts as stored
 from tests.services.lab import Lab
@@ -51,7 +51,7 @@ def reported(lab: Lab, claim: Claim) -> None:
 
 
 def cancelled(lab: Lab, claim: Claim) -> None:
-    ending.cancel(lab.database, claim.run.id, "bob", lab.clock())
+    cancelling.cancel(lab.database, claim.run.id, "bob", lab.clock())
 
 
 def nothing(lab: Lab, claim: Claim) -> None:

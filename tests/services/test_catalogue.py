@@ -6,24 +6,24 @@ from typing import Any
 import pytest
 
 from lackey.domain.refusals import Conflict, Invalid, NotFound, Refusal
-from lackey.services import catalogue, reading, removing
+from lackey.services import catalogue_reading, changing, removing
 from lackey.services.once import Once
 from tests.services.lab import PROJECT, SHARES, Lab
 
 
 def add_project(lab: Lab, once: Once | None = None, **values: Any) -> int:
-    return catalogue.add_project(lab.database, {**PROJECT, **values}, SHARES, lab.clock(), once).id
+    return changing.add_project(lab.database, {**PROJECT, **values}, SHARES, lab.clock(), once).id
 
 
 def application_id(lab: Lab) -> int:
-    (application,) = reading.applications(lab.database, "heat", None, 10)
+    (application,) = catalogue_reading.applications(lab.database, "heat", None, 10)
     return application.id
 
 
 def test_a_directory_is_kept_in_its_one_form(lab: Lab) -> None:
     project = add_project(lab, name="flow", directory=".\\flow//x")
     application = lab.add_application(project="flow", directory="explicit\\fine/")
-    assert reading.project(lab.database, project).directory == "flow/x"
+    assert catalogue_reading.project(lab.database, project).directory == "flow/x"
     assert (application.directory, application.full_name) == ("explicit/fine", "flow/explicit")
 
 
@@ -33,7 +33,7 @@ def test_a_project_that_lies_nowhere_on_a_share_is_refused(lab: Lab, values: dic
         add_project(lab, name="flow", **values)
     assert [error.field for error in refused.value.errors] == list(values)
     with pytest.raises(Invalid):
-        catalogue.change_project(lab.database, 1, values, SHARES)
+        changing.change_project(lab.database, 1, values, SHARES)
 
 
 @pytest.mark.parametrize(
@@ -53,24 +53,24 @@ def test_an_application_that_could_not_run_is_refused_when_it_is_saved(
     with pytest.raises(Invalid) as made:
         lab.add_application(name="other", **values)
     with pytest.raises(Invalid) as changed:
-        catalogue.change_application(lab.database, application_id(lab), values, SHARES)
+        changing.change_application(lab.database, application_id(lab), values, SHARES)
     assert made.value.errors[0].field == changed.value.errors[0].field == field
 
 
 def test_a_change_is_checked_together_with_what_stays(lab: Lab) -> None:
     with pytest.raises(Invalid, match="no declared parameter"):
-        catalogue.change_application(lab.database, application_id(lab), {"parameters": []}, SHARES)
-    catalogue.change_application(lab.database, application_id(lab), {"parameters": [], "command": "./heat"}, SHARES)
+        changing.change_application(lab.database, application_id(lab), {"parameters": []}, SHARES)
+    changing.change_application(lab.database, application_id(lab), {"parameters": [], "command": "./heat"}, SHARES)
 
 
 def test_only_the_fields_given_change(lab: Lab) -> None:
-    before = reading.application(lab.database, application_id(lab))
-    changed = catalogue.change_application(lab.database, before.id, {"description": "x", "project": "heat"}, SHARES)
+    before = catalogue_reading.application(lab.database, application_id(lab))
+    changed = changing.change_application(lab.database, before.id, {"description": "x", "project": "heat"}, SHARES)
     assert changed.description == "x"
     assert {**vars(changed), "description": ""} == vars(before)
-    assert catalogue.change_application(lab.database, before.id, {}, SHARES) == changed
-    project = reading.project(lab.database, before.project_id)
-    assert vars(catalogue.change_project(lab.database, project.id, {"title": "y"}, SHARES)) == {
+    assert changing.change_application(lab.database, before.id, {}, SHARES) == changed
+    project = catalogue_reading.project(lab.database, before.project_id)
+    assert vars(changing.change_project(lab.database, project.id, {"title": "y"}, SHARES)) == {
         **vars(project),
         "title": "y",
     }
@@ -81,9 +81,9 @@ def test_what_has_a_name_already_is_refused_and_the_name_is_told(lab: Lab) -> No
     second = lab.add_application(name="implicit").id
     refusals: list[Any] = [
         lambda: add_project(lab, name="heat"),
-        lambda: catalogue.change_project(lab.database, other, {"name": "heat"}, SHARES),
+        lambda: changing.change_project(lab.database, other, {"name": "heat"}, SHARES),
         lambda: lab.add_application(),
-        lambda: catalogue.change_application(lab.database, second, {"name": "explicit"}, SHARES),
+        lambda: changing.change_application(lab.database, second, {"name": "explicit"}, SHARES),
     ]
     for refused in refusals:
         with pytest.raises(Conflict, match="heat|explicit"):
@@ -92,7 +92,7 @@ def test_what_has_a_name_already_is_refused_and_the_name_is_told(lab: Lab) -> No
 
 def test_an_application_can_move_to_another_project(lab: Lab) -> None:
     add_project(lab, name="flow")
-    moved = catalogue.change_application(lab.database, application_id(lab), {"project": "flow"}, SHARES)
+    moved = changing.change_application(lab.database, application_id(lab), {"project": "flow"}, SHARES)
     assert moved.full_name == "flow/explicit"
 
 
@@ -100,10 +100,10 @@ def test_what_has_no_runs_is_deleted(lab: Lab) -> None:
     gone = application_id(lab)
     removing.remove_application(lab.database, gone, lab.clock())
     with pytest.raises(NotFound):
-        reading.application(lab.database, gone)
-    project = reading.projects(lab.database, None, 10)[0].id
+        catalogue_reading.application(lab.database, gone)
+    project = catalogue_reading.projects(lab.database, None, 10)[0].id
     removing.remove_project(lab.database, project, lab.clock())
-    assert reading.projects(lab.database, None, 10) == []
+    assert catalogue_reading.projects(lab.database, None, 10) == []
     add_project(lab, name="heat")
 
 
@@ -112,9 +112,9 @@ def test_what_has_runs_is_archived_and_kept_for_them(lab: Lab) -> None:
     assert run.application_id is not None and run.project_id is not None
     removing.remove_application(lab.database, run.application_id, lab.clock())
     removing.remove_project(lab.database, run.project_id, lab.clock())
-    assert not reading.applications(lab.database, None, None, 10)
-    assert not reading.projects(lab.database, None, 10)
-    assert reading.application(lab.database, run.application_id).archived_at == lab.clock()
+    assert not catalogue_reading.applications(lab.database, None, None, 10)
+    assert not catalogue_reading.projects(lab.database, None, 10)
+    assert catalogue_reading.application(lab.database, run.application_id).archived_at == lab.clock()
     with pytest.raises(Conflict, match="archived"):
         lab.schedule()
     with pytest.raises(Conflict, match="archived"):
@@ -132,9 +132,9 @@ def test_nothing_is_removed_while_one_of_its_runs_is_active(lab: Lab) -> None:
 
 def test_what_is_not_there_is_not_found(lab: Lab) -> None:
     deeds: list[Any] = [
-        lambda: catalogue.change_project(lab.database, 99, {"title": "x"}, SHARES),
+        lambda: changing.change_project(lab.database, 99, {"title": "x"}, SHARES),
         lambda: removing.remove_project(lab.database, 99, lab.clock()),
-        lambda: catalogue.change_application(lab.database, 99, {"description": "x"}, SHARES),
+        lambda: changing.change_application(lab.database, 99, {"description": "x"}, SHARES),
         lambda: removing.remove_application(lab.database, 99, lab.clock()),
         lambda: lab.add_application(project="nowhere"),
         lambda: lab.schedule("heat/nothing"),

@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import JSON, text
 
 from lackey.domain.refusals import Conflict, Unavailable
-from lackey.services import catalogue, copying, health, keys, listing, removing, reporting, scheduling
-from lackey.services.reading import Metric, Search
+from lackey.services import changing, copying, health, keys, listing, removing, reporting, scheduling
+from lackey.services.queries import Metric, Search
 from lackey.services.reporting import LogText, Progress
 from lackey.services.scheduling import Wanted
 from lackey.store import database as stored
@@ -73,7 +73,7 @@ def fill(lab: Lab) -> str:
     reporting.keep_log(lab.database, run, log, 100, LIMIT, lab.clock())
     health.found(lab.database, lab.clock())
     health.beat(lab.database, "h1-1", lab.clock(), True, lab.clock())
-    passing = catalogue.add_project(lab.database, {**PROJECT, "name": "passing"}, SHARES, lab.clock())
+    passing = changing.add_project(lab.database, {**PROJECT, "name": "passing"}, SHARES, lab.clock())
     removing.remove_project(lab.database, passing.id, lab.clock())
     with lab.database.writer.begin() as connection:
         for table in [Base.metadata.tables[name] for name, found in rows(lab.database).items() if not found]:
@@ -141,7 +141,7 @@ def test_ids_that_were_given_before_are_not_given_again(lab: Lab, target: Databa
     fill(lab)
     told_of(lab.database, target)
     made = [
-        catalogue.add_project(database, {**PROJECT, "name": "new"}, SHARES, lab.clock()).id
+        changing.add_project(database, {**PROJECT, "name": "new"}, SHARES, lab.clock()).id
         for database in (lab.database, target)
     ]
     assert made[0] == made[1] == 3

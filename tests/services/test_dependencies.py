@@ -11,7 +11,7 @@ from lackey.domain.dependencies import Dependency, Wants
 from lackey.domain.refusals import AlreadyFinal, Conflict, Invalid
 from lackey.domain.resources import Capacity
 from lackey.domain.run import Run, RunState
-from lackey.services import dependents, ending, following, health, launching, queueing, scheduling
+from lackey.services import cancelling, dependents, health, launching, queueing, rerunning, scheduling, silence
 from lackey.services.claiming import Claim
 from lackey.store import dependencies, runs
 from tests.services.lab import Lab
@@ -31,7 +31,7 @@ def silent(lab: Lab, **wanted: Any) -> Claim:
     """A run that is lost because its scheduler is not heard from any more."""
     claim = lab.launched(**wanted)
     lab.clock.forward(3600)
-    following.note_silent_schedulers(lab.database, lab.clock(), "h2")
+    silence.note_silent_schedulers(lab.database, lab.clock(), "h2")
     assert lab.run(claim.run.id).is_silent
     return claim
 
@@ -65,7 +65,7 @@ def test_each_condition_is_met_by_the_ends_that_it_names_and_the_others_wait_in_
 def test_what_was_cancelled_has_ended_and_has_not_failed(lab: Lab) -> None:
     first = lab.schedule()
     ended, failed = after(lab, first.id, on="ended"), after(lab, first.id, on="failed")
-    ending.cancel(lab.database, first.id, "anna", lab.clock())
+    cancelling.cancel(lab.database, first.id, "anna", lab.clock())
     assert states(lab, ended, failed) == [QUEUED, CANCELLED]
     assert lab.says(failed.id) == f"run {first.id}, which it waited for to fail, is cancelled"
 
@@ -95,13 +95,13 @@ def test_a_run_whose_time_has_not_come_waits_for_that_too_and_one_that_is_held_f
 def test_a_reported_run_that_waits_for_another_is_overdue_only_from_then_on(lab: Lab) -> None:
     first = lab.launched()
     run = after(lab, first.run.id, application=None, name="script", launch=False, instead={"start_grace": 60.0})
-    following.note_silence(lab.database, lab.clock.forward(3600))
+    silence.note_silence(lab.database, lab.clock.forward(3600))
     assert (lab.state(run.id), lab.says(run.id)) == (SCHEDULED, f"waits for run {first.run.id} to succeed")
     lab.end(first)
     assert (lab.state(run.id), lab.says(run.id)) == (SCHEDULED, "waits for its own start report")
-    following.note_silence(lab.database, lab.clock.forward(59))
+    silence.note_silence(lab.database, lab.clock.forward(59))
     assert lab.state(run.id) is SCHEDULED
-    following.note_silence(lab.database, lab.clock.forward(61))
+    silence.note_silence(lab.database, lab.clock.forward(61))
     assert lab.state(run.id) is LOST
 
 
@@ -109,11 +109,11 @@ def test_those_that_were_cancelled_because_of_a_run_wait_again_when_it_comes_bac
     first = lab.launched()
     second, unwanted = after(lab, first.run.id), after(lab, first.run.id)
     third = after(lab, second.id)
-    ending.cancel(lab.database, unwanted.id, "anna", lab.clock())
+    cancelling.cancel(lab.database, unwanted.id, "anna", lab.clock())
     made_anew = after(lab, first.run.id)
     launching.gone(lab.database, first.ticket, None, lab.clock())
     assert states(lab, second, third) == [CANCELLED, CANCELLED]
-    ending.rerun(lab.database, made_anew.id, "anna", lab.clock())
+    rerunning.rerun(lab.database, made_anew.id, "anna", lab.clock())
     lab.start(first.run.id)
     for run, waited_for in ((second, first.run), (third, second)):
         assert (lab.state(run.id), lab.says(run.id)) == (SCHEDULED, f"waits for run {waited_for.id} to succeed")
@@ -156,9 +156,9 @@ def test_what_waits_for_a_silent_run_goes_on_waiting_until_it_is_heard_from(lab:
 def test_a_silent_run_that_is_given_up_counts_as_gone(lab: Lab) -> None:
     claim = silent(lab, instead={"retries": 1})
     run, on_failure = after(lab, claim.run.id), after(lab, claim.run.id, on="failed")
-    given_up = ending.give_up(lab.database, claim.run.id, "anna", lab.clock())
+    given_up = cancelling.give_up(lab.database, claim.run.id, "anna", lab.clock())
     assert (given_up.state, given_up.given_up_at) == (LOST, lab.clock())
-    assert ending.give_up(lab.database, claim.run.id, "anna", lab.clock.forward(1)) == given_up
+    assert cancelling.give_up(lab.database, claim.run.id, "anna", lab.clock.forward(1)) == given_up
     assert lab.kinds(claim.run.id).count("given-up") == 1
     retry = lab.runs()[-1]
     assert (retry.cause, retry.parent_id, states(lab, run, on_failure)) == ("retry", claim.run.id, [SCHEDULED] * 2)
@@ -173,7 +173,7 @@ def test_a_silent_run_that_is_given_up_counts_as_gone(lab: Lab) -> None:
 def test_one_that_was_given_up_and_is_heard_from_after_all_counts_as_if_it_had_not_been(lab: Lab) -> None:
     claim = silent(lab, instead={"retries": 1})
     run = after(lab, claim.run.id)
-    ending.give_up(lab.database, claim.run.id, "anna", lab.clock())
+    cancelling.give_up(lab.database, claim.run.id, "anna", lab.clock())
     launching.started(lab.database, [launching.Begun(claim.ticket, "1", "there", lab.clock.ts)], lab.clock())
     assert (lab.run(claim.run.id).given_up_at, lab.runs()[-1].state) == (None, CANCELLED)
     lab.end(claim)
@@ -184,19 +184,19 @@ def test_a_reported_run_that_is_silent_can_be_given_up(lab: Lab) -> None:
     first = lab.reported(silence=60.0)
     lab.start(first.id)
     run = after(lab, first.id)
-    following.note_silence(lab.database, lab.clock.forward(61))
+    silence.note_silence(lab.database, lab.clock.forward(61))
     assert (lab.state(first.id), lab.state(run.id)) == (LOST, SCHEDULED)
-    ending.give_up(lab.database, first.id, "anna", lab.clock())
+    cancelling.give_up(lab.database, first.id, "anna", lab.clock())
     assert lab.state(run.id) is CANCELLED
 
 
 def test_only_a_silent_run_can_be_given_up(lab: Lab) -> None:
     claim = lab.launched()
     with pytest.raises(Conflict, match="running"):
-        ending.give_up(lab.database, claim.run.id, "anna", lab.clock())
+        cancelling.give_up(lab.database, claim.run.id, "anna", lab.clock())
     lab.end(claim, 1)
     with pytest.raises(AlreadyFinal, match="failed"):
-        ending.give_up(lab.database, claim.run.id, "anna", lab.clock())
+        cancelling.give_up(lab.database, claim.run.id, "anna", lab.clock())
 
 
 def test_what_waits_for_a_run_waits_for_its_retries(lab: Lab) -> None:
@@ -241,9 +241,9 @@ def test_one_that_has_failed_while_its_scheduler_is_not_heard_from_can_be_given_
     first = lab.launched(instead={"retries": 1})
     lab.stop(first.run.id, 3)
     with pytest.raises(AlreadyFinal):
-        ending.give_up(lab.database, first.run.id, "anna", lab.clock())
+        cancelling.give_up(lab.database, first.run.id, "anna", lab.clock())
     lab.clock.forward(3600)
-    ending.give_up(lab.database, first.run.id, "anna", lab.clock())
+    cancelling.give_up(lab.database, first.run.id, "anna", lab.clock())
     assert lab.runs()[-1].cause == "retry"
 
 
@@ -252,7 +252,7 @@ def test_a_rerun_with_dependents_takes_the_place_of_the_run(lab: Lab) -> None:
     second = after(lab, first.run.id)
     third = after(lab, second.id)
     lab.end(first, 3)
-    again, _ = ending.rerun(lab.database, first.run.id, "anna", lab.clock(), dependents=True)
+    again, _ = rerunning.rerun(lab.database, first.run.id, "anna", lab.clock(), dependents=True)
     assert (again.cause, again.parent_id) == ("rerun", first.run.id)
     assert states(lab, second, third) == [SCHEDULED, SCHEDULED]
     (claim,) = lab.claim()
@@ -265,7 +265,7 @@ def test_a_rerun_alone_leaves_what_waited_in_vain_as_it_is(lab: Lab) -> None:
     first = lab.launched()
     second = after(lab, first.run.id)
     lab.end(first, 3)
-    ending.rerun(lab.database, first.run.id, "anna", lab.clock())
+    rerunning.rerun(lab.database, first.run.id, "anna", lab.clock())
     (claim,) = lab.claim()
     lab.begin(claim)
     lab.end(claim)
@@ -281,7 +281,7 @@ def test_the_retries_of_a_rerun_with_dependents_are_waited_for_and_it_has_them_a
     lab.begin(retry)
     lab.end(retry, 3)
     assert lab.state(second.id) is CANCELLED
-    again, _ = ending.rerun(lab.database, retry.run.id, "anna", lab.clock(), dependents=True)
+    again, _ = rerunning.rerun(lab.database, retry.run.id, "anna", lab.clock(), dependents=True)
     assert again.retries == 1
     for code in (3, 0):
         queueing.queue_due(lab.database, lab.clock.forward(10))
@@ -295,18 +295,18 @@ def test_the_retries_of_a_rerun_with_dependents_are_waited_for_and_it_has_them_a
 def test_a_rerun_with_dependents_of_what_goes_on_or_has_succeeded_is_refused(lab: Lab) -> None:
     first = lab.launched()
     with pytest.raises(Conflict, match="has not ended"):
-        ending.rerun(lab.database, first.run.id, "anna", lab.clock(), dependents=True)
+        rerunning.rerun(lab.database, first.run.id, "anna", lab.clock(), dependents=True)
     lab.end(first)
     with pytest.raises(Conflict, match="has succeeded"):
-        ending.rerun(lab.database, first.run.id, "anna", lab.clock(), dependents=True)
+        rerunning.rerun(lab.database, first.run.id, "anna", lab.clock(), dependents=True)
     assert len(lab.runs()) == 1
 
 
 def test_what_is_put_back_waits_for_the_same_and_for_the_same_ends(lab: Lab) -> None:
     first = lab.launched()
     run = after(lab, first.run.id, on="ended")
-    ending.cancel(lab.database, run.id, "anna", lab.clock())
-    back, _ = ending.put_back(lab.database, run.id, "anna", lab.clock())
+    cancelling.cancel(lab.database, run.id, "anna", lab.clock())
+    back, _ = rerunning.put_back(lab.database, run.id, "anna", lab.clock())
     assert lab.says(back.id) == f"waits for run {first.run.id} to end"
     lab.end(first, 3)
     assert lab.state(back.id) is QUEUED
@@ -449,7 +449,7 @@ def test_while_a_retry_can_not_be_read_nothing_is_decided_on_its_account(lab: La
         lambda connection: connection.exec_driver_sql(f"UPDATE run SET state = 'unheard-of' WHERE id = {retry.id}")
     )
     with pytest.raises(AlreadyFinal):
-        ending.cancel(lab.database, first.run.id, "anna", lab.clock())
+        cancelling.cancel(lab.database, first.run.id, "anna", lab.clock())
     assert lab.state(run.id) is SCHEDULED
     later = after(lab, first.run.id, on="ended")
     assert lab.state(later.id) is SCHEDULED
@@ -572,7 +572,7 @@ def test_each_retry_waits_twice_as_long_as_the_one_before_and_an_hour_at_most(la
 def test_what_somebody_asked_to_cancel_is_not_retried_however_it_ends(lab: Lab, how: str) -> None:
     first = lab.launched(instead={"retries": 1})
     run = after(lab, first.run.id)
-    ending.cancel(lab.database, first.run.id, "anna", lab.clock())
+    cancelling.cancel(lab.database, first.run.id, "anna", lab.clock())
     fail(lab, first, how)
     assert (len(lab.runs()), lab.state(run.id)) == (2, CANCELLED)
 

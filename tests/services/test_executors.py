@@ -10,7 +10,7 @@ from lackey.domain.policy import ShareState
 from lackey.domain.refusals import NotFound
 from lackey.domain.resources import Capacity, Demand
 from lackey.domain.run import RunState
-from lackey.services import ending, executors, overview, scheduling, share_states
+from lackey.services import cancelling, executors, overview, scheduling, share_states
 from lackey.store.database import Database
 from tests.clock import Clock
 from tests.processes import in_processes
@@ -52,9 +52,9 @@ def test_what_runs_goes_on_reports_and_is_cancelled_as_ever(lab: Lab) -> None:
     pause(lab)
     assert lab.claim() == []
     assert lab.end(claim).state is RunState.SUCCEEDED
-    asked = ending.cancel(lab.database, other.run.id, "bob", lab.clock())
+    asked = cancelling.cancel(lab.database, other.run.id, "bob", lab.clock())
     assert (asked.state, asked.cancel_requested_at) == (RunState.RUNNING, lab.clock())
-    assert ending.cancel(lab.database, waits.id, "bob", lab.clock()).state is RunState.CANCELLED
+    assert cancelling.cancel(lab.database, waits.id, "bob", lab.clock()).state is RunState.CANCELLED
     script = lab.reported()
     lab.start(script.id)
     assert lab.stop(script.id, 0).state is RunState.SUCCEEDED
@@ -116,7 +116,7 @@ def test_an_executor_tells_its_slots_what_takes_them_and_what_waits(lab: Lab) ->
     for _ in range(2):
         lab.launched()
     lab.schedule()
-    ending.cancel(lab.database, lab.schedule().id, "bob", lab.clock())
+    cancelling.cancel(lab.database, lab.schedule().id, "bob", lab.clock())
     (local,) = executors.listing(lab.database, lab.clock())
     assert (local.name, local.capacity, local.waiting) == ("local", Capacity(8, slots=2), 1)
     assert [(one.by, one.demand) for one in local.taken] == [("anna", Demand(1))] * 2

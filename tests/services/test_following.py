@@ -4,7 +4,7 @@ import pytest
 
 from lackey.domain.refusals import AlreadyFinal, NotFound
 from lackey.domain.run import RunState
-from lackey.services import ending, following, health, launching, log_text
+from lackey.services import cancelling, health, kept_logs, launching, log_text, silence
 from lackey.store import runs
 from lackey.store.database import Database
 from tests.services.lab import Lab
@@ -13,7 +13,7 @@ from tests.waiting import wait_until
 
 
 def silent_for(lab: Lab, seconds: float) -> None:
-    following.note_silence(lab.database, lab.clock.forward(seconds))
+    silence.note_silence(lab.database, lab.clock.forward(seconds))
 
 
 def test_a_run_that_is_silent_for_too_long_is_lost_and_no_sooner(lab: Lab) -> None:
@@ -70,16 +70,16 @@ def test_a_run_whose_process_lackey_follows_may_be_silent(lab: Lab) -> None:
 
 def test_a_run_that_waits_is_cancelled_at_once(lab: Lab) -> None:
     for run in (lab.schedule(), lab.reported(), lab.schedule(after=(lab.schedule().id,))):
-        cancelled = ending.cancel(lab.database, run.id, "bob", lab.clock())
+        cancelled = cancelling.cancel(lab.database, run.id, "bob", lab.clock())
         assert (cancelled.state, cancelled.started_at, cancelled.ended_at) == (RunState.CANCELLED, None, lab.clock())
         assert lab.history(run.id)[-1].by == "bob"
-        assert ending.cancel(lab.database, run.id, "bob", lab.clock()) == cancelled, "asking again is harmless"
+        assert cancelling.cancel(lab.database, run.id, "bob", lab.clock()) == cancelled, "asking again is harmless"
 
 
 def test_a_run_with_a_process_is_asked_to_end_once(lab: Lab) -> None:
     claim = lab.launched()
     for _ in range(2):
-        asked = ending.cancel(lab.database, claim.run.id, "bob", lab.clock())
+        asked = cancelling.cancel(lab.database, claim.run.id, "bob", lab.clock())
         assert (asked.state, asked.cancel_requested_at) == (RunState.RUNNING, lab.clock())
     assert lab.kinds(claim.run.id).count("cancel") == 1
     assert lab.end(claim, None, 15, killed="cancelled").state is RunState.CANCELLED
@@ -87,16 +87,16 @@ def test_a_run_with_a_process_is_asked_to_end_once(lab: Lab) -> None:
 
 def test_a_cancel_that_came_too_late_leaves_the_outcome_as_it_was(lab: Lab) -> None:
     claim = lab.launched()
-    ending.cancel(lab.database, claim.run.id, "bob", lab.clock())
+    cancelling.cancel(lab.database, claim.run.id, "bob", lab.clock())
     assert lab.end(claim, 0).state is RunState.SUCCEEDED
 
 
 def test_what_has_ended_by_itself_cannot_be_cancelled(lab: Lab) -> None:
     run = lab.end(lab.launched(), 0)
     with pytest.raises(AlreadyFinal, match="succeeded"):
-        ending.cancel(lab.database, run.id, "bob", lab.clock())
+        cancelling.cancel(lab.database, run.id, "bob", lab.clock())
     with pytest.raises(NotFound):
-        ending.cancel(lab.database, 99, "bob", lab.clock())
+        cancelling.cancel(lab.database, 99, "bob", lab.clock())
 
 
 def kept(database: Database, run_id: int) -> bytes:
@@ -109,12 +109,12 @@ def kept(database: Database, run_id: int) -> bytes:
 
 def test_head_and_tail_of_a_log_are_kept_once_and_found_by_their_words(lab: Lab) -> None:
     run = lab.end(lab.launched(), run_directory="there")
-    assert [one.run_id for one in following.logs_to_keep(lab.database, "h1", "", "lab")] == [run.id]
+    assert [one.run_id for one in kept_logs.logs_to_keep(lab.database, "h1", "", "lab")] == [run.id]
     size = 5 << 20
     head, tail = b"first " * 10, b" last" * 10
-    following.keep_file_log(lab.database, run.id, size, [(0, head), (size - len(tail), tail)])
-    following.keep_file_log(lab.database, run.id, 1, [(0, b"another")])
-    assert following.logs_to_keep(lab.database, "h1", "", "lab") == []
+    kept_logs.keep_file_log(lab.database, run.id, size, [(0, head), (size - len(tail), tail)])
+    kept_logs.keep_file_log(lab.database, run.id, 1, [(0, b"another")])
+    assert kept_logs.logs_to_keep(lab.database, "h1", "", "lab") == []
     assert kept(lab.database, run.id).startswith(head) and kept(lab.database, run.id).endswith(tail)
     with lab.database.read() as connection:
         found = [one.id for one in all_runs(connection, text="FIRST last explicit")]
@@ -150,9 +150,9 @@ def test_the_right_to_lead_passes_on_when_it_is_released(postgresql_url: str) ->
 def test_runs_of_a_scheduler_that_has_gone_silent_are_lost_and_never_queued_anew(lab: Lab) -> None:
     claim = lab.launched()
     health.beat(lab.database, "h1", lab.clock(), True, lab.clock())
-    following.note_silent_schedulers(lab.database, lab.clock.forward(120))
+    silence.note_silent_schedulers(lab.database, lab.clock.forward(120))
     assert lab.state(claim.run.id) is RunState.RUNNING
-    following.note_silent_schedulers(lab.database, lab.clock.forward(1))
+    silence.note_silent_schedulers(lab.database, lab.clock.forward(1))
     assert lab.state(claim.run.id) is RunState.LOST
     assert "the scheduler on h1 has not been heard from" in (lab.run(claim.run.id).reason or "")
     assert lab.claim(host="h2") == []
@@ -162,7 +162,7 @@ def test_runs_of_a_scheduler_that_has_gone_silent_are_lost_and_never_queued_anew
 def test_a_claimed_run_of_a_silent_scheduler_that_never_started_is_retried_once_that_is_known(lab: Lab) -> None:
     run = lab.schedule(instead={"retries": 1})
     (claim,) = lab.claim()
-    following.note_silent_schedulers(lab.database, lab.clock.forward(121))
+    silence.note_silent_schedulers(lab.database, lab.clock.forward(121))
     assert [each.id for each in lab.runs()] == [run.id], "it may be at work"
     launching.give_back(lab.database, claim.ticket, "nothing runs under it", lab.clock())
     assert (lab.state(run.id), lab.run(run.id).is_silent) == (RunState.LOST, False)

@@ -7,7 +7,7 @@ import pytest
 
 from lackey.domain.evidence import Stop
 from lackey.domain.run import RunState
-from lackey.services import following, health, hearing, launching, queueing, reporting
+from lackey.services import health, hearing, launching, queueing, reporting, silence
 from lackey.services.reporting import Progress
 from lackey.store import gaps
 from tests.services.lab import Lab
@@ -28,8 +28,8 @@ class Leader:
             health.beat(database, self.name, now, True, now)
             self.beaten = now
         self.looked_at = now
-        following.note_silence(database, now)
-        following.note_silent_schedulers(database, now, self.name)
+        silence.note_silence(database, now)
+        silence.note_silent_schedulers(database, now, self.name)
         queueing.queue_due(database, now)
 
     def look_for(self, seconds: int, beside: Callable[[], object] = lambda: None) -> None:
@@ -164,7 +164,7 @@ def test_another_scheduler_may_beat_before_it_is_judged_and_nobody_judges_itself
     lab.begin(claim)
     itself = Leader(lab, "h1")
     lab.clock.forward(4)
-    following.note_silent_schedulers(lab.database, lab.clock.forward(3600), itself.name)
+    silence.note_silent_schedulers(lab.database, lab.clock.forward(3600), itself.name)
     assert lab.state(claim.run.id) is RunState.RUNNING
 
 

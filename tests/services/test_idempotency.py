@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lackey.domain.refusals import Conflict
-from lackey.services import catalogue, ending, keys, reporting, scheduling
+from lackey.services import changing, keys, reporting, rerunning, scheduling
 from lackey.services.once import Once
 from lackey.services.scheduling import Wanted
 from tests.services.lab import APPLICATION, PROJECT, SHARES, Lab
@@ -78,11 +78,11 @@ def test_the_same_at_once_from_many_makes_one_run(lab: Lab, once: Once) -> None:
 def test_all_that_can_be_made_is_made_once(lab: Lab, once: Once) -> None:
     run = lab.schedule()
     deeds: dict[str, Any] = {
-        "project": lambda o: catalogue.add_project(lab.database, {**PROJECT, "name": "flow"}, SHARES, lab.clock(), o),
-        "application": lambda o: catalogue.add_application(
+        "project": lambda o: changing.add_project(lab.database, {**PROJECT, "name": "flow"}, SHARES, lab.clock(), o),
+        "application": lambda o: changing.add_application(
             lab.database, {**APPLICATION, "name": "fine"}, SHARES, lab.clock(), o
         ),
-        "rerun": lambda o: ending.rerun(lab.database, run.id, "anna", lab.clock(), o)[0],
+        "rerun": lambda o: rerunning.rerun(lab.database, run.id, "anna", lab.clock(), o)[0],
         "key": lambda o: keys.create(lab.database, "carol", "read", lab.clock(), o)[0],
     }
     for name, deed in deeds.items():

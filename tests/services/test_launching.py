@@ -12,9 +12,9 @@ from lackey.domain.resources import Capacity
 from lackey.domain.run import RunState
 from lackey.services import (
     attempts,
-    catalogue,
+    cancelling,
+    changing,
     claiming,
-    ending,
     launching,
     queueing,
     reporting,
@@ -78,7 +78,7 @@ def test_the_limit_of_an_application_counts_on_all_hosts_together(lab: Lab) -> N
 
 
 def test_a_share_that_is_away_holds_its_own_runs_alone_however_many(lab: Lab) -> None:
-    catalogue.add_project(lab.database, {**PROJECT, "name": "flow", "share": "store"}, SHARES, lab.clock())
+    changing.add_project(lab.database, {**PROJECT, "name": "flow", "share": "store"}, SHARES, lab.clock())
     lab.add_application(project="flow")
     held = [lab.schedule().id for _ in range(201)]
     free = lab.schedule("flow/explicit").id
@@ -128,7 +128,7 @@ def test_a_run_that_is_cancelled_while_it_is_claimed_is_one_or_the_other(lab: La
 
     def cancel_all() -> None:
         for run_id in runs:
-            ending.cancel(lab.database, run_id, "bob", lab.clock())
+            cancelling.cancel(lab.database, run_id, "bob", lab.clock())
 
     def claim_all() -> list[int]:
         return [run_id for _ in range(10) for run_id in claimed(lab, slots=100)]
@@ -245,7 +245,7 @@ def test_a_launch_that_its_share_holds_up_says_so_until_the_share_is_back(lab: L
 def test_a_run_given_back_that_was_to_be_cancelled_is(lab: Lab) -> None:
     run = lab.schedule()
     (claim,) = lab.claim()
-    asked = ending.cancel(lab.database, run.id, "bob", lab.clock())
+    asked = cancelling.cancel(lab.database, run.id, "bob", lab.clock())
     assert (asked.state, asked.cancel_requested_at) == (RunState.QUEUED, lab.clock())
     launching.give_back(lab.database, claim.ticket, "cancelled before it started", lab.clock())
     assert (lab.state(run.id), lab.run(run.id).reason) == (RunState.CANCELLED, None)
@@ -312,7 +312,7 @@ def test_a_run_that_failed_is_retried_as_a_new_run_as_often_as_it_may(lab: Lab, 
 def test_success_and_cancelling_are_not_retried_and_nothing_is_retried_twice(lab: Lab) -> None:
     lab.add_application(name="shaky", retries=5)
     lab.end(lab.launched(application="heat/shaky"), 0)
-    ending.cancel(lab.database, lab.schedule("heat/shaky").id, "bob", lab.clock())
+    cancelling.cancel(lab.database, lab.schedule("heat/shaky").id, "bob", lab.clock())
     lost = lab.launched(application="heat/shaky")
     launching.gone(lab.database, lost.ticket, None, lab.clock())
     assert len(lab.runs()) == 4, "the lost one is"
@@ -350,7 +350,7 @@ def test_a_retry_that_has_begun_is_left_alone_when_the_first_run_comes_back(lab:
 def test_a_retry_that_somebody_cancelled_is_not_made_again(lab: Lab) -> None:
     claim = lab.launched(instead={"retries": 1})
     launching.gone(lab.database, claim.ticket, None, lab.clock())
-    ending.cancel(lab.database, lab.runs()[-1].id, "anna", lab.clock())
+    cancelling.cancel(lab.database, lab.runs()[-1].id, "anna", lab.clock())
     lab.start(claim.run.id)
     lab.stop(claim.run.id, 3)
     assert len(lab.runs()) == 2

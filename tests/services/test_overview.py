@@ -11,7 +11,17 @@ from lackey.domain.policy import ShareState
 from lackey.domain.progress import ExpectedEnd
 from lackey.domain.resources import Capacity
 from lackey.domain.run import Run, RunState
-from lackey.services import attempts, claiming, ending, health, launching, overview, reporting, scheduling, share_states
+from lackey.services import (
+    attempts,
+    cancelling,
+    claiming,
+    health,
+    launching,
+    overview,
+    reporting,
+    scheduling,
+    share_states,
+)
 from lackey.services.overview import Now
 from lackey.services.reporting import Progress
 from lackey.store.database import Database
@@ -190,12 +200,12 @@ def _moved_on(lab: Lab) -> Callable[[], Any]:
 
 def _cancelled(lab: Lab) -> Callable[[], Any]:
     run = lab.schedule()
-    return lambda: ending.cancel(lab.database, run.id, "anna", lab.clock())
+    return lambda: cancelling.cancel(lab.database, run.id, "anna", lab.clock())
 
 
 def _asked_to_end(lab: Lab) -> Callable[[], Any]:
     claim = lab.launched()
-    return lambda: ending.cancel(lab.database, claim.run.id, "anna", lab.clock())
+    return lambda: cancelling.cancel(lab.database, claim.run.id, "anna", lab.clock())
 
 
 def _claimed(lab: Lab) -> Callable[[], Any]:

@@ -3,7 +3,7 @@
 import pytest
 
 from lackey.domain.refusals import Conflict, NotFound
-from lackey.services import ending, reading, removing
+from lackey.services import cancelling, catalogue_reading, queries, removing
 from lackey.services.removing import Removal
 from tests.services.lab import Lab
 
@@ -15,7 +15,7 @@ def test_a_project_without_runs_goes_with_its_applications(lab: Lab) -> None:
     assert not removal.archives
     removing.remove_project(lab.database, project, lab.clock())
     with pytest.raises(NotFound):
-        reading.project(lab.database, project)
+        catalogue_reading.project(lab.database, project)
 
 
 def test_a_project_with_runs_is_archived_once_none_is_active(lab: Lab) -> None:
@@ -24,12 +24,12 @@ def test_a_project_with_runs_is_archived_once_none_is_active(lab: Lab) -> None:
     assert removing.removal_of_project(lab.database, project) == Removal(["heat/explicit"], runs=1, active=1)
     with pytest.raises(Conflict):
         removing.remove_project(lab.database, project, lab.clock())
-    ending.cancel(lab.database, run.id, "anna", lab.clock())
+    cancelling.cancel(lab.database, run.id, "anna", lab.clock())
     removal = removing.removal_of_application(lab.database, application)
     assert (removal, removal.archives) == (Removal(["heat/explicit"], runs=1, active=0), True)
     removing.remove_application(lab.database, application, lab.clock())
-    assert reading.application(lab.database, application).archived_at is not None
-    assert reading.run(lab.database, run.id).id == run.id
+    assert catalogue_reading.application(lab.database, application).archived_at is not None
+    assert queries.run(lab.database, run.id).id == run.id
 
 
 def test_nothing_is_told_of_what_is_not_there(lab: Lab) -> None:

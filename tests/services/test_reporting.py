@@ -8,7 +8,7 @@ import pytest
 from lackey.domain.evidence import Stop
 from lackey.domain.refusals import NotFound, OtherOutcome
 from lackey.domain.run import RunState
-from lackey.services import ending, following, log_text, reporting
+from lackey.services import cancelling, log_text, reporting, silence
 from lackey.services.log_text import Part
 from lackey.services.reporting import LogText, Progress
 from lackey.store import metrics
@@ -182,7 +182,7 @@ def test_a_stop_whose_log_came_first_without_it_takes_it_later(lab: Lab) -> None
 def test_a_report_wakes_a_lost_run(lab: Lab) -> None:
     run_id = lab.reported(silence=60.0).id
     lab.start(run_id)
-    following.note_silence(lab.database, lab.clock.forward(61))
+    silence.note_silence(lab.database, lab.clock.forward(61))
     assert lab.state(run_id) is RunState.LOST
     lab.clock.forward(1)
     send_log(lab, run_id, b"still here")
@@ -193,7 +193,7 @@ def test_a_report_wakes_a_lost_run(lab: Lab) -> None:
 def test_a_cancelled_reported_run_accepts_its_later_stop_and_stays_cancelled(lab: Lab) -> None:
     run_id = lab.reported().id
     lab.start(run_id)
-    assert ending.cancel(lab.database, run_id, "bob", lab.clock()).state is RunState.CANCELLED
+    assert cancelling.cancel(lab.database, run_id, "bob", lab.clock()).state is RunState.CANCELLED
     run = lab.stop(run_id, 0, None, b"done all the same")
     assert (run.state, run.exit_code) == (RunState.CANCELLED, 0)
     assert lab.kinds(run_id) == ["scheduled", "start", "cancelled", "stop"]

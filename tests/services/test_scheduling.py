@@ -7,7 +7,7 @@ import pytest
 
 from lackey.domain.refusals import AlreadyFinal, Conflict, Invalid, NotFound
 from lackey.domain.run import Run, RunState
-from lackey.services import catalogue, ending, queueing, reporting, scheduling
+from lackey.services import changing, queueing, reporting, rerunning, scheduling
 from lackey.services.scheduling import Wanted
 from tests.services.lab import SHARES, Lab
 
@@ -66,7 +66,7 @@ def test_what_replaces_the_defaults_of_the_application_counts(lab: Lab) -> None:
 def test_a_run_keeps_what_it_was_made_with_when_its_application_changes(lab: Lab) -> None:
     run = lab.schedule()
     assert run.application_id is not None
-    catalogue.change_application(lab.database, run.application_id, {"command": "./other", "parameters": []}, SHARES)
+    changing.change_application(lab.database, run.application_id, {"command": "./other", "parameters": []}, SHARES)
     assert lab.run(run.id) == run
 
 
@@ -156,7 +156,7 @@ def test_a_run_that_waits_no_more_cannot_be_changed(lab: Lab) -> None:
 
 def test_run_again_means_a_new_run_with_the_inputs_of_the_old_one(lab: Lab) -> None:
     old = lab.end(lab.launched(parameters={"n": "3"}, priority=2, instead={"time_limit": 9.0}), 1)
-    again, token = ending.rerun(lab.database, old.id, "bob", lab.clock.forward(60))
+    again, token = rerunning.rerun(lab.database, old.id, "bob", lab.clock.forward(60))
     assert (again.parent_id, again.cause, again.by, again.state) == (old.id, "rerun", "bob", RunState.QUEUED)
     same = ("parameters", "priority", "time_limit", "command", "directory", "name", "environment", "application_id")
     assert [getattr(again, name) for name in same] == [getattr(old, name) for name in same]
@@ -164,4 +164,4 @@ def test_run_again_means_a_new_run_with_the_inputs_of_the_old_one(lab: Lab) -> N
     assert again.uid != old.uid
     reporting.authenticate(lab.database, again.id, token)
     with pytest.raises(NotFound):
-        ending.rerun(lab.database, 99, "bob", lab.clock())
+        rerunning.rerun(lab.database, 99, "bob", lab.clock())

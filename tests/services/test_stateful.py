@@ -11,7 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from lackey.domain.dependencies import Dependency
 from lackey.domain.refusals import AlreadyFinal, Conflict, OtherOutcome
-from lackey.services import ending, reporting, scheduling
+from lackey.services import cancelling, reporting, rerunning, scheduling
 from lackey.services.reporting import Progress
 from lackey.store.database import Database
 from tests.clock import Clock
@@ -56,14 +56,14 @@ class ServicesDoor:
 
     def cancel(self, run_id: int) -> bool:
         try:
-            ending.cancel(self.database, run_id, "bob", self.lab.clock())
+            cancelling.cancel(self.database, run_id, "bob", self.lab.clock())
         except AlreadyFinal:
             return False
         return True
 
     def give_up(self, run_id: int) -> bool:
         try:
-            ending.give_up(self.database, run_id, "bob", self.lab.clock())
+            cancelling.give_up(self.database, run_id, "bob", self.lab.clock())
         except (AlreadyFinal, Conflict):
             return False
         return True
@@ -77,7 +77,7 @@ class ServicesDoor:
 
     def rerun(self, run_id: int, dependents: bool) -> int | None:
         try:
-            return ending.rerun(self.database, run_id, "anna", self.lab.clock(), dependents=dependents)[0].id
+            return rerunning.rerun(self.database, run_id, "anna", self.lab.clock(), dependents=dependents)[0].id
         except Conflict:
             return None
 

@@ -6,8 +6,8 @@ import pytest
 
 from lackey.domain.refusals import Invalid, NotFound
 from lackey.domain.run import Run
-from lackey.services import ending, listing, reporting, viewing
-from lackey.services.reading import Metric, Search
+from lackey.services import listing, reporting, rerunning, viewing
+from lackey.services.queries import Metric, Search
 from lackey.services.viewing import Curve, Known
 from tests.services.lab import Lab
 
@@ -30,7 +30,7 @@ def test_a_run_has_a_parent_children_and_others_of_its_application_beside_it(lab
     first = lab.schedule()
     lab.schedule("heat/implicit")
     second = lab.schedule()
-    third, _ = ending.rerun(lab.database, second.id, "anna", lab.clock())
+    third, _ = rerunning.rerun(lab.database, second.id, "anna", lab.clock())
     beside = viewing.neighbours(lab.database, second)
     assert (beside.previous, beside.next, beside.parent) == (first.id, third.id, None)
     assert [run.id for run in beside.children] == [third.id]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from webtest import TestApp
 
-from lackey.services import following, health, scheduling
+from lackey.services import health, kept_logs, scheduling
 from lackey.services.scheduling import Wanted
 from tests.web.client import Api
 
@@ -152,4 +152,4 @@ def test_what_schedulers_write_at_once_is_written_once(api: Api) -> None:
         for _ in range(ROUNDS):
             run, _token = scheduling.schedule(api.database, Wanted(launch=False, name="x"), "anna", now)
             pieces = [(0, LOG.encode()), (10 << 20, LOG.encode())]
-            many(partial(following.keep_file_log, api.database, run.id, 11 << 20, pieces))
+            many(partial(kept_logs.keep_file_log, api.database, run.id, 11 << 20, pieces))

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from lackey.domain import limits
 from lackey.domain.refusals import TooMany
-from lackey.services import ending, listing, newcomers, reporting, viewing
+from lackey.services import listing, newcomers, reporting, rerunning, viewing
 from lackey.store import events, logs, metric_summaries, sessions, tokens
 from lackey.web import paging
 from tests.web.client import Api, fields_at_fault
@@ -259,6 +259,6 @@ def test_one_user_has_so_many_runs_waiting_and_another_is_not_kept_out(
     # However a run is asked for, a cancelled one put back too.
     assert api.post(f"/api/run/rerun/{cancelled['id']}").status_int == 429
     with pytest.raises(TooMany):
-        ending.put_back(api.database, cancelled["id"], cancelled["by"], api.clock())
+        rerunning.put_back(api.database, cancelled["id"], cancelled["by"], api.clock())
     api.report("stop", first[1], exit=0)
     assert api.post("/api/run", {"launch": False, "name": "one more"}).status_int == 201

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 
 from lackey.files import Files, Piece
-from lackey.services import reading
+from lackey.services import queries
 from tests.web.client import Api, fields_at_fault
 from tests.web.visitor import Visitor, form_to
 
@@ -150,9 +150,9 @@ def fetch(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, A
     """Ask for a page of a run whose file, whichever, is this one."""
     api = visitor.api
     run = api.reported_run()
-    real = reading.run
+    real = queries.run
     placed: dict[str, Any] = {"share": "lab", "run_directory": "heat/lackey-runs/1"}
-    monkeypatch.setattr(reading, "run", lambda database, run_id: replace(real(database, run_id), **placed))
+    monkeypatch.setattr(queries, "run", lambda database, run_id: replace(real(database, run_id), **placed))
 
     def fetched(page: str, file: Any) -> tuple[int, bytes]:
         monkeypatch.setattr(Files, "read", lambda _, *asked: file.read(*asked))

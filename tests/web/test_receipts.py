@@ -9,7 +9,7 @@ import pytest
 
 from lackey.domain.receipt import Receipt
 from lackey.domain.resources import Capacity
-from lackey.services import claiming, ending, launching, reading
+from lackey.services import cancelling, claiming, launching, queries
 from lackey.services.claiming import Claim, Site
 from tests.web.client import Api
 
@@ -76,7 +76,7 @@ def test_all_that_a_receipt_says_arrives_and_arrives_once(api: Api, end: dict[st
 def test_a_kill_counts_only_where_one_was_ordered(api: Api, cause: str, ordered: bool) -> None:
     claim = launched(api, **({"time_limit": 60} if ordered else {}))
     if ordered:
-        ending.cancel(api.database, claim.run.id, "anna", api.database.clock())
+        cancelling.cancel(api.database, claim.run.id, "anna", api.database.clock())
     shown = hand_in(api, claim, of(claim, signal=15, killed=cause)).json
     assert (shown["state"], shown["signal"]) == (cause if ordered else "failed", 15)
 
@@ -101,4 +101,4 @@ def test_what_is_no_receipt_is_refused_with_the_reason(api: Api, changes: dict[s
 def test_no_other_directory_is_believed_to_be_the_run_s(api: Api) -> None:
     claim = launched(api)
     assert hand_in(api, claim, of(claim, exit_code=0, run_directory="heat/explicit/lackey-runs/8")).status_int == 200
-    assert reading.run(api.database, claim.run.id).run_directory == f"heat/explicit/lackey-runs/{claim.run.id}"
+    assert queries.run(api.database, claim.run.id).run_directory == f"heat/explicit/lackey-runs/{claim.run.id}"

@@ -8,7 +8,7 @@ import pytest
 
 from lackey.domain.run import Event
 from lackey.files import Entry, FileMissing, Files, Listing, Piece
-from lackey.services import following, health
+from lackey.services import health, silence
 from lackey.store import events, runs
 from lackey.web.call import Service
 from lackey.web.wsgi import Application
@@ -351,7 +351,7 @@ def test_a_silent_run_is_given_up_on_its_page(visitor: Visitor) -> None:
     visitor.api.report("start", run)
     assert "/run/1/give-up" not in [form.action for form in visitor.see("/run/1").forms.values()]
     visitor.api.clock.advance(120)
-    following.note_silence(visitor.api.database, visitor.api.clock())
+    silence.note_silence(visitor.api.database, visitor.api.clock())
     given_up = form_to(visitor.see("/run/1"), "/run/1/give-up").submit().follow()
     assert "given up" in given_up.text
     assert "/run/1/give-up" not in [form.action for form in given_up.forms.values()]

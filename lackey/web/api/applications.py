@@ -3,7 +3,7 @@
 from functools import partial
 
 from lackey.domain.refusals import Conflict, NotFound
-from lackey.services import catalogue, reading, removing
+from lackey.services import catalogue_reading, changing, removing
 from lackey.web.call import Call
 from lackey.web.paging import page
 from lackey.web.present import application_out, checked_application
@@ -20,7 +20,7 @@ from lackey.web.schemas.catalogue import (
 @route("GET", "/api/application", scope="read")
 def applications(call: Call, query: ApplicationQuery) -> Applications:
     """List the applications, newest first."""
-    read = partial(reading.applications, call.database, query.project)
+    read = partial(catalogue_reading.applications, call.database, query.project)
     shown = partial(application_out, shares=call.service.shares)
     return page(Applications, query, read, shown, lambda application: application.id)
 
@@ -28,14 +28,14 @@ def applications(call: Call, query: ApplicationQuery) -> Applications:
 @route("POST", "/api/application", scope="manage", status=201, may=[Conflict, NotFound])
 def add_application(call: Call, body: NewApplication) -> CheckedApplication:
     """Make an application."""
-    made = catalogue.add_application(call.database, body.model_dump(), call.service.shares, call.now, call.once)
+    made = changing.add_application(call.database, body.model_dump(), call.service.shares, call.now, call.once)
     return checked_application(made, call.service.shares, call.service.shell)
 
 
 @route("GET", "/api/application/<application_id:id>", scope="read")
 def application(call: Call, application_id: int) -> CheckedApplication:
     """Show an application."""
-    found = reading.application(call.database, application_id)
+    found = catalogue_reading.application(call.database, application_id)
     return checked_application(found, call.service.shares, call.service.shell)
 
 
@@ -45,7 +45,7 @@ def change_application(call: Call, application_id: int, body: ApplicationChange)
 
     Runs that were made before keep what they were made with.
     """
-    changed = catalogue.change_application(call.database, application_id, body.given(), call.service.shares)
+    changed = changing.change_application(call.database, application_id, body.given(), call.service.shares)
     return checked_application(changed, call.service.shares, call.service.shell)
 
 

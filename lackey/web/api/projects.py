@@ -3,7 +3,7 @@
 from functools import partial
 
 from lackey.domain.refusals import Conflict
-from lackey.services import catalogue, reading, removing
+from lackey.services import catalogue_reading, changing, removing
 from lackey.web.call import Call
 from lackey.web.paging import page
 from lackey.web.present import project_out
@@ -16,7 +16,7 @@ from lackey.web.schemas.catalogue import NewProject, ProjectChange, ProjectOut, 
 def projects(call: Call, query: PageQuery) -> Projects:
     """List the projects, newest first."""
     shown = partial(project_out, shares=call.service.shares)
-    return page(Projects, query, partial(reading.projects, call.database), shown, lambda project: project.id)
+    return page(Projects, query, partial(catalogue_reading.projects, call.database), shown, lambda project: project.id)
 
 
 @route("POST", "/api/project", scope="manage", status=201, may=[Conflict])
@@ -24,13 +24,13 @@ def add_project(call: Call, body: NewProject) -> ProjectOut:
     """Make a project."""
     shares = call.service.shares
     values = {**body.model_dump(exclude={"share"}), **body.given()}
-    return project_out(catalogue.add_project(call.database, values, shares, call.now, call.once), shares)
+    return project_out(changing.add_project(call.database, values, shares, call.now, call.once), shares)
 
 
 @route("GET", "/api/project/<project_id:id>", scope="read")
 def project(call: Call, project_id: int) -> ProjectOut:
     """Show a project."""
-    return project_out(reading.project(call.database, project_id), call.service.shares)
+    return project_out(catalogue_reading.project(call.database, project_id), call.service.shares)
 
 
 @route("PUT", "/api/project/<project_id:id>", scope="manage", may=[Conflict])
@@ -40,7 +40,7 @@ def change_project(call: Call, project_id: int, body: ProjectChange) -> ProjectO
     A directory on another share moves the project there, with its applications.
     """
     shares = call.service.shares
-    return project_out(catalogue.change_project(call.database, project_id, body.given(), shares), shares)
+    return project_out(changing.change_project(call.database, project_id, body.given(), shares), shares)
 
 
 @route("DELETE", "/api/project/<project_id:id>", scope="manage", status=204, may=[Conflict])

@@ -6,7 +6,7 @@ from lackey.domain.receipt import parse_receipt
 from lackey.domain.refusals import Conflict, FieldError, Invalid, OtherOutcome, invalid
 from lackey.domain.run import Run
 from lackey.services import launching, reporting
-from lackey.services.reading import Metric
+from lackey.services.queries import Metric
 from lackey.services.reporting import LogText, Progress
 from lackey.web.bodies import Kept
 from lackey.web.call import Call

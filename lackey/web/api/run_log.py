@@ -6,7 +6,7 @@ from lackey.domain.paths import join
 from lackey.domain.refusals import Unavailable
 from lackey.domain.run import Run
 from lackey.files import FileError, FileMissing, Piece
-from lackey.services import reading
+from lackey.services import queries
 from lackey.services.log_text import PIECE, Held, LogText, Missing, stored
 from lackey.web import problems
 from lackey.web.call import Call
@@ -26,7 +26,7 @@ def log(call: Call, run_id: int, query: LogQuery) -> Raw:
     `Range` counts in the text as served. With `offset` at most 1 MiB is answered, at once: `X-Log-Size` says how long
     the text is now, `X-Log-Complete` whether anything is missing from it.
     """
-    text = text_of(call, reading.run(call.database, run_id))
+    text = text_of(call, queries.run(call.database, run_id))
     start, end, status = 0, text.size, 200
     headers = {"Accept-Ranges": "bytes", "X-Log-Complete": "true" if text.complete else "false"}
     if query.offset is not None:

@@ -6,9 +6,9 @@ from functools import partial
 
 from lackey.domain.refusals import Conflict, NotFound, TooMany
 from lackey.domain.run import ACTIVE, WAITING, Event, Run, RunState
-from lackey.services import ending, listing, reading, scheduling, viewing
+from lackey.services import cancelling, listing, queries, rerunning, scheduling, viewing
 from lackey.services.listing import Cursor, Order
-from lackey.services.reading import Metric, Search
+from lackey.services.queries import Metric, Search
 from lackey.web.call import Call
 from lackey.web.paging import numbered, page, page_of
 from lackey.web.present import made_run, moment, run_out
@@ -86,7 +86,7 @@ def jobs(call: Call, query: RunsQuery) -> Runs:
 @route("GET", "/api/run/<run_id:id>", scope="read")
 def run(call: Call, run_id: int) -> RunOut:
     """Show a run."""
-    return run_out(reading.run(call.database, run_id), call.service.shares, call.turns)
+    return run_out(queries.run(call.database, run_id), call.service.shares, call.turns)
 
 
 @route("PUT", "/api/run/<run_id:id>", scope="run", may=[Conflict, TooMany])
@@ -108,7 +108,7 @@ def cancel(call: Call, run_id: int) -> RunOut:
 
     What has a process is ended with all that it started, first by TERM, then by KILL; this answers before it is gone.
     """
-    cancelled = ending.cancel(call.database, run_id, call.by, call.now)
+    cancelled = cancelling.cancel(call.database, run_id, call.by, call.now)
     call.service.wake()
     return run_out(cancelled, call.service.shares, call.turns)
 
@@ -116,7 +116,7 @@ def cancel(call: Call, run_id: int) -> RunOut:
 @route("POST PUT", "/api/run/rerun/<run_id:id>", scope="run", status=201, takes_forms=True, may=[Conflict, TooMany])
 def rerun(call: Call, run_id: int, body: Rerun) -> MadeRun:
     """Run it again with the same inputs, as a new run."""
-    again, token = ending.rerun(call.database, run_id, call.by, call.now, call.once, body.dependents)
+    again, token = rerunning.rerun(call.database, run_id, call.by, call.now, call.once, body.dependents)
     return _made(call, again, token)
 
 
@@ -126,7 +126,7 @@ def give_up(call: Call, run_id: int) -> RunOut:
 
     Nobody knows whether it has ended, so it is not retried, and what waits for it goes on waiting, until this is said.
     """
-    given_up = ending.give_up(call.database, run_id, call.by, call.now)
+    given_up = cancelling.give_up(call.database, run_id, call.by, call.now)
     call.service.wake()
     return run_out(given_up, call.service.shares, call.turns)
 
@@ -134,7 +134,7 @@ def give_up(call: Call, run_id: int) -> RunOut:
 @route("GET", "/api/run/<run_id:id>/events", scope="read")
 def events(call: Call, run_id: int, query: PageQuery) -> Events:
     """Show a run's history, newest first."""
-    return page(Events, query, partial(reading.events, call.database, run_id), _event, lambda event: event[0])
+    return page(Events, query, partial(queries.events, call.database, run_id), _event, lambda event: event[0])
 
 
 @route("GET", "/api/run/<run_id:id>/metrics", scope="read")
@@ -155,7 +155,7 @@ def files(call: Call, run_id: int) -> Files:
 
     While the share is away this can't be told, and the answer is 503.
     """
-    found = reading.run(call.database, run_id)
+    found = queries.run(call.database, run_id)
     if found.share is None or found.run_directory is None:
         return Files(items=[], complete=True)
     listing = call.service.files.listing(found.share, found.run_directory)
@@ -194,7 +194,7 @@ def _figures(call: Call, run_id: int, query: MetricQuery) -> Callable[[int, int]
     if query.points is None:
 
         def read(after: int, limit: int) -> list[Metric]:
-            return reading.metrics(call.database, run_id, query.name, after, limit, query.first, query.last)
+            return queries.metrics(call.database, run_id, query.name, after, limit, query.first, query.last)
 
         return read
     first = -math.inf if query.first is None else query.first

@@ -5,9 +5,9 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 from lackey.domain.run import RunState
-from lackey.services import ending, listing
+from lackey.services import cancelling, listing
 from lackey.services.listing import COUNTED_AT_MOST
-from lackey.services.reading import Search
+from lackey.services.queries import Search
 from lackey.web.pages.list_address import FILTERS, ListAddress, address_of
 from lackey.web.pages.routes import Html, SeeOther, page
 from lackey.web.visits import Visit
@@ -44,7 +44,7 @@ def cancel(visit: Visit) -> SeeOther:
     search, until = _unended(address), time.monotonic() + _SECONDS
     count, is_complete = 0, True
     if search.states:
-        count, is_complete = ending.cancel_all(
+        count, is_complete = cancelling.cancel_all(
             visit.database, search, visit.by, visit.now, lambda: time.monotonic() < until
         )
     visit.service.wake()

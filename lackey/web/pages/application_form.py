@@ -7,7 +7,7 @@ from typing import Any
 from lackey.domain import sizes
 from lackey.domain.application import Application
 from lackey.domain.refusals import Conflict, FieldError, Invalid
-from lackey.services import catalogue, reading
+from lackey.services import catalogue_reading, changing
 from lackey.web.pages.forms import problems_of, status_of
 from lackey.web.pages.routes import Html, SeeOther, page
 from lackey.web.schemas.catalogue import ApplicationChange, NewApplication
@@ -23,7 +23,7 @@ _MAY_BE_NONE = (
     *("retry_on", "retry_wait"),
 )
 _COLUMNS = ("name", "kind", "default", "empty", "choices")
-_NEW = {"workdir": "application", "executor": catalogue.EXECUTORS[0], "retries": "0", "gpus": "0"}
+_NEW = {"workdir": "application", "executor": changing.EXECUTORS[0], "retries": "0", "gpus": "0"}
 # What an empty default means: there is none, so that a value has to be given, or it is an empty text.
 _EMPTY = ("needed", "text")
 _BLANK_ROW = {"name": "", "kind": "text", "default": "", "empty": _EMPTY[0], "choices": ""}
@@ -55,7 +55,7 @@ def add(visit: Visit, project_id: int) -> Html | SeeOther:
 
     def save(fields: dict[str, Any]) -> Application:
         values = check(NewApplication, {**fields, "project": str(project_id)}).model_dump()
-        return catalogue.add_application(visit.database, values, visit.service.shares, visit.now)
+        return changing.add_application(visit.database, values, visit.service.shares, visit.now)
 
     return _saved(visit, _new_form(visit, project_id), save)
 
@@ -63,7 +63,7 @@ def add(visit: Visit, project_id: int) -> Html | SeeOther:
 @page("GET", "/application/<application_id:id>/edit", scope="manage")
 def edit(visit: Visit, application_id: int) -> Html:
     """A form with what it is now."""
-    found = reading.application(visit.database, application_id)
+    found = catalogue_reading.application(visit.database, application_id)
     return _shown(_edit_form(found), _as_typed(found), {})
 
 
@@ -73,14 +73,14 @@ def change(visit: Visit, application_id: int) -> Html | SeeOther:
 
     def save(fields: dict[str, Any]) -> Application:
         values = check(ApplicationChange, fields).given()
-        return catalogue.change_application(visit.database, application_id, values, visit.service.shares)
+        return changing.change_application(visit.database, application_id, values, visit.service.shares)
 
-    return _saved(visit, _edit_form(reading.application(visit.database, application_id)), save)
+    return _saved(visit, _edit_form(catalogue_reading.application(visit.database, application_id)), save)
 
 
 def _new_form(visit: Visit, project_id: int) -> _Form:
     place = f"/project/{project_id}"
-    project = reading.project(visit.database, project_id)
+    project = catalogue_reading.project(visit.database, project_id)
     directory = f"{project.share}:{project.directory}"
     return _Form(f"{place}/application", place, "New application of", project.name, directory)
 
@@ -106,7 +106,7 @@ def _shown(form: _Form, typed: Typed, problems: dict[str, str]) -> Html:
         "parameters": [*typed["parameters"], *[_BLANK_ROW] * _SPARE_ROWS],
         "environment": [*typed["environment"], *[("", "")] * _SPARE_ROWS],
         "kinds": _KINDS,
-        "executors": catalogue.EXECUTORS,
+        "executors": changing.EXECUTORS,
         "problems": problems,
         "elsewhere": _elsewhere(problems, typed),
     }

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from lackey.domain.refusals import FieldError, Invalid
 from lackey.domain.run import RunState
 from lackey.services.listing import Cursor, Order
-from lackey.services.reading import Search
+from lackey.services.queries import Search
 from lackey.web.api.runs import search_of
 from lackey.web.schemas.runs import RunQuery
 from lackey.web.validation import check

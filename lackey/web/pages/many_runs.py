@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from lackey.domain.refusals import NotFound, Refusal, invalid
 from lackey.domain.run import Run, RunState
-from lackey.services import ending, reading
+from lackey.services import cancelling, queries, rerunning
 from lackey.web.pages.routes import Html, SeeOther, page
 from lackey.web.visits import Visit
 
@@ -31,7 +31,7 @@ def cancel(visit: Visit) -> SeeOther:
     runs = _runs(visit, visit.form.get("run", []))
     if not visit.sent("sure") and any(_works(run) for run in runs):
         return SeeOther(f"/run/many/cancel?{_query('run', [run.id for run in runs])}")
-    return _each(visit, "cancel", runs, lambda run: ending.cancel(visit.database, run.id, visit.by, visit.now).id)
+    return _each(visit, "cancel", runs, lambda run: cancelling.cancel(visit.database, run.id, visit.by, visit.now).id)
 
 
 @page("GET", "/run/many/cancel", scope="run")
@@ -47,7 +47,7 @@ def ask_to_cancel(visit: Visit) -> Html:
 def rerun(visit: Visit) -> SeeOther:
     """Run each of them again, with its inputs."""
     runs = _runs(visit, visit.form.get("run", []))
-    return _each(visit, "rerun", runs, lambda run: ending.rerun(visit.database, run.id, visit.by, visit.now)[0].id)
+    return _each(visit, "rerun", runs, lambda run: rerunning.rerun(visit.database, run.id, visit.by, visit.now)[0].id)
 
 
 @page("POST", "/run/many/put-back", scope="run")
@@ -55,7 +55,7 @@ def put_back(visit: Visit) -> SeeOther:
     """Undo that they were cancelled before they began: new runs in their place, at their times."""
     runs = _runs(visit, visit.form.get("run", []))
     return _each(
-        visit, "put-back", runs, lambda run: ending.put_back(visit.database, run.id, visit.by, visit.now)[0].id
+        visit, "put-back", runs, lambda run: rerunning.put_back(visit.database, run.id, visit.by, visit.now)[0].id
     )
 
 
@@ -107,7 +107,7 @@ def _known(visit: Visit, told: list[str]) -> list[Run]:
     ids = chosen(told)
     if len(ids) > CHOSEN_AT_MOST:
         raise invalid("run", f"at most {CHOSEN_AT_MOST} at once, and not {len(ids)}; go back and choose fewer")
-    found = reading.these_runs(visit.database, ids)
+    found = queries.these_runs(visit.database, ids)
     return [found[run_id] for run_id in ids if run_id in found]
 
 

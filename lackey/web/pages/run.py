@@ -10,7 +10,7 @@ from lackey.domain.command import filled_in
 from lackey.domain.paths import shown_paths
 from lackey.domain.refusals import Conflict, TooMany
 from lackey.domain.run import FINAL, TROUBLED, WAITING, Run, RunState
-from lackey.services import ending, overview, reading, scheduling, viewing
+from lackey.services import cancelling, overview, queries, rerunning, scheduling, viewing
 from lackey.services.log_text import LogText
 from lackey.web.api import run_log
 from lackey.web.pages.report_lines import end_of_token, report_lines, to_new_run
@@ -37,7 +37,7 @@ def run(visit: Visit, run_id: int) -> Html | Unchanged:
 @page("POST", "/run/<run_id:id>/cancel", scope="run")
 def cancel(visit: Visit, run_id: int) -> Html | SeeOther | Unchanged:
     """Cancel it."""
-    return _changed(visit, run_id, lambda: ending.cancel(visit.database, run_id, visit.by, visit.now))
+    return _changed(visit, run_id, lambda: cancelling.cancel(visit.database, run_id, visit.by, visit.now))
 
 
 @page("POST", "/run/<run_id:id>/hold", scope="run")
@@ -57,20 +57,20 @@ def rerun(visit: Visit, run_id: int) -> Html | SeeOther | Unchanged:
     """Run it again with the same inputs."""
     dependents = visit.sent("dependents") == "true"
     return _made(
-        visit, run_id, lambda: ending.rerun(visit.database, run_id, visit.by, visit.now, dependents=dependents)
+        visit, run_id, lambda: rerunning.rerun(visit.database, run_id, visit.by, visit.now, dependents=dependents)
     )
 
 
 @page("POST", "/run/<run_id:id>/give-up", scope="run")
 def give_up(visit: Visit, run_id: int) -> Html | SeeOther | Unchanged:
     """Take it for gone: it is silent."""
-    return _changed(visit, run_id, lambda: ending.give_up(visit.database, run_id, visit.by, visit.now))
+    return _changed(visit, run_id, lambda: cancelling.give_up(visit.database, run_id, visit.by, visit.now))
 
 
 @page("POST", "/run/<run_id:id>/put-back", scope="run")
 def put_back(visit: Visit, run_id: int) -> Html | SeeOther | Unchanged:
     """Undo that it was cancelled before it began."""
-    return _made(visit, run_id, lambda: ending.put_back(visit.database, run_id, visit.by, visit.now))
+    return _made(visit, run_id, lambda: rerunning.put_back(visit.database, run_id, visit.by, visit.now))
 
 
 def _held(visit: Visit, run_id: int, held: bool) -> Html | SeeOther | Unchanged:
@@ -98,8 +98,8 @@ def _made(visit: Visit, run_id: int, make: Callable[[], tuple[Run, str]]) -> Htm
 
 def _run(visit: Visit, run_id: int, trouble: str = "") -> Html | Unchanged:
     """The page; `trouble` says why what was asked is refused."""
-    found = reading.run(visit.database, run_id)
-    newest = reading.events(visit.database, run_id, None, 1)
+    found = queries.run(visit.database, run_id)
+    newest = queries.events(visit.database, run_id, None, 1)
     file, file_trouble = run_log.file_of(call_of(visit), found)
     files = FileRows() if found.run_directory is None else files_in(visit, found, found.run_directory)
     around = viewing.neighbours(visit.database, found)
@@ -109,7 +109,7 @@ def _run(visit: Visit, run_id: int, trouble: str = "") -> Html | Unchanged:
     tag = _tag(visit, found, newest, sizes, file_trouble is None, files, around, row.expected, late_minutes, row.reason)
     if visit.known == tag and not trouble and visit.token is None:
         return Unchanged(tag)
-    history = reading.events(visit.database, run_id, None, _EVENTS)
+    history = queries.events(visit.database, run_id, None, _EVENTS)
     log = run_log.with_reports(call_of(visit), found, file, file_trouble)
     shown = {
         "row": row,

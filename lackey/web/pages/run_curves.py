@@ -6,7 +6,7 @@ import math
 
 from lackey.domain.refusals import invalid
 from lackey.domain.run import FINAL
-from lackey.services import reading, viewing
+from lackey.services import queries, viewing
 from lackey.services.viewing import CHARTS_AT_MOST, Curve, Known
 from lackey.web.pages.routes import Raw, Unchanged, page
 from lackey.web.visits import Visit
@@ -22,7 +22,7 @@ def curves(visit: Visit, run_id: int) -> Raw | Unchanged:
     it, or nothing. With `from` and `to` it is the part of one curve between two places, in finer points. Whatever is
     reported changes the run, so its revision tells whether there is anything new.
     """
-    run = reading.run(visit.database, run_id)
+    run = queries.run(visit.database, run_id)
     asked = json.dumps([run_id, run.revision, sorted(visit.query.items())])
     tag = f'"{hashlib.sha256(asked.encode()).hexdigest()[:32]}"'
     if visit.known == tag:

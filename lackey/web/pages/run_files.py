@@ -12,7 +12,7 @@ from lackey.domain.paths import join
 from lackey.domain.refusals import NotFound, Unavailable
 from lackey.domain.run import Run
 from lackey.files import Entry, FileError, Files, Piece
-from lackey.services import reading
+from lackey.services import queries
 from lackey.web.api import run_log
 from lackey.web.call import Call
 from lackey.web.pages.routes import Html, Raw, page
@@ -60,7 +60,7 @@ def top(visit: Visit, run_id: int) -> Html:
 @page("GET", "/run/<run_id:id>/files/<place:path>", scope="read")
 def directory(visit: Visit, run_id: int, place: str) -> Html:
     """What lies in a directory below the run's."""
-    found, names = reading.run(visit.database, run_id), _names(place)
+    found, names = queries.run(visit.database, run_id), _names(place)
     _, path = _where(found, names)
     above = [(readable(name), place_of(names[: number + 1])) for number, name in enumerate(names)]
     return Html("run_files.html", {"run": found, "files": files_in(visit, found, path, names), "above": above})
@@ -70,7 +70,7 @@ def directory(visit: Visit, run_id: int, place: str) -> Html:
 def file(visit: Visit, run_id: int, place: str) -> Raw:
     """A file of the run's directory, to download. Whatever it is, the browser is not to show it as a page of ours."""
     names = _names(place)
-    share, path = _where(reading.run(visit.database, run_id), names)
+    share, path = _where(queries.run(visit.database, run_id), names)
     files = visit.service.files
     first = files.read(share, path, 0, 0)
     shown_name = f"attachment; filename*=UTF-8''{quote(names[-1].encode(errors='replace'))}"

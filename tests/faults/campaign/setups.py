@@ -15,7 +15,7 @@ from pathlib import Path
 import requests
 from sqlalchemy import create_engine, text
 
-from lackey.services import Database, catalogue, keys
+from lackey.services import Database, changing, keys
 from lackey.settings import load
 from lackey.store import schema
 from tests.cli.desk import environment, free_port
@@ -203,7 +203,7 @@ class Setup(ABC):
         shares = load(configuration).shares
         command = f"exec /bin/sh {_SIMULATION} {{key}} {{seconds}} {{how}} {{reports}}"
         for name in SHARES:
-            catalogue.add_project(
+            changing.add_project(
                 database, {"name": name, "title": "", "description": "", "share": name, "directory": ""}, shares, now
             )
             parameters = [{"name": each} for each in ("key", "seconds", "how", "reports")]
@@ -216,7 +216,7 @@ class Setup(ABC):
                 "parameters": parameters,
                 "environment": {"LEDGER": str(self.ledger)},
             }
-            catalogue.add_application(database, application, shares, now)
+            changing.add_application(database, application, shares, now)
         database.close()
 
     def _disk(self, name: str, path: Path, megabytes: int) -> Disk:

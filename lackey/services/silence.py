@@ -1,27 +1,18 @@
-"""What silence comes to, and what is kept of a launched run's log when it has ended."""
+"""What silence comes to: of schedulers, and of runs."""
 
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 from sqlalchemy import Connection
 
-from lackey.domain.evidence import Evidence, Silence, judge
-from lackey.domain.exits import last_words
-from lackey.domain.run import Event, Run, RunState, scheduler_of
+from lackey.domain.evidence import Evidence, Silence
+from lackey.domain.run import Run, RunState, scheduler_of
 from lackey.services import hearing
 from lackey.services.hearing import ALWAYS, SET_BACK, Gaps
-from lackey.services.launching import PROCESS_GONE, scheduler_on
+from lackey.services.launching import PROCESS_GONE
 from lackey.services.settling import evidence_of, settle
-from lackey.store import attempts, events, logs, queue, runs, service, words
+from lackey.store import attempts, queue, runs, service
 from lackey.store.database import Database
-from lackey.store.queue import LogDue
-
-# A log.txt stays where it is; this much of it is kept here, for when the share is away and to find runs by its words.
-FILE_LOG_LIMIT = 1024 * 1024
-_LOG_END = 4096
-LOGS_AT_ONCE = 50
-
 
 # A scheduler that has not been heard from for this long is down, or cut off from the database.
 _SCHEDULER_IS_SILENT = timedelta(seconds=120)
@@ -114,37 +105,3 @@ def _is_over(evidence: Evidence, heard: float, now: float, time_limit: float, ga
     start = heard if evidence.start_received is None else evidence.start_received
     since = start if gaps.heard(start, heard) <= time_limit else heard
     return gaps.heard(since, now) >= time_limit
-
-
-def logs_to_keep(database: Database, host: str, series: str, share: str, after_id: int = 0) -> list[LogDue]:
-    """The first `LOGS_AT_ONCE` after an id of this scheduler's ended runs on a share whose log.txt is to be read."""
-    with database.read() as connection:
-        return queue.logs_to_keep(connection, host, series, share, after_id, LOGS_AT_ONCE)
-
-
-def keep_file_log(
-    database: Database, run_id: int, size: int, pieces: list[tuple[int, bytes]], gone: str | None = None
-) -> None:
-    """Keep head and tail of a log.txt of `size` bytes: pieces, each with its offset.
-
-    `gone`: what has become of it, in a sentence, where the run removed it.
-    """
-
-    def work(connection: Connection) -> None:
-        run = runs.get(connection, run_id)
-        if run.log_kept:
-            return
-        for start, content in pieces:
-            if content:
-                logs.put(connection, run_id, "file", start, content)
-        words.index(connection, run_id, b"\n".join(content for _, content in pieces).decode(errors="replace"))
-        said = last_words(run.exit_code, pieces[-1][1][-_LOG_END:]) if pieces else None
-        values: dict[str, Any] = {"file_size": size, "log_kept": True}
-        if said is not None:
-            values |= {"log_says": said, "reason": judge(evidence_of(run), said).reason}
-        if gone is not None:
-            values["marks"] = sorted({*run.marks, "log-gone"})
-            events.add(connection, Event(run_id, database.clock(), "log-gone", scheduler_on(run.host), gone))
-        runs.change(connection, run, values)
-
-    database.write(work)
