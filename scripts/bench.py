@@ -22,7 +22,9 @@ from pathlib import Path
 
 import requests
 
-from lackey.services import Database, changing, scheduling
+from lackey.services import Database
+from lackey.services.catalogue import changing
+from lackey.services.runs import scheduling
 from lackey.settings import Settings, load
 from lackey.store import schema
 

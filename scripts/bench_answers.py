@@ -12,8 +12,9 @@ from wsgiref.util import setup_testing_defaults
 
 from lackey.app import make_app
 from lackey.domain.run import RunState
-from lackey.services import Database, keys, sessions
-from lackey.services.listing import Order
+from lackey.services import Database
+from lackey.services.admin import keys, sessions
+from lackey.services.runs.listing import Order
 from lackey.settings import DatabaseSettings, ServerSettings, Settings, ShareSettings
 from lackey.web.visits import SEED, SESSION
 

@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from lackey.domain.run import ACTIVE, FINAL, TROUBLED, RunState
-from lackey.services import Database, listing, overview, queries, removing, viewing
-from lackey.services.listing import Order
-from lackey.services.queries import Search
+from lackey.services import Database
+from lackey.services.catalogue import removing
+from lackey.services.runs import listing, overview, queries, viewing
+from lackey.services.runs.listing import Order
+from lackey.services.runs.queries import Search
 from lackey.store import schema
 from scripts.bench_answers import Visitor, pages
 from scripts.bench_rows import UNENDED, fill

@@ -8,7 +8,8 @@ from sqlalchemy import text
 
 from lackey.domain.paths import Share
 from lackey.domain.policy import lane_of
-from lackey.services import Database, changing
+from lackey.services import Database
+from lackey.services.catalogue import changing
 from scripts.bench_rows import AT, EVENT, RUN, WORDS, analyze, insert_all
 from tests.stage import APPLICATION
 

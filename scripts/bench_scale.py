@@ -21,8 +21,9 @@ from typing import Any
 
 from sqlalchemy import create_engine, event, text
 
-from lackey.services import Database, scheduling
-from lackey.services.scheduling import Wanted
+from lackey.services import Database
+from lackey.services.runs import scheduling
+from lackey.services.runs.scheduling import Wanted
 from scripts.bench_answers import Visitor, url_of
 from scripts.bench_pages import new_database
 from scripts.bench_queues import MIXES, Mix, furnish, queue

@@ -14,15 +14,16 @@ from lackey.domain.policy import Away
 from lackey.domain.receipt import KillCause, Receipt
 from lackey.domain.refusals import Unavailable
 from lackey.domain.resources import Capacity
-from lackey.executors.base import Ended, Launch, Look, Running
+from lackey.executors.protocol import Ended, Launch, Look, Running
 from lackey.files import Files
 from lackey.scheduler.driver import Driver
 from lackey.scheduler.follower import Follower
+from lackey.scheduler.host import Place
 from lackey.scheduler.leading import Lead
 from lackey.scheduler.loop import Loop
-from lackey.scheduler.place import Place
 from lackey.scheduler.shares_watch import SharesWatch
-from lackey.services import Database, health
+from lackey.services import Database
+from lackey.services.admin import health
 from scripts.bench_queues import SHARES
 
 SLOTS = 20

@@ -15,9 +15,9 @@ from lackey.domain.evidence import Observed
 from lackey.domain.policy import Away
 from lackey.domain.resources import Capacity
 from lackey.domain.run import Run
-from lackey.services import claiming, launching, queueing, silence
-from lackey.services.claiming import Claim, Site
-from lackey.services.launching import Begun, Ending
+from lackey.services.dispatch import claiming, launching, queueing, silence
+from lackey.services.dispatch.claiming import Claim, Site
+from lackey.services.dispatch.launching import Begun, Ending
 from lackey.store import attempts
 from lackey.store.database import Database
 from tests.store.rows import all_runs

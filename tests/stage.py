@@ -11,11 +11,13 @@ from typing import Any
 from lackey import wake
 from lackey.domain.resources import Capacity
 from lackey.domain.run import Run, RunState
-from lackey.executors.local import LocalExecutor
-from lackey.executors.tickets import Mark, Owner
-from lackey.services import Database, cancelling, changing, queries, scheduling
-from lackey.services.scheduling import Wanted
-from lackey.services.waiting import Turns
+from lackey.executors.local.executor import LocalExecutor
+from lackey.executors.local.tickets import Mark, Owner
+from lackey.services import Database
+from lackey.services.catalogue import changing
+from lackey.services.runs import cancelling, queries, scheduling
+from lackey.services.runs.scheduling import Wanted
+from lackey.services.runs.waiting import Turns
 from lackey.settings import load
 from lackey.store import schema
 from tests.nursery import DEADLINE_SECONDS, Nursery, Process

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from lackey.services import Database, scheduling
+from lackey.services import Database
+from lackey.services.runs import scheduling
 from lackey.settings import load
 from lackey.store import schema, tokens
 from lackey.web.pages.report_lines import REPORT

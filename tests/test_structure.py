@@ -48,7 +48,7 @@ def test_an_import_against_the_layers_is_found(path: str, line: str) -> None:
         ("lackey/web/api/run.py", "from ..auth import scope"),
         ("lackey/web/api/run.py", "import bottle"),
         ("lackey/web/api/run.py", "from lackey import __version__"),
-        ("lackey/scheduler/tick.py", "from lackey.executors.base import Launch"),
+        ("lackey/scheduler/tick.py", "from lackey.executors.protocol import Launch"),
         ("lackey/executors/guard.py", "import psutil"),
         ("lackey/executors/guard.py", "from lackey.confined import open_beneath"),
         ("lackey/cli/serve.py", "from lackey.app import make_app"),

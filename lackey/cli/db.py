@@ -74,12 +74,12 @@ def upgrade_schema(database: "Database") -> None:
     """Bring the schema to this version's. Raises Trouble when it is a later version's."""
     from alembic.util import CommandError
 
-    from lackey.services import catching_up
+    from lackey.services.admin import summarizing
     from lackey.store import schema
 
     try:
         schema.upgrade(database)
-        catching_up.summarize_metrics(database)
+        summarizing.summarize_metrics(database)
     except CommandError as error:
         at, needed = revisions(database)
         raise Trouble(f"{_standing(at, needed)}, and knows no way there; is the database a later version's?") from error
@@ -118,7 +118,7 @@ def copy(source: str, target: str, as_json: bool) -> None:
     TO has to be empty, or to have lackey's schema and no rows. Stop web services and schedulers first. All rows are
     written in one transaction and then compared, one by one; FROM stays as it is.
     """
-    from lackey.services import copying
+    from lackey.services.admin import copying
 
     with _given(source, "FROM") as read, _given(target, "TO") as written:
         copied = copying.copy(read, written, lambda text: click.echo(text, err=True))

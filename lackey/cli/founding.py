@@ -9,7 +9,8 @@ from pathlib import Path
 from lackey.cli.db import revisions, upgrade_schema
 from lackey.cli.session import KEY_FILE, Trouble
 from lackey.domain.refusals import NotAllowed, NotAuthenticated
-from lackey.services import Database, health, keys
+from lackey.services import Database
+from lackey.services.admin import health, keys
 from lackey.settings import Settings
 
 _LOCAL = "local"

@@ -127,13 +127,13 @@ class _OfDatabase:
         self._database = database
 
     def create(self, name: str, scope: str) -> tuple[dict[str, Any], str]:
-        from lackey.services import keys
+        from lackey.services.admin import keys
 
         made, secret = keys.create(self._database, name, scope, datetime.now(UTC))
         return _item(made), secret
 
     def listing(self) -> list[dict[str, Any]]:
-        from lackey.services import keys
+        from lackey.services.admin import keys
 
         found: list[Key] = []
         while len(page := keys.listing(self._database, found[-1].id if found else None, _PAGE)) == _PAGE:
@@ -141,7 +141,7 @@ class _OfDatabase:
         return [_item(each) for each in found + page]
 
     def revoke(self, key_id: int) -> None:
-        from lackey.services import keys
+        from lackey.services.admin import keys
 
         keys.revoke(self._database, key_id, datetime.now(UTC))
 

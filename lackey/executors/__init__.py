@@ -1,1 +1,1 @@
-"""Where runs are launched, followed and ended: one protocol (`base`), one module for each place."""
+"""Where runs are launched, followed and ended: one protocol (`protocol`), a folder for each kind."""

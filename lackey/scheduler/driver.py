@@ -15,14 +15,15 @@ from lackey.domain.attempt import Followed
 from lackey.domain.evidence import KillCause
 from lackey.domain.policy import ShareState
 from lackey.domain.run import Garbled
-from lackey.executors.base import Executor, NotStarted
+from lackey.executors.protocol import Executor, NotStarted
 from lackey.scheduler.follower import Follower
+from lackey.scheduler.host import Place
 from lackey.scheduler.pauses import Pauses
-from lackey.scheduler.place import Place
 from lackey.scheduler.shares_watch import Holds, SharesWatch
 from lackey.scheduler.troubles import Faults, said
-from lackey.services import Database, attempts, claiming
-from lackey.services.claiming import Claim
+from lackey.services import Database
+from lackey.services.dispatch import attempts, claiming
+from lackey.services.dispatch.claiming import Claim
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,10 @@ from lackey.domain.evidence import Observed
 from lackey.domain.receipt import Receipt
 from lackey.domain.refusals import Unavailable
 from lackey.domain.run import RunState, scheduler_of
-from lackey.executors import base
+from lackey.executors import protocol
 from lackey.scheduler.troubles import Troubles, said
-from lackey.services import Database, launching
+from lackey.services import Database
+from lackey.services.dispatch import launching
 
 T = TypeVar("T")
 
@@ -35,7 +36,7 @@ class Follower:
     def __init__(
         self,
         database: Database,
-        executor: base.Executor,
+        executor: protocol.Executor,
         clock: Callable[[], datetime],
         second_look_seconds: float,
         hold: Callable[[str, str], None],
@@ -64,9 +65,9 @@ class Follower:
         for one in attempts:
             with self.troubles.contained(one.run_id, "it can't be seen how it is"):
                 look = looks[one.ticket]
-                if isinstance(look, base.Ended) and look.receipt.result == "ended":
+                if isinstance(look, protocol.Ended) and look.receipt.result == "ended":
                     endings.append((one, _ending(look.receipt)))
-                elif isinstance(look, base.Running):
+                elif isinstance(look, protocol.Running):
                     self._lives(one.ticket, look)
                     begun += [(one, each) for each in _begun(one, look)]
                 elif self._judge(one, look):
@@ -83,7 +84,7 @@ class Follower:
         began = self._began.get(ticket)
         return None if began is None else time.clock_gettime(time.CLOCK_BOOTTIME) - began
 
-    def _lives(self, ticket: str, look: base.Running) -> None:
+    def _lives(self, ticket: str, look: protocol.Running) -> None:
         self._gone_since.pop(ticket, None)
         if look.lasted_seconds is not None:
             self._began.setdefault(ticket, time.clock_gettime(time.CLOCK_BOOTTIME) - look.lasted_seconds)
@@ -113,19 +114,19 @@ class Follower:
             return True
         return False
 
-    def _judge(self, attempt: Followed, look: base.Look) -> bool:
+    def _judge(self, attempt: Followed, look: protocol.Look) -> bool:
         """Act on a look at a ticket of which nothing runs; whether it is settled by that."""
         match look:
-            case base.Ended(receipt):
+            case protocol.Ended(receipt):
                 return self._not_started(attempt, receipt)
-            case base.Absent() | base.Unowned():
+            case protocol.Absent() | protocol.Unowned():
                 return self.void(attempt.run_id, attempt.ticket, _CAME_TO_NOTHING)
-            case base.Void():
+            case protocol.Void():
                 launching.give_back(self._database, attempt.ticket, _CAME_TO_NOTHING, self._clock())
                 return True
-            case base.Gone(killed):
+            case protocol.Gone(killed):
                 return self._gone(attempt, killed)
-            case base.Unreadable(why):
+            case protocol.Unreadable(why):
                 self.troubles.tell(attempt.run_id, f"its ticket can't be read, so nothing is concluded: {why}")
         return False
 
@@ -187,12 +188,12 @@ class Follower:
         if scheduler_of(earlier, attempt.host) != scheduler_of(attempt.ticket, attempt.host):
             return of_this_run
         look = self._executor.observe([earlier])[earlier]
-        if of_this_run and isinstance(look, base.Unreadable):
+        if of_this_run and isinstance(look, protocol.Unreadable):
             return None
-        return isinstance(look, base.Running | base.Ended | base.Gone)
+        return isinstance(look, protocol.Running | protocol.Ended | protocol.Gone)
 
 
-def _begun(attempt: Followed, look: base.Running) -> list[launching.Begun]:
+def _begun(attempt: Followed, look: protocol.Running) -> list[launching.Begun]:
     """What there is to record of a ticket that lives: nothing if that was done, or its command is not on record yet."""
     if look.started_at is None or look.run_directory is None:
         return []

@@ -10,10 +10,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from lackey.domain.refusals import Refusal
-from lackey.executors.directories import LOG, RECEIPT
-from lackey.executors.tickets import KeptLog, Mark
+from lackey.executors.local.directories import LOG, RECEIPT
+from lackey.executors.local.tickets import KeptLog, Mark
 from lackey.files import FileError, FileMissing, FileRefused, Files, Piece, ShareAway
-from lackey.services import Database, kept_logs
+from lackey.services import Database
+from lackey.services.dispatch import kept_logs
 from lackey.store.queue import LogDue
 
 log = logging.getLogger(__name__)

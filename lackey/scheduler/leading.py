@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from lackey.services import Database
-from lackey.services.health import Leadership
+from lackey.services.admin.health import Leadership
 
 
 def series(data_dir: Path) -> str:

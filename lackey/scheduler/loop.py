@@ -21,10 +21,13 @@ from datetime import datetime
 from lackey.domain.policy import ShareState
 from lackey.domain.refusals import Unavailable
 from lackey.scheduler.driver import Driver
+from lackey.scheduler.host import Place
 from lackey.scheduler.leading import Lead
-from lackey.scheduler.place import Place
 from lackey.scheduler.troubles import Faults
-from lackey.services import Database, attempts, dependents, health, hearing, queueing, share_states, silence
+from lackey.services import Database
+from lackey.services.admin import health
+from lackey.services.dispatch import attempts, hearing, queueing, share_states, silence
+from lackey.services.runs import dependents
 
 log = logging.getLogger(__name__)
 

@@ -9,25 +9,26 @@ from pathlib import Path
 
 from lackey import wake
 from lackey.domain.refusals import Unavailable
-from lackey.executors.base import Executor
-from lackey.executors.descriptors import raise_limit
-from lackey.executors.local import LocalExecutor
+from lackey.executors.local.descriptors import raise_limit
+from lackey.executors.local.executor import LocalExecutor
+from lackey.executors.protocol import Executor
 from lackey.files import Files
 from lackey.kernel import unfit
 from lackey.privileges import LAUNCHING
 from lackey.scheduler.driver import Driver
 from lackey.scheduler.follower import Follower
+from lackey.scheduler.host import Place
 from lackey.scheduler.keeper import LogKeeper
 from lackey.scheduler.leading import FileLock, Lead, series
 from lackey.scheduler.loop import Loop
 from lackey.scheduler.notices import Notices
 from lackey.scheduler.packer import Packer
-from lackey.scheduler.place import Place
 from lackey.scheduler.reader import DIRECTORY, Reading
 from lackey.scheduler.rights import settle
 from lackey.scheduler.shares_watch import SharesWatch
 from lackey.scheduler.signals import stop_on_signals
-from lackey.services import Database, health
+from lackey.services import Database
+from lackey.services.admin import health
 from lackey.settings import Settings
 
 log = logging.getLogger(__name__)

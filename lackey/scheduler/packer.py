@@ -13,9 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from lackey.domain.refusals import Refusal
-from lackey.executors.packed import Packed
-from lackey.executors.tickets import REMOVED, Mark
-from lackey.services import Database, attempts
+from lackey.executors.local.packed import Packed
+from lackey.executors.local.tickets import REMOVED, Mark
+from lackey.services import Database
+from lackey.services.dispatch import attempts
 
 log = logging.getLogger(__name__)
 

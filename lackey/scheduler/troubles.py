@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from lackey.domain.refusals import Unavailable
-from lackey.services import Database, troubles
+from lackey.services import Database
+from lackey.services.dispatch import troubles
 
 log = logging.getLogger(__name__)
 

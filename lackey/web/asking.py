@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from lackey.domain.application import Asker
 from lackey.domain.refusals import NotAllowed, NotAuthenticated
-from lackey.services import keys
+from lackey.services.admin import keys
 from lackey.web.call import Service
 
 _LONGEST_NAME = 255

@@ -11,8 +11,8 @@ from lackey.domain.resources import Capacity
 from lackey.domain.shell.program import DEFAULT_SHELL
 from lackey.files import Files
 from lackey.services import Database
-from lackey.services.once import Once
-from lackey.services.waiting import Turns
+from lackey.services.idempotency import Once
+from lackey.services.runs.waiting import Turns
 from lackey.web.link import Link
 from lackey.web.shares_seen import SharesSeen
 

@@ -15,8 +15,9 @@ from typing import Any
 from lackey.domain.application import Asker
 from lackey.domain.limits import BODY_BYTES, REPORT_BYTES
 from lackey.domain.refusals import FieldError, Invalid, NotAuthenticated, TooLarge, invalid
-from lackey.services import keys, reporting
-from lackey.services.once import Once
+from lackey.services.admin import keys
+from lackey.services.idempotency import Once
+from lackey.services.runs import reporting
 from lackey.web import asking, early_token, incoming
 from lackey.web.bodies import RAW_FIELD, BodyError, ReportBody, read_report
 from lackey.web.call import Call, Service

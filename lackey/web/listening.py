@@ -4,7 +4,8 @@ import logging
 import threading
 
 from lackey.domain.refusals import Unavailable
-from lackey.services import Database, hearing
+from lackey.services import Database
+from lackey.services.dispatch import hearing
 
 log = logging.getLogger(__name__)
 

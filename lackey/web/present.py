@@ -12,8 +12,8 @@ from lackey.domain.progress import progress_of
 from lackey.domain.run import Run
 from lackey.domain.share_health import Health, Look, troubles
 from lackey.domain.shell.warnings import warnings_of
-from lackey.services.executors import Executor
-from lackey.services.waiting import Turns
+from lackey.services.admin.executors import Executor
+from lackey.services.runs.waiting import Turns
 from lackey.web.schemas.base import Paths
 from lackey.web.schemas.catalogue import ApplicationOut, CheckedApplication, ParameterOut, ProjectOut
 from lackey.web.schemas.executors import ExecutorOut

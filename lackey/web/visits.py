@@ -24,8 +24,9 @@ from urllib.parse import parse_qs
 from lackey.domain.application import Asker
 from lackey.domain.limits import BODY_BYTES, FORM_FIELDS
 from lackey.domain.refusals import NotAllowed, invalid
-from lackey.services import Database, keys, sessions
-from lackey.services.waiting import Turns
+from lackey.services import Database
+from lackey.services.admin import keys, sessions
+from lackey.services.runs.waiting import Turns
 from lackey.web import asking, incoming, queries
 from lackey.web.call import Service
 

@@ -9,7 +9,7 @@ import bottle
 
 from lackey.domain.refusals import OtherOutcome, Refusal
 from lackey.files import FileError
-from lackey.services import queries
+from lackey.services.runs import queries
 from lackey.web import api, front, pages, problems, static_files
 from lackey.web.call import Service
 from lackey.web.entrance import admit

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lackey.services import keys
+from lackey.services.admin import keys
 from tests.web.client import Api
 from tests.web.visitor import Visitor
 

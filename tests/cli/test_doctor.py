@@ -12,7 +12,8 @@ import pytest
 from click.testing import Result
 
 from lackey.cli.db import upgrade_schema
-from lackey.services import Database, executors
+from lackey.services import Database
+from lackey.services.admin import executors
 from tests.cli.conftest import Lackey, calls
 from tests.cli.desk import Service
 from tests.postgres import Cluster

@@ -25,7 +25,8 @@ from lackey.cli.founding import found
 from lackey.cli.session import Trouble
 from lackey.domain.limits import SERVE_CONNECTIONS
 from lackey.domain.refusals import NotAuthenticated
-from lackey.services import Database, keys
+from lackey.services import Database
+from lackey.services.admin import keys
 from lackey.settings import DatabaseSettings, ServerSettings, Settings
 from lackey.web.devserver import DevelopmentServer
 from tests.cli.conftest import calls

@@ -11,10 +11,10 @@ from pathlib import Path
 from types import ModuleType
 from unittest.mock import patch
 
-from lackey.executors import launcher
-from lackey.executors.base import Launch
-from lackey.executors.guard import guard
-from lackey.executors.local import LocalExecutor
+from lackey.executors.local import launcher
+from lackey.executors.local.executor import LocalExecutor
+from lackey.executors.local.guard import guard
+from lackey.executors.protocol import Launch
 
 _ROOT = Path(__file__).resolve().parents[2]
 

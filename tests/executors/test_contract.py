@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from lackey.domain.receipt import KillCause
-from lackey.executors.base import Absent, Ended, Running, Starting, Unreadable, Void
-from lackey.executors.environment import language, time_zone
+from lackey.executors.local.environment import language, time_zone
+from lackey.executors.protocol import Absent, Ended, Running, Starting, Unreadable, Void
 from tests.executors.workbench import DEADLINE_SECONDS, Workbench, alive, until
 
 HOSTILE = "$(touch pwned) `touch pwned`; touch pwned & \"'\\ \n*?"

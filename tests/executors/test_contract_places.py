@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lackey.executors.base import NotStarted
+from lackey.executors.protocol import NotStarted
 from tests.executors.workbench import Workbench, until
 from tests.swapping import swapped_with_link
 

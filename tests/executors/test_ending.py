@@ -3,7 +3,7 @@
 import signal
 import time
 
-from lackey.executors.base import Running
+from lackey.executors.protocol import Running
 from tests.executors.workbench import Workbench, alive, until
 
 # Says how often it is told to end, and takes its time to save what it has.

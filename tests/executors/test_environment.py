@@ -8,7 +8,7 @@ from typing import Any
 import playwright
 import pytest
 
-from lackey.executors.environment import language, time_zone
+from lackey.executors.local.environment import language, time_zone
 from tests.executors.workbench import Workbench, until
 
 ZONES = Path("/usr/share/zoneinfo")

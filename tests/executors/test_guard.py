@@ -21,12 +21,12 @@ import pytest
 from lackey.accounts import Account, NoSuchAccount
 from lackey.confined import open_root
 from lackey.domain.receipt import parse_receipt
-from lackey.executors import processes
-from lackey.executors.base import Launch, NotStarted, Running
-from lackey.executors.command import prepare
-from lackey.executors.directories import add_file, make_places, refusal
-from lackey.executors.guard import guard, start, take
-from lackey.executors.tickets import Mark
+from lackey.executors.local import processes
+from lackey.executors.local.command import prepare
+from lackey.executors.local.directories import add_file, make_places, refusal
+from lackey.executors.local.guard import guard, start, take
+from lackey.executors.local.tickets import Mark
+from lackey.executors.protocol import Launch, NotStarted, Running
 from tests.executors.workbench import Workbench, local_executor, until
 from tests.full_disk import fill
 from tests.nursery import Process
@@ -214,8 +214,8 @@ def descriptors_run_out(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], No
                 raise OSError(errno.ENFILE, os.strerror(errno.ENFILE))
             return processes.tree(pid)
 
-        monkeypatch.setattr("lackey.executors.ending.tree", look)
-        monkeypatch.setattr("lackey.executors.guard._SPARE_SECONDS", 1.0)
+        monkeypatch.setattr("lackey.executors.local.ending.tree", look)
+        monkeypatch.setattr("lackey.executors.local.guard._SPARE_SECONDS", 1.0)
 
     return run_out
 

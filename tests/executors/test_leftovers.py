@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from lackey.executors import leftovers
-from lackey.executors.leftovers import Leftovers
-from lackey.executors.processes import boot_id
-from lackey.executors.tickets import Command, Owner
+from lackey.executors.local import leftovers
+from lackey.executors.local.leftovers import Leftovers
+from lackey.executors.local.processes import boot_id
+from lackey.executors.local.tickets import Command, Owner
 from tests.waiting import wait_until
 
 # No process has a pid beyond pid_max, 4194304 at most (proc(5)).

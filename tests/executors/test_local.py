@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lackey.executors.base import Absent, Ended, Gone, Launch, Running
+from lackey.executors.protocol import Absent, Ended, Gone, Launch, Running
 from tests.executors.workbench import Workbench, alive, local_executor, until
 
 STUBBORN = "trap '' TERM; echo $$ > stubborn; while :; do sleep 0.1; done"
@@ -159,7 +159,7 @@ def test_runs_outlive_the_scheduler_and_another_one_finds_them(local: Workbench,
     program = """if True:
         import os, sys
         from pathlib import Path
-        from lackey.executors.base import Launch
+        from lackey.executors.protocol import Launch
         from tests.executors.workbench import local_executor
         local_executor(Path(sys.argv[1])).launch(Launch(**eval(sys.stdin.read())))
         os.kill(os.getpid(), 9)

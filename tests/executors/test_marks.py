@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lackey.executors.base import Gone, Launch, Running, Unowned, Unreadable, Void
-from lackey.executors.guard import take
-from lackey.executors.tickets import Mark
+from lackey.executors.local.guard import take
+from lackey.executors.local.tickets import Mark
+from lackey.executors.protocol import Gone, Launch, Running, Unowned, Unreadable, Void
 from tests.executors.workbench import Workbench
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lackey.executors.directories import make_places
-from lackey.executors.own_log import OwnLog
-from lackey.executors.tickets import KeptLog, Mark
+from lackey.executors.local.directories import make_places
+from lackey.executors.local.own_log import OwnLog
+from lackey.executors.local.tickets import KeptLog, Mark
 from tests.executors.workbench import Workbench
 
 WRITTEN = b"what it wrote\n"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lackey.executors.base import Ended, Gone, Launch, Look, Unreadable, Void
-from lackey.executors.guard import take
-from lackey.executors.packed import FILE, Packed
-from lackey.executors.tickets import KeptLog, Mark
+from lackey.executors.local.guard import take
+from lackey.executors.local.packed import FILE, Packed
+from lackey.executors.local.tickets import KeptLog, Mark
+from lackey.executors.protocol import Ended, Gone, Launch, Look, Unreadable, Void
 from tests.executors.test_local import kill_guard
 from tests.executors.workbench import Workbench, alive, until
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lackey.executors.base import Launch, NotStarted
+from lackey.executors.protocol import Launch, NotStarted
 from tests.executors.workbench import Workbench
 
 LOGIN = "/bin/bash -l"

@@ -8,8 +8,8 @@ from unittest.mock import Mock
 import psutil
 import pytest
 
-from lackey.executors import processes, usage
-from lackey.executors.base import Launch
+from lackey.executors.local import processes, usage
+from lackey.executors.protocol import Launch
 from tests.executors.workbench import Workbench, until
 from tests.nursery import Process
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from lackey.domain.receipt import Receipt
 from lackey.domain.resources import Capacity
-from lackey.executors.base import Ended, Executor, Launch, Look, Running, Starting
-from lackey.executors.local import LocalExecutor
+from lackey.executors.local.executor import LocalExecutor
+from lackey.executors.protocol import Ended, Executor, Launch, Look, Running, Starting
 
 DEADLINE_SECONDS = 20.0
 

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from unittest.mock import patch
 
-from lackey.executors import launcher
-from lackey.executors.base import Launch
-from lackey.executors.guard import guard
-from lackey.executors.local import LocalExecutor
+from lackey.executors.local import launcher
+from lackey.executors.local.executor import LocalExecutor
+from lackey.executors.local.guard import guard
+from lackey.executors.protocol import Launch
 from tests import nursery
 from tests.faults.tracing import attach
 
@@ -54,5 +54,5 @@ def _followed(launch: Launch, tickets: Path) -> None:
 
 if __name__ == "__main__":
     # How often a guard looks at its processes depends on how quick they are, and its calls are counted.
-    with patch.object(launcher, "guard", _followed), patch("lackey.executors.usage.FIRST_LOOK_SECONDS", math.inf):
+    with patch.object(launcher, "guard", _followed), patch("lackey.executors.local.usage.FIRST_LOOK_SECONDS", math.inf):
         launcher.main()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from lackey.services import claiming
+from lackey.services.dispatch import claiming
 from tests import nursery
 from tests.nursery import Process
 from tests.stage import Stage, until
@@ -61,7 +61,7 @@ def schedule() -> int:
             patched.enter_context(patch("lackey.scheduler.loop._POLL_SECONDS", float(poll)))
         if silent := os.environ.get("SILENT"):
             limit = timedelta(seconds=float(silent))
-            patched.enter_context(patch("lackey.services.health._LEADER_IS_SILENT", limit))
+            patched.enter_context(patch("lackey.services.admin.health._LEADER_IS_SILENT", limit))
         if standstill := os.environ.get("STANDSTILL"):
             name, limit = "idle_in_transaction_session_timeout", timedelta(seconds=float(standstill))
             patched.enter_context(patch.dict("lackey.store.database._LIMITS", {name: limit}))

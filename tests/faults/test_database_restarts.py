@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from lackey.domain.run import RunState
-from lackey.services import keys
+from lackey.services.admin import keys
 from tests.cli.desk import serving
 from tests.faults.crowd import Crowd
 from tests.faults.reporter import PIECE, STEPS, Curl, Reporter

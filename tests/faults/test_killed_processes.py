@@ -8,7 +8,7 @@ import pytest
 
 from lackey.domain.evidence import Stop
 from lackey.domain.run import RunState
-from lackey.services import reporting
+from lackey.services.runs import reporting
 from tests.stage import Stage, alive, now, until
 
 COMMAND = "echo > ready; while [ ! -e go ]; do sleep 0.05; done; echo > done"
@@ -93,7 +93,9 @@ def test_a_killed_launcher_harms_no_run_and_is_replaced_for_the_next(stage: Stag
     run_id = stage.schedule(application)
     stage.told(application, "ready")
     launcher = next(
-        child for child in psutil.Process(scheduler.pid).children() if "lackey.executors.launcher" in child.cmdline()
+        child
+        for child in psutil.Process(scheduler.pid).children()
+        if "lackey.executors.local.launcher" in child.cmdline()
     )
     launcher.kill()
     others = [stage.schedule(stage.add(f"other{n}", "echo >> ran")) for n in range(3)]
@@ -144,7 +146,7 @@ def keep_some_alive() -> int:
     from pathlib import Path
     from unittest.mock import patch
 
-    from lackey.executors.leftovers import Leftovers
+    from lackey.executors.local.leftovers import Leftovers
     from tests import nursery as born
 
     end = Leftovers.end

@@ -11,9 +11,11 @@ from sqlalchemy import create_engine, text
 from lackey.domain.refusals import Unavailable
 from lackey.domain.resources import Capacity
 from lackey.domain.run import RunState
-from lackey.services import cancelling, claiming, health, reporting, rerunning, scheduling
-from lackey.services.claiming import Site
-from lackey.services.scheduling import Wanted
+from lackey.services.admin import health
+from lackey.services.dispatch import claiming
+from lackey.services.dispatch.claiming import Site
+from lackey.services.runs import cancelling, reporting, rerunning, scheduling
+from lackey.services.runs.scheduling import Wanted
 from tests.faults.crowd import Crowd
 from tests.faults.hosts import clock_ahead, start, until_it_is_frozen, until_it_leads, until_it_stands_by
 from tests.nursery import Nursery

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from lackey.domain.run import Run, RunState
-from lackey.services import health, reporting
+from lackey.services.admin import health
+from lackey.services.runs import reporting
 from tests.faults import hosts
 from tests.scheduler.test_packing import PACKING, marks, until_packed
 from tests.stage import Stage, now, until

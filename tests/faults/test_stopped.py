@@ -4,7 +4,7 @@ import signal
 from datetime import timedelta
 
 from lackey.domain.run import RunState
-from lackey.services import queries, reporting
+from lackey.services.runs import queries, reporting
 from tests.faults.hosts import until_it_is_frozen
 from tests.stage import Stage, now, until
 

@@ -8,7 +8,7 @@ import pytest
 
 from lackey.app import make_app
 from lackey.domain.run import RunState
-from lackey.services import health
+from lackey.services.admin import health
 from lackey.settings import load
 from tests import nursery as born
 from tests.faults.crowd import Crowd
@@ -56,8 +56,8 @@ def test_of_two_schedulers_with_directories_of_their_own_one_stands_by_and_takes
 def schedule() -> int:
     """Be a scheduler for which two seconds of silence are long."""
     with (
-        patch("lackey.services.silence._SCHEDULER_IS_SILENT", timedelta(seconds=2)),
-        patch("lackey.services.health.BEAT_EVERY", timedelta(seconds=0.1)),
+        patch("lackey.services.dispatch.silence._SCHEDULER_IS_SILENT", timedelta(seconds=2)),
+        patch("lackey.services.admin.health.BEAT_EVERY", timedelta(seconds=0.1)),
     ):
         return born.schedule()
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import psutil
 
-from lackey.services import Database, keys
+from lackey.services import Database
+from lackey.services.admin import keys
 from lackey.settings import Settings, load
 from lackey.store import schema
 

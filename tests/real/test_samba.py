@@ -12,8 +12,8 @@ import pytest
 import requests
 
 from lackey.domain.run import RunState
-from lackey.services import listing
-from lackey.services.queries import Search
+from lackey.services.runs import listing
+from lackey.services.runs.queries import Search
 from tests.cli.desk import Service, serving
 from tests.nursery import the_nursery
 from tests.real.samba import RUN_AS, SHIPPED, FileServer, file_server, mounted

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lackey.services import Database, scheduling
+from lackey.services import Database
+from lackey.services.runs import scheduling
 from lackey.store import tokens
 from tests.postgres import Cluster
 from tests.real.site import Site, deployed, sample

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from lackey.services import Database, keys
+from lackey.services import Database
+from lackey.services.admin import keys
 from tests.cli.desk import free_port
 from tests.waiting import wait_until
 

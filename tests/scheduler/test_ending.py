@@ -7,9 +7,9 @@ import pytest
 from lackey.domain.evidence import Stop
 from lackey.domain.refusals import AlreadyFinal
 from lackey.domain.run import RunState
-from lackey.services import listing, log_text, reporting
-from lackey.services.kept_logs import FILE_LOG_LIMIT
-from lackey.services.queries import Search
+from lackey.services.dispatch.kept_logs import FILE_LOG_LIMIT
+from lackey.services.runs import listing, log_text, reporting
+from lackey.services.runs.queries import Search
 from tests.stage import Stage, alive, now, until
 
 # Neither it nor the grandchild, which has detached itself, ends on TERM; the grandchild writes down that it came.

@@ -15,12 +15,12 @@ import pytest
 
 from lackey.domain.resources import Capacity
 from lackey.domain.run import RunState
-from lackey.executors.base import Executor, Launch, Look
-from lackey.executors.local import LocalExecutor
+from lackey.executors.local.executor import LocalExecutor
+from lackey.executors.protocol import Executor, Launch, Look
 from lackey.files import Files
 from lackey.scheduler import main
 from lackey.scheduler.shares_watch import SharesWatch
-from lackey.services import executors
+from lackey.services.admin import executors
 from lackey.settings import Settings
 from tests import nursery as born
 from tests.stage import Stage, now, until

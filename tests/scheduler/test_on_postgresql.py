@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from lackey.domain.run import RunState
-from lackey.services import listing, log_text, reporting
-from lackey.services.kept_logs import FILE_LOG_LIMIT
-from lackey.services.queries import Search
-from lackey.services.reporting import Progress
+from lackey.services.dispatch.kept_logs import FILE_LOG_LIMIT
+from lackey.services.runs import listing, log_text, reporting
+from lackey.services.runs.queries import Search
+from lackey.services.runs.reporting import Progress
 from tests.nursery import Nursery
 from tests.stage import Stage, now, until
 

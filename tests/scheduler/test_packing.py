@@ -5,7 +5,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from lackey.domain.run import RunState
-from lackey.executors.packed import FILE
+from lackey.executors.local.packed import FILE
 from tests import nursery as born
 from tests.stage import Stage, until
 

@@ -7,7 +7,7 @@ import pytest
 
 from lackey import wake
 from lackey.domain.run import RunState
-from lackey.services import executors
+from lackey.services.admin import executors
 from tests.nursery import Nursery
 from tests.stage import Stage, now, until
 

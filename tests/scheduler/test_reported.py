@@ -2,8 +2,8 @@
 
 from lackey.domain.evidence import Stop
 from lackey.domain.run import RunState
-from lackey.services import reporting
-from lackey.services.reporting import Progress
+from lackey.services.runs import reporting
+from lackey.services.runs.reporting import Progress
 from tests.stage import Stage, now
 
 

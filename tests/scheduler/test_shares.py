@@ -10,8 +10,8 @@ from unittest.mock import patch
 import pytest
 
 from lackey.domain.run import Run, RunState
-from lackey.services import listing, queries
-from lackey.services.queries import Search
+from lackey.services.runs import listing, queries
+from lackey.services.runs.queries import Search
 from tests import nursery as born
 from tests.nursery import Nursery
 from tests.shares.hanging import Mounted, mounted

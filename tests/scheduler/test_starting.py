@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from lackey.domain.run import RunState
-from lackey.services import listing, scheduling
-from lackey.services.queries import Search
+from lackey.services.runs import listing, scheduling
+from lackey.services.runs.queries import Search
 from tests.stage import Stage, now
 
 WAIT = "echo > begun; while [ ! -e go ]; do sleep 0.02; done"

@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 from lackey.domain.run import RunState
-from lackey.executors.environment import language, time_zone
-from lackey.services import listing
-from lackey.services.queries import Search
+from lackey.executors.local.environment import language, time_zone
+from lackey.services.runs import listing
+from lackey.services.runs.queries import Search
 from tests.nursery import Nursery
 from tests.stage import Stage, until
 
@@ -89,7 +89,7 @@ def test_nothing_of_the_service_s_can_be_seen_in_the_processes_above_a_run(discr
     discreet.told(application, "ready")
     guard = psutil.Process(discreet.owner(discreet.until_running(run_id)).pid)
     launcher = guard.parent()
-    assert launcher is not None and "lackey.executors.launcher" in launcher.cmdline()
+    assert launcher is not None and "lackey.executors.local.launcher" in launcher.cmdline()
     command = psutil.Process(discreet.owner(discreet.get(run_id)).command.command_pid)  # type: ignore[union-attr]
     for process in (guard, launcher, command):
         shown = f"{process.environ()} {process.cmdline()}"

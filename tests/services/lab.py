@@ -10,12 +10,15 @@ from lackey.domain.evidence import Observed, Stop
 from lackey.domain.paths import Share
 from lackey.domain.resources import Capacity
 from lackey.domain.run import Event, Run, RunState
-from lackey.services import changing, claiming, health, launching, reporting, scheduling
-from lackey.services.claiming import Claim, Site
-from lackey.services.launching import Begun, Ending
-from lackey.services.reporting import LogText
-from lackey.services.scheduling import Wanted
-from lackey.services.waiting import Turns
+from lackey.services.admin import health
+from lackey.services.catalogue import changing
+from lackey.services.dispatch import claiming, launching
+from lackey.services.dispatch.claiming import Claim, Site
+from lackey.services.dispatch.launching import Begun, Ending
+from lackey.services.runs import reporting, scheduling
+from lackey.services.runs.reporting import LogText
+from lackey.services.runs.scheduling import Wanted
+from lackey.services.runs.waiting import Turns
 from lackey.store import events, runs
 from lackey.store.database import Database
 from tests.clock import Clock

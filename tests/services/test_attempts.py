@@ -9,8 +9,9 @@ from sqlalchemy import text
 from lackey.domain.attempt import Attempt, Followed
 from lackey.domain.receipt import Receipt
 from lackey.domain.run import RunState
-from lackey.services import attempts, cancelling, launching
-from lackey.services.claiming import Claim
+from lackey.services.dispatch import attempts, launching
+from lackey.services.dispatch.claiming import Claim
+from lackey.services.runs import cancelling
 from lackey.store import attempts as stored
 from tests.services.lab import Lab
 

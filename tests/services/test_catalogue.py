@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from lackey.domain.refusals import Conflict, Invalid, NotFound, Refusal
-from lackey.services import catalogue_reading, changing, removing
-from lackey.services.once import Once
+from lackey.services.catalogue import changing, reading, removing
+from lackey.services.idempotency import Once
 from tests.services.lab import PROJECT, SHARES, Lab
 
 
@@ -16,14 +16,14 @@ def add_project(lab: Lab, once: Once | None = None, **values: Any) -> int:
 
 
 def application_id(lab: Lab) -> int:
-    (application,) = catalogue_reading.applications(lab.database, "heat", None, 10)
+    (application,) = reading.applications(lab.database, "heat", None, 10)
     return application.id
 
 
 def test_a_directory_is_kept_in_its_one_form(lab: Lab) -> None:
     project = add_project(lab, name="flow", directory=".\\flow//x")
     application = lab.add_application(project="flow", directory="explicit\\fine/")
-    assert catalogue_reading.project(lab.database, project).directory == "flow/x"
+    assert reading.project(lab.database, project).directory == "flow/x"
     assert (application.directory, application.full_name) == ("explicit/fine", "flow/explicit")
 
 
@@ -64,12 +64,12 @@ def test_a_change_is_checked_together_with_what_stays(lab: Lab) -> None:
 
 
 def test_only_the_fields_given_change(lab: Lab) -> None:
-    before = catalogue_reading.application(lab.database, application_id(lab))
+    before = reading.application(lab.database, application_id(lab))
     changed = changing.change_application(lab.database, before.id, {"description": "x", "project": "heat"}, SHARES)
     assert changed.description == "x"
     assert {**vars(changed), "description": ""} == vars(before)
     assert changing.change_application(lab.database, before.id, {}, SHARES) == changed
-    project = catalogue_reading.project(lab.database, before.project_id)
+    project = reading.project(lab.database, before.project_id)
     assert vars(changing.change_project(lab.database, project.id, {"title": "y"}, SHARES)) == {
         **vars(project),
         "title": "y",
@@ -100,10 +100,10 @@ def test_what_has_no_runs_is_deleted(lab: Lab) -> None:
     gone = application_id(lab)
     removing.remove_application(lab.database, gone, lab.clock())
     with pytest.raises(NotFound):
-        catalogue_reading.application(lab.database, gone)
-    project = catalogue_reading.projects(lab.database, None, 10)[0].id
+        reading.application(lab.database, gone)
+    project = reading.projects(lab.database, None, 10)[0].id
     removing.remove_project(lab.database, project, lab.clock())
-    assert catalogue_reading.projects(lab.database, None, 10) == []
+    assert reading.projects(lab.database, None, 10) == []
     add_project(lab, name="heat")
 
 
@@ -112,9 +112,9 @@ def test_what_has_runs_is_archived_and_kept_for_them(lab: Lab) -> None:
     assert run.application_id is not None and run.project_id is not None
     removing.remove_application(lab.database, run.application_id, lab.clock())
     removing.remove_project(lab.database, run.project_id, lab.clock())
-    assert not catalogue_reading.applications(lab.database, None, None, 10)
-    assert not catalogue_reading.projects(lab.database, None, 10)
-    assert catalogue_reading.application(lab.database, run.application_id).archived_at == lab.clock()
+    assert not reading.applications(lab.database, None, None, 10)
+    assert not reading.projects(lab.database, None, 10)
+    assert reading.application(lab.database, run.application_id).archived_at == lab.clock()
     with pytest.raises(Conflict, match="archived"):
         lab.schedule()
     with pytest.raises(Conflict, match="archived"):

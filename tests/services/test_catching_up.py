@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy import text
 
-from lackey.services import catching_up, viewing
+from lackey.services.admin import summarizing
+from lackey.services.runs import viewing
 from lackey.store import metric_summaries
 from tests.services.lab import Lab
 
@@ -28,7 +29,7 @@ def test_long_metrics_of_an_older_version_are_summarized_and_are_what_they_were(
     lab.database.write(lambda connection: connection.execute(_AS_BEFORE, rows))
     before = seen(lab, run_id)
     assert before == (2500, 0.0, rows[-1]["value"], min(r["value"] for r in rows), max(r["value"] for r in rows))
-    catching_up.summarize_metrics(lab.database)
+    summarizing.summarize_metrics(lab.database)
     with lab.database.read() as connection:
         assert metric_summaries.due(connection) == []
     assert seen(lab, run_id) == before

@@ -12,9 +12,10 @@ from sqlalchemy import event, text
 from lackey.domain.attempt import Attempt
 from lackey.domain.resources import Capacity
 from lackey.domain.run import RunState
-from lackey.services import claiming, launching, scheduling
-from lackey.services.claiming import Claim, Memory, Site
-from lackey.services.scheduling import Wanted
+from lackey.services.dispatch import claiming, launching
+from lackey.services.dispatch.claiming import Claim, Memory, Site
+from lackey.services.runs import scheduling
+from lackey.services.runs.scheduling import Wanted
 from lackey.store import attempts, claimable
 from tests.services.lab import Lab
 

@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lackey.domain.run import Run, RunState
-from lackey.services import log_text, reporting
-from lackey.services.reporting import LogText, Progress
+from lackey.services.runs import log_text, reporting
+from lackey.services.runs.reporting import LogText, Progress
 from lackey.store import metrics, runs
 from lackey.store.metrics import Metric
 from tests.services.lab import Lab

@@ -15,10 +15,12 @@ import pytest
 from sqlalchemy import JSON, text
 
 from lackey.domain.refusals import Conflict, Unavailable
-from lackey.services import changing, copying, health, keys, listing, removing, reporting, scheduling
-from lackey.services.queries import Metric, Search
-from lackey.services.reporting import LogText, Progress
-from lackey.services.scheduling import Wanted
+from lackey.services.admin import copying, health, keys
+from lackey.services.catalogue import changing, removing
+from lackey.services.runs import listing, reporting, scheduling
+from lackey.services.runs.queries import Metric, Search
+from lackey.services.runs.reporting import LogText, Progress
+from lackey.services.runs.scheduling import Wanted
 from lackey.store import database as stored
 from lackey.store import schema
 from lackey.store.copying import tables
@@ -206,7 +208,7 @@ def test_nothing_is_copied_while_a_scheduler_works(lab: Lab, target: Database) -
     assert schema.current(target) is None
 
 
-@patch("lackey.services.copying._SILENT", timedelta(seconds=1))
+@patch("lackey.services.admin.copying._SILENT", timedelta(seconds=1))
 def test_the_silence_of_a_scheduler_that_was_just_stopped_is_waited_for(lab: Lab, target: Database) -> None:
     beat(lab.database)
     assert "waiting until it has been silent" in told_of(lab.database, target)[0]

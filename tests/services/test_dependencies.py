@@ -11,8 +11,10 @@ from lackey.domain.dependencies import Dependency, Wants
 from lackey.domain.refusals import AlreadyFinal, Conflict, Invalid
 from lackey.domain.resources import Capacity
 from lackey.domain.run import Run, RunState
-from lackey.services import cancelling, dependents, health, launching, queueing, rerunning, scheduling, silence
-from lackey.services.claiming import Claim
+from lackey.services.admin import health
+from lackey.services.dispatch import launching, queueing, silence
+from lackey.services.dispatch.claiming import Claim
+from lackey.services.runs import cancelling, dependents, rerunning, scheduling
 from lackey.store import dependencies, runs
 from tests.services.lab import Lab
 

@@ -10,7 +10,9 @@ from lackey.domain.policy import ShareState
 from lackey.domain.refusals import NotFound
 from lackey.domain.resources import Capacity, Demand
 from lackey.domain.run import RunState
-from lackey.services import cancelling, executors, overview, scheduling, share_states
+from lackey.services.admin import executors
+from lackey.services.dispatch import share_states
+from lackey.services.runs import cancelling, overview, scheduling
 from lackey.store.database import Database
 from tests.clock import Clock
 from tests.processes import in_processes
@@ -97,7 +99,7 @@ def test_who_paused_and_who_resumed_is_in_the_log_of_the_service(lab: Lab, caplo
     for by in ("anna", "bob"):
         pause(lab, by)
     executors.resume(lab.database, "local", "carla")
-    said = [record.getMessage() for record in caplog.records if record.name == "lackey.services.executors"]
+    said = [record.getMessage() for record in caplog.records if record.name == "lackey.services.admin.executors"]
     assert said == ["executor local: paused by anna", "executor local: resumed by carla"]
 
 

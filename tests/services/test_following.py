@@ -4,7 +4,9 @@ import pytest
 
 from lackey.domain.refusals import AlreadyFinal, NotFound
 from lackey.domain.run import RunState
-from lackey.services import cancelling, health, kept_logs, launching, log_text, silence
+from lackey.services.admin import health
+from lackey.services.dispatch import kept_logs, launching, silence
+from lackey.services.runs import cancelling, log_text
 from lackey.store import runs
 from lackey.store.database import Database
 from tests.services.lab import Lab

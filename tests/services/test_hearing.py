@@ -7,8 +7,10 @@ import pytest
 
 from lackey.domain.evidence import Stop
 from lackey.domain.run import RunState
-from lackey.services import health, hearing, launching, queueing, reporting, silence
-from lackey.services.reporting import Progress
+from lackey.services.admin import health
+from lackey.services.dispatch import hearing, launching, queueing, silence
+from lackey.services.runs import reporting
+from lackey.services.runs.reporting import Progress
 from lackey.store import gaps
 from tests.services.lab import Lab
 

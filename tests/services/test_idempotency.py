@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from lackey.domain.refusals import Conflict
-from lackey.services import changing, keys, reporting, rerunning, scheduling
-from lackey.services.once import Once
-from lackey.services.scheduling import Wanted
+from lackey.services.admin import keys
+from lackey.services.catalogue import changing
+from lackey.services.idempotency import Once
+from lackey.services.runs import reporting, rerunning, scheduling
+from lackey.services.runs.scheduling import Wanted
 from tests.services.lab import APPLICATION, PROJECT, SHARES, Lab
 
 DAY = 86400

@@ -3,8 +3,8 @@
 import pytest
 
 from lackey.domain.refusals import NotAllowed, NotAuthenticated, NotFound
-from lackey.services import keys
-from lackey.services.once import Once
+from lackey.services.admin import keys
+from lackey.services.idempotency import Once
 from tests.services.lab import Lab
 
 

@@ -10,20 +10,12 @@ import pytest
 from lackey.domain.policy import ShareState
 from lackey.domain.resources import Capacity
 from lackey.domain.run import RunState
-from lackey.services import (
-    attempts,
-    cancelling,
-    changing,
-    claiming,
-    launching,
-    queueing,
-    reporting,
-    scheduling,
-    share_states,
-)
-from lackey.services.claiming import Site
-from lackey.services.launching import Begun
-from lackey.services.scheduling import Wanted
+from lackey.services.catalogue import changing
+from lackey.services.dispatch import attempts, claiming, launching, queueing, share_states
+from lackey.services.dispatch.claiming import Site
+from lackey.services.dispatch.launching import Begun
+from lackey.services.runs import cancelling, reporting, scheduling
+from lackey.services.runs.scheduling import Wanted
 from lackey.store.database import Database
 from tests.clock import Clock
 from tests.processes import in_processes

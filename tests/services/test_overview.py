@@ -11,19 +11,11 @@ from lackey.domain.policy import ShareState
 from lackey.domain.progress import ExpectedEnd
 from lackey.domain.resources import Capacity
 from lackey.domain.run import Run, RunState
-from lackey.services import (
-    attempts,
-    cancelling,
-    claiming,
-    health,
-    launching,
-    overview,
-    reporting,
-    scheduling,
-    share_states,
-)
-from lackey.services.overview import Now
-from lackey.services.reporting import Progress
+from lackey.services.admin import health
+from lackey.services.dispatch import attempts, claiming, launching, share_states
+from lackey.services.runs import cancelling, overview, reporting, scheduling
+from lackey.services.runs.overview import Now
+from lackey.services.runs.reporting import Progress
 from lackey.store.database import Database
 from tests.clock import Clock
 from tests.services.lab import Lab

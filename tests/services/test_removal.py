@@ -3,8 +3,9 @@
 import pytest
 
 from lackey.domain.refusals import Conflict, NotFound
-from lackey.services import cancelling, catalogue_reading, queries, removing
-from lackey.services.removing import Removal
+from lackey.services.catalogue import reading, removing
+from lackey.services.catalogue.removing import Removal
+from lackey.services.runs import cancelling, queries
 from tests.services.lab import Lab
 
 
@@ -15,7 +16,7 @@ def test_a_project_without_runs_goes_with_its_applications(lab: Lab) -> None:
     assert not removal.archives
     removing.remove_project(lab.database, project, lab.clock())
     with pytest.raises(NotFound):
-        catalogue_reading.project(lab.database, project)
+        reading.project(lab.database, project)
 
 
 def test_a_project_with_runs_is_archived_once_none_is_active(lab: Lab) -> None:
@@ -28,7 +29,7 @@ def test_a_project_with_runs_is_archived_once_none_is_active(lab: Lab) -> None:
     removal = removing.removal_of_application(lab.database, application)
     assert (removal, removal.archives) == (Removal(["heat/explicit"], runs=1, active=0), True)
     removing.remove_application(lab.database, application, lab.clock())
-    assert catalogue_reading.application(lab.database, application).archived_at is not None
+    assert reading.application(lab.database, application).archived_at is not None
     assert queries.run(lab.database, run.id).id == run.id
 
 

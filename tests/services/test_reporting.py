@@ -8,9 +8,10 @@ import pytest
 from lackey.domain.evidence import Stop
 from lackey.domain.refusals import NotFound, OtherOutcome
 from lackey.domain.run import RunState
-from lackey.services import cancelling, log_text, reporting, silence
-from lackey.services.log_text import Part
-from lackey.services.reporting import LogText, Progress
+from lackey.services.dispatch import silence
+from lackey.services.runs import cancelling, log_text, reporting
+from lackey.services.runs.log_text import Part
+from lackey.services.runs.reporting import LogText, Progress
 from lackey.store import metrics
 from lackey.store.metrics import Metric
 from tests.services.lab import LOG_LIMIT, Lab

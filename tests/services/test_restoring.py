@@ -3,7 +3,8 @@
 import pytest
 
 from lackey.domain.refusals import Conflict, NotFound
-from lackey.services import cancelling, catalogue_reading, changing, removing
+from lackey.services.catalogue import changing, reading, removing
+from lackey.services.runs import cancelling
 from tests.services.lab import APPLICATION, PROJECT, SHARES, Lab
 
 
@@ -18,24 +19,22 @@ def run_once(lab: Lab) -> tuple[int, int]:
 def test_an_archived_application_is_listed_apart_and_comes_back(lab: Lab, run_once: tuple[int, int]) -> None:
     project, application = run_once
     removing.remove_application(lab.database, application, lab.clock())
-    assert catalogue_reading.applications(lab.database, project, None, 10) == []
-    assert [one.id for one in catalogue_reading.applications(lab.database, project, None, 10, archived=True)] == [
-        application
-    ]
-    assert catalogue_reading.application_counts(lab.database) == {}
+    assert reading.applications(lab.database, project, None, 10) == []
+    assert [one.id for one in reading.applications(lab.database, project, None, 10, archived=True)] == [application]
+    assert reading.application_counts(lab.database) == {}
     assert removing.restore_application(lab.database, application).archived_at is None
-    assert catalogue_reading.application_counts(lab.database) == {project: 1}
+    assert reading.application_counts(lab.database) == {project: 1}
     assert lab.schedule().application_id == application
 
 
 def test_nothing_is_run_in_an_archived_project_until_it_is_back(lab: Lab, run_once: tuple[int, int]) -> None:
     project, _ = run_once
     removing.remove_project(lab.database, project, lab.clock())
-    assert [one.id for one in catalogue_reading.projects(lab.database, None, 10, archived=True)] == [project]
+    assert [one.id for one in reading.projects(lab.database, None, 10, archived=True)] == [project]
     with pytest.raises(Conflict, match="project heat is archived"):
         lab.schedule()
     removing.restore_project(lab.database, project)
-    assert [one.id for one in catalogue_reading.projects(lab.database, None, 10)] == [project]
+    assert [one.id for one in reading.projects(lab.database, None, 10)] == [project]
     lab.schedule()
 
 
@@ -46,7 +45,7 @@ def test_an_application_does_not_come_back_into_an_archived_project(lab: Lab, ru
     with pytest.raises(Conflict, match="bring it back first"):
         removing.restore_application(lab.database, application)
     removing.restore_project(lab.database, project)
-    assert catalogue_reading.application(lab.database, application).archived_at is not None
+    assert reading.application(lab.database, application).archived_at is not None
     removing.restore_application(lab.database, application)
 
 

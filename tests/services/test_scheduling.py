@@ -7,8 +7,10 @@ import pytest
 
 from lackey.domain.refusals import AlreadyFinal, Conflict, Invalid, NotFound
 from lackey.domain.run import Run, RunState
-from lackey.services import changing, queueing, reporting, rerunning, scheduling
-from lackey.services.scheduling import Wanted
+from lackey.services.catalogue import changing
+from lackey.services.dispatch import queueing
+from lackey.services.runs import reporting, rerunning, scheduling
+from lackey.services.runs.scheduling import Wanted
 from tests.services.lab import SHARES, Lab
 
 

@@ -11,8 +11,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from lackey.domain.dependencies import Dependency
 from lackey.domain.refusals import AlreadyFinal, Conflict, OtherOutcome
-from lackey.services import cancelling, reporting, rerunning, scheduling
-from lackey.services.reporting import Progress
+from lackey.services.runs import cancelling, reporting, rerunning, scheduling
+from lackey.services.runs.reporting import Progress
 from lackey.store.database import Database
 from tests.clock import Clock
 from tests.model import GRACE_SECONDS, Machine

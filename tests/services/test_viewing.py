@@ -6,9 +6,9 @@ import pytest
 
 from lackey.domain.refusals import Invalid, NotFound
 from lackey.domain.run import Run
-from lackey.services import listing, reporting, rerunning, viewing
-from lackey.services.queries import Metric, Search
-from lackey.services.viewing import Curve, Known
+from lackey.services.runs import listing, reporting, rerunning, viewing
+from lackey.services.runs.queries import Metric, Search
+from lackey.services.runs.viewing import Curve, Known
 from tests.services.lab import Lab
 
 

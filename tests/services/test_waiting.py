@@ -8,10 +8,11 @@ from sqlalchemy import select
 
 from lackey.domain.policy import ShareState
 from lackey.domain.resources import Capacity
-from lackey.services import launching, scheduling, share_states
-from lackey.services.claiming import Memory, Site, claim
-from lackey.services.health import beat
-from lackey.services.waiting import NO_SCHEDULER, STARTS_SOON, Turns, Wait
+from lackey.services.admin.health import beat
+from lackey.services.dispatch import launching, share_states
+from lackey.services.dispatch.claiming import Memory, Site, claim
+from lackey.services.runs import scheduling
+from lackey.services.runs.waiting import NO_SCHEDULER, STARTS_SOON, Turns, Wait
 from lackey.store.database import Database
 from lackey.store.models import ShareStateRow
 from tests.services.lab import Lab

@@ -7,7 +7,8 @@ from typing import Any
 
 from webtest import TestApp
 
-from lackey.services import Database, keys
+from lackey.services import Database
+from lackey.services.admin import keys
 from lackey.settings import Settings
 from lackey.web.wsgi import Application
 

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from webtest import TestApp
 
-from lackey.services import health, kept_logs, scheduling
-from lackey.services.scheduling import Wanted
+from lackey.services.admin import health
+from lackey.services.dispatch import kept_logs
+from lackey.services.runs import scheduling
+from lackey.services.runs.scheduling import Wanted
 from tests.web.client import Api
 
 AT_ONCE = 6

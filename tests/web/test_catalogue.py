@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import pytest
 
 from lackey.domain.resources import Capacity
-from lackey.services import health
+from lackey.services.admin import health
 from lackey.store import applications
 from tests.web.client import Api, fields_at_fault
 

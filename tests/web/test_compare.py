@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection
 
 from lackey.files import FileError, FileMissing, Files, Piece, ShareAway
-from lackey.services import kept_logs
+from lackey.services.dispatch import kept_logs
 from lackey.store import runs
 from lackey.web.call import Service
 from lackey.web.wsgi import Application

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lackey.domain.resources import Capacity
-from lackey.services import health
+from lackey.services.admin import health
 from tests.web.client import Api, fields_at_fault
 
 PATH = "/api/executor/local"

@@ -3,7 +3,7 @@
 import sqlite3
 from datetime import timedelta
 
-from lackey.services import health
+from lackey.services.admin import health
 from tests.web.client import Api
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from lackey.domain import limits
 from lackey.domain.refusals import TooMany
-from lackey.services import listing, newcomers, reporting, rerunning, viewing
+from lackey.services.runs import creation, listing, reporting, rerunning, viewing
 from lackey.store import events, logs, metric_summaries, sessions, tokens
 from lackey.web import paging
 from tests.web.client import Api, fields_at_fault
@@ -246,8 +246,8 @@ def test_of_too_many_browsers_with_one_key_the_oldest_is_signed_out(api: Api, mo
 def test_one_user_has_so_many_runs_waiting_and_another_is_not_kept_out(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(newcomers, "WAITING_RUNS", 3)
-    monkeypatch.setattr(newcomers, "_COUNTED_ONE_IN", 1)
+    monkeypatch.setattr(creation, "WAITING_RUNS", 3)
+    monkeypatch.setattr(creation, "_COUNTED_ONE_IN", 1)
     first = [api.reported_run() for _ in range(3)]
     refused = api.post("/api/run", {"launch": False, "name": "one more"})
     assert refused.status_int == 429

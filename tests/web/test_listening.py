@@ -21,7 +21,7 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 def listen() -> None:
     """Be a WSGI server that loads the application, which says every moment that it listens."""
-    with patch("lackey.services.hearing.LISTEN_EVERY", timedelta(seconds=0.05)):
+    with patch("lackey.services.dispatch.hearing.LISTEN_EVERY", timedelta(seconds=0.05)):
         runpy.run_path(str(SCRIPTS / "lackey_wsgi.py"))
         threading.Event().wait()
 

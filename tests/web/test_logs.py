@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from lackey.files import Entry, FileMissing, Files, Listing, Piece, ShareAway
-from lackey.services import kept_logs
+from lackey.services.dispatch import kept_logs
 from lackey.store import runs
 from lackey.web.call import Service
 from lackey.web.wsgi import Application

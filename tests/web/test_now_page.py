@@ -7,7 +7,8 @@ import pytest
 
 from lackey.domain.share_health import Away, Health
 from lackey.files import Files
-from lackey.services import health, overview
+from lackey.services.admin import health
+from lackey.services.runs import overview
 from lackey.store import overview as stored_overview
 from tests.web.client import Api
 from tests.web.visitor import HOSTILE, Visitor

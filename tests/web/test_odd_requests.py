@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 
 from lackey.files import Files, Piece
-from lackey.services import queries
+from lackey.services.runs import queries
 from tests.web.client import Api, fields_at_fault
 from tests.web.visitor import Visitor, form_to
 

@@ -4,7 +4,8 @@ import pytest
 
 from lackey.domain.refusals import Unavailable
 from lackey.domain.run import RunState
-from lackey.services import Database, health
+from lackey.services import Database
+from lackey.services.admin import health
 from tests.web.client import Api
 from tests.web.visitor import HOSTILE, Visitor, form_to
 

@@ -6,7 +6,7 @@ import pytest
 from webtest import TestApp
 
 from lackey.app import make_app
-from lackey.services import keys
+from lackey.services.admin import keys
 from lackey.web.link import Link
 from lackey.web.pages import PAGES
 from lackey.web.pages.routes import PageRoute

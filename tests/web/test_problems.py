@@ -8,7 +8,8 @@ import pytest
 from webtest import TestApp
 
 from lackey.domain.refusals import Unavailable
-from lackey.services import Database, catalogue_reading
+from lackey.services import Database
+from lackey.services.catalogue import reading
 from lackey.web import incoming
 from lackey.web.routes import TABLE
 from tests.web.client import Api, fields_at_fault
@@ -39,7 +40,7 @@ def test_a_mistake_of_ours_shows_in_the_log_alone(
     def broken(*_: Any) -> None:
         raise RuntimeError("inner secret")
 
-    monkeypatch.setattr(catalogue_reading, "projects", broken)
+    monkeypatch.setattr(reading, "projects", broken)
     with caplog.at_level(logging.ERROR):
         answer = api.get("/api/project")
     assert is_problem(answer, 500)

@@ -9,8 +9,9 @@ import pytest
 
 from lackey.domain.receipt import Receipt
 from lackey.domain.resources import Capacity
-from lackey.services import cancelling, claiming, launching, queries
-from lackey.services.claiming import Claim, Site
+from lackey.services.dispatch import claiming, launching
+from lackey.services.dispatch.claiming import Claim, Site
+from lackey.services.runs import cancelling, queries
 from tests.web.client import Api
 
 SITE = Site("h1", "", Capacity(9))

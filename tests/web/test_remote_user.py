@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lackey.services import keys
+from lackey.services.admin import keys
 from tests.web.client import Api
 from tests.web.conftest import MakeApi
 

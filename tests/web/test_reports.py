@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lackey.domain.run import RunState
-from lackey.services.newcomers import new_token
+from lackey.services.runs.creation import new_token
 from tests.web.client import Api
 
 START = "token={token}&ts=1369312595"

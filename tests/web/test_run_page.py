@@ -8,7 +8,8 @@ import pytest
 
 from lackey.domain.run import Event
 from lackey.files import Entry, FileMissing, Files, Listing, Piece
-from lackey.services import health, silence
+from lackey.services.admin import health
+from lackey.services.dispatch import silence
 from lackey.store import events, runs
 from lackey.web.call import Service
 from lackey.web.wsgi import Application

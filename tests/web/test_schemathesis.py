@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from schemathesis.checks import positive_data_acceptance
 from schemathesis.generation import GenerationMode
 
-from lackey.services import health
+from lackey.services.admin import health
 from lackey.web import openapi
 from tests.web.client import Api
 from tests.web.conftest import MakeApi

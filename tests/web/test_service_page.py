@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from lackey.domain.resources import Capacity
-from lackey.services import claiming, health
-from lackey.services.claiming import Site
+from lackey.services.admin import health
+from lackey.services.dispatch import claiming
+from lackey.services.dispatch.claiming import Site
 from lackey.settings import ShareSettings
 from tests.shares.seen import eventually, reading
 from tests.web.client import Api
@@ -52,7 +53,7 @@ def test_beyond_some_number_of_waiting_runs_it_is_said_that_there_are_more(
     for _ in range(3):
         served.post("/api/run", {"application": 1})
     monkeypatch.setattr("lackey.store.claimable.COUNTED_AT_MOST", 2)
-    monkeypatch.setattr("lackey.services.executors.WAITING_AT_MOST", 2)
+    monkeypatch.setattr("lackey.services.admin.executors.WAITING_AT_MOST", 2)
     assert "2 or more runs" in visitor_of(served, "read").see("/service").text
 
 

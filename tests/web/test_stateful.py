@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from lackey.services import keys
+from lackey.services.admin import keys
 from tests.model import GRACE_SECONDS, Machine
 from tests.web.client import Api
 from tests.web.conftest import MakeApi

@@ -7,7 +7,9 @@ from lackey.cli.checks.finding import Finding, Level
 from lackey.cli.checks.host import misplaced
 from lackey.domain.refusals import Refusal
 from lackey.domain.share_health import CLOCK_SECONDS
-from lackey.services import Database, claiming, executors, health
+from lackey.services import Database
+from lackey.services.admin import executors, health
+from lackey.services.dispatch import claiming
 from lackey.settings import Settings
 from lackey.store import schema
 from lackey.store.service import Heartbeat

@@ -15,10 +15,10 @@ from lackey.domain.lackey_1 import OldApplication, OldRun
 from lackey.domain.run import Event, Run, RunState
 from lackey.domain.taking_over import place_of
 from lackey.services.importing.takeover import Takeover
-from lackey.services.newcomers import waiting_reason
-from lackey.services.outcomes import evidence_of, judged
-from lackey.services.reporting import LogText, keep_text
-from lackey.services.settling import settle
+from lackey.services.runs.creation import waiting_reason
+from lackey.services.runs.outcomes import evidence_of, judged
+from lackey.services.runs.reporting import LogText, keep_text
+from lackey.services.runs.settling import settle
 from lackey.store import events, logs, runs, tokens, words
 
 BY = "import-v1"

@@ -3,7 +3,7 @@
 from functools import partial
 
 from lackey.domain.refusals import Conflict, NotFound
-from lackey.services import catalogue_reading, changing, removing
+from lackey.services.catalogue import changing, reading, removing
 from lackey.web.call import Call
 from lackey.web.paging import page
 from lackey.web.present import application_out, checked_application
@@ -20,7 +20,7 @@ from lackey.web.schemas.catalogue import (
 @route("GET", "/api/application", scope="read")
 def applications(call: Call, query: ApplicationQuery) -> Applications:
     """List the applications, newest first."""
-    read = partial(catalogue_reading.applications, call.database, query.project)
+    read = partial(reading.applications, call.database, query.project)
     shown = partial(application_out, shares=call.service.shares)
     return page(Applications, query, read, shown, lambda application: application.id)
 
@@ -35,7 +35,7 @@ def add_application(call: Call, body: NewApplication) -> CheckedApplication:
 @route("GET", "/api/application/<application_id:id>", scope="read")
 def application(call: Call, application_id: int) -> CheckedApplication:
     """Show an application."""
-    found = catalogue_reading.application(call.database, application_id)
+    found = reading.application(call.database, application_id)
     return checked_application(found, call.service.shares, call.service.shell)
 
 

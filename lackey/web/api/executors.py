@@ -1,6 +1,6 @@
 """Executors, which runs are launched by; here nothing is launched."""
 
-from lackey.services import executors as service
+from lackey.services.admin import executors as service
 from lackey.web.call import Call
 from lackey.web.paging import numbered, page
 from lackey.web.present import executor_out

@@ -1,7 +1,7 @@
 """How the service is, for whoever watches it. No key is asked for."""
 
 from lackey.domain.refusals import Unavailable
-from lackey.services import health
+from lackey.services.admin import health
 from lackey.web.call import Call
 from lackey.web.routes import route
 from lackey.web.schemas.problem import Health

@@ -3,7 +3,7 @@
 from functools import partial
 
 from lackey.domain.refusals import Conflict
-from lackey.services import keys as service
+from lackey.services.admin import keys as service
 from lackey.web.call import Call
 from lackey.web.paging import page
 from lackey.web.present import key_out

@@ -3,7 +3,7 @@
 from functools import partial
 
 from lackey.domain.refusals import Conflict
-from lackey.services import catalogue_reading, changing, removing
+from lackey.services.catalogue import changing, reading, removing
 from lackey.web.call import Call
 from lackey.web.paging import page
 from lackey.web.present import project_out
@@ -16,7 +16,7 @@ from lackey.web.schemas.catalogue import NewProject, ProjectChange, ProjectOut, 
 def projects(call: Call, query: PageQuery) -> Projects:
     """List the projects, newest first."""
     shown = partial(project_out, shares=call.service.shares)
-    return page(Projects, query, partial(catalogue_reading.projects, call.database), shown, lambda project: project.id)
+    return page(Projects, query, partial(reading.projects, call.database), shown, lambda project: project.id)
 
 
 @route("POST", "/api/project", scope="manage", status=201, may=[Conflict])
@@ -30,7 +30,7 @@ def add_project(call: Call, body: NewProject) -> ProjectOut:
 @route("GET", "/api/project/<project_id:id>", scope="read")
 def project(call: Call, project_id: int) -> ProjectOut:
     """Show a project."""
-    return project_out(catalogue_reading.project(call.database, project_id), call.service.shares)
+    return project_out(reading.project(call.database, project_id), call.service.shares)
 
 
 @route("PUT", "/api/project/<project_id:id>", scope="manage", may=[Conflict])

@@ -5,9 +5,10 @@ from lackey.domain.evidence import Stop
 from lackey.domain.receipt import parse_receipt
 from lackey.domain.refusals import Conflict, FieldError, Invalid, OtherOutcome, invalid
 from lackey.domain.run import Run
-from lackey.services import launching, reporting
-from lackey.services.queries import Metric
-from lackey.services.reporting import LogText, Progress
+from lackey.services.dispatch import launching
+from lackey.services.runs import reporting
+from lackey.services.runs.queries import Metric
+from lackey.services.runs.reporting import LogText, Progress
 from lackey.web.bodies import Kept
 from lackey.web.call import Call
 from lackey.web.present import run_out

@@ -6,8 +6,8 @@ from lackey.domain.paths import join
 from lackey.domain.refusals import Unavailable
 from lackey.domain.run import Run
 from lackey.files import FileError, FileMissing, Piece
-from lackey.services import queries
-from lackey.services.log_text import PIECE, Held, LogText, Missing, stored
+from lackey.services.runs import queries
+from lackey.services.runs.log_text import PIECE, Held, LogText, Missing, stored
 from lackey.web import problems
 from lackey.web.call import Call
 from lackey.web.ranges import Unsatisfiable, wanted_range

@@ -6,9 +6,9 @@ from functools import partial
 
 from lackey.domain.refusals import Conflict, NotFound, TooMany
 from lackey.domain.run import ACTIVE, WAITING, Event, Run, RunState
-from lackey.services import cancelling, listing, queries, rerunning, scheduling, viewing
-from lackey.services.listing import Cursor, Order
-from lackey.services.queries import Metric, Search
+from lackey.services.runs import cancelling, listing, queries, rerunning, scheduling, viewing
+from lackey.services.runs.listing import Cursor, Order
+from lackey.services.runs.queries import Metric, Search
 from lackey.web.call import Call
 from lackey.web.paging import numbered, page, page_of
 from lackey.web.present import made_run, moment, run_out

@@ -5,9 +5,9 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 from lackey.domain.run import RunState
-from lackey.services import cancelling, listing
-from lackey.services.listing import COUNTED_AT_MOST
-from lackey.services.queries import Search
+from lackey.services.runs import cancelling, listing
+from lackey.services.runs.listing import COUNTED_AT_MOST
+from lackey.services.runs.queries import Search
 from lackey.web.pages.list_address import FILTERS, ListAddress, address_of
 from lackey.web.pages.routes import Html, SeeOther, page
 from lackey.web.visits import Visit

@@ -7,7 +7,7 @@ from typing import Any
 from lackey.domain import sizes
 from lackey.domain.application import Application
 from lackey.domain.refusals import Conflict, FieldError, Invalid
-from lackey.services import catalogue_reading, changing
+from lackey.services.catalogue import changing, reading
 from lackey.web.pages.forms import problems_of, status_of
 from lackey.web.pages.routes import Html, SeeOther, page
 from lackey.web.schemas.catalogue import ApplicationChange, NewApplication
@@ -63,7 +63,7 @@ def add(visit: Visit, project_id: int) -> Html | SeeOther:
 @page("GET", "/application/<application_id:id>/edit", scope="manage")
 def edit(visit: Visit, application_id: int) -> Html:
     """A form with what it is now."""
-    found = catalogue_reading.application(visit.database, application_id)
+    found = reading.application(visit.database, application_id)
     return _shown(_edit_form(found), _as_typed(found), {})
 
 
@@ -75,12 +75,12 @@ def change(visit: Visit, application_id: int) -> Html | SeeOther:
         values = check(ApplicationChange, fields).given()
         return changing.change_application(visit.database, application_id, values, visit.service.shares)
 
-    return _saved(visit, _edit_form(catalogue_reading.application(visit.database, application_id)), save)
+    return _saved(visit, _edit_form(reading.application(visit.database, application_id)), save)
 
 
 def _new_form(visit: Visit, project_id: int) -> _Form:
     place = f"/project/{project_id}"
-    project = catalogue_reading.project(visit.database, project_id)
+    project = reading.project(visit.database, project_id)
     directory = f"{project.share}:{project.directory}"
     return _Form(f"{place}/application", place, "New application of", project.name, directory)
 

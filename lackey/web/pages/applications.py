@@ -3,7 +3,8 @@
 import re
 
 from lackey.domain.refusals import Invalid
-from lackey.services import catalogue_reading, overview, queries, removing, scheduling
+from lackey.services.catalogue import reading, removing
+from lackey.services.runs import overview, queries, scheduling
 from lackey.web.pages.forms import problems_of, status_of
 from lackey.web.pages.removing import removal_page
 from lackey.web.pages.report_lines import to_new_run
@@ -21,7 +22,7 @@ _RECENT = 20
 @page("GET", "/application/<application_id:id>", scope="read")
 def application(visit: Visit, application_id: int) -> Html:
     """One application: run it, see how its runs went. `like` names a run whose inputs the form begins with."""
-    found = catalogue_reading.application(visit.database, application_id)
+    found = reading.application(visit.database, application_id)
     like = visit.asked("like")
     known = queries.run(visit.database, int(like)) if re.fullmatch(PATH_ID, like) else None
     return _application(visit, application_id, beginning(found, known), {})
@@ -30,7 +31,7 @@ def application(visit: Visit, application_id: int) -> Html:
 @page("POST", "/application/<application_id:id>/run", scope="run")
 def run(visit: Visit, application_id: int) -> Html | SeeOther:
     """Run it, now or at a time."""
-    found = catalogue_reading.application(visit.database, application_id)
+    found = reading.application(visit.database, application_id)
     typed = typed_run(visit, found)
     try:
         asked, capacity = wanted(visit, found, typed), visit.service.capacity
@@ -44,7 +45,7 @@ def run(visit: Visit, application_id: int) -> Html | SeeOther:
 @page("GET", "/application/<application_id:id>/remove", scope="manage")
 def ask_to_remove(visit: Visit, application_id: int) -> Html:
     """What it would take along to remove it."""
-    found = catalogue_reading.application(visit.database, application_id)
+    found = reading.application(visit.database, application_id)
     removal = removing.removal_of_application(visit.database, application_id)
     return removal_page("application", found.full_name, f"/application/{application_id}", removal)
 
@@ -52,7 +53,7 @@ def ask_to_remove(visit: Visit, application_id: int) -> Html:
 @page("POST", "/application/<application_id:id>/remove", scope="manage")
 def remove(visit: Visit, application_id: int) -> SeeOther:
     """Remove it; the page before has said what stays."""
-    project_id = catalogue_reading.application(visit.database, application_id).project_id
+    project_id = reading.application(visit.database, application_id).project_id
     is_archived = removing.remove_application(visit.database, application_id, visit.now)
     return SeeOther(f"/application/{application_id}" if is_archived else f"/project/{project_id}")
 
@@ -66,7 +67,7 @@ def restore(visit: Visit, application_id: int) -> SeeOther:
 
 def _application(visit: Visit, application_id: int, typed: TypedRun, problems: dict[str, str]) -> Html:
     seen = overview.glance(visit.database, application_id)
-    project = catalogue_reading.project(visit.database, seen.application.project_id)
+    project = reading.project(visit.database, seen.application.project_id)
     shown = {
         "application": seen.application,
         "project": project,

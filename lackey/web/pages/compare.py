@@ -9,7 +9,7 @@ from lackey.domain.comparison import Row, Value
 from lackey.domain.refusals import Invalid, NotFound, Unavailable
 from lackey.domain.run import Run
 from lackey.files import FileError, ShareAway
-from lackey.services import viewing
+from lackey.services.runs import viewing
 from lackey.web.api import run_log
 from lackey.web.call import Call
 from lackey.web.pages.many_runs import chosen

@@ -7,7 +7,7 @@ by itself: who has signed in may be somebody else.
 from urllib.parse import quote
 
 from lackey.domain.refusals import NotAuthenticated
-from lackey.services import sessions
+from lackey.services.admin import sessions
 from lackey.web.pages.routes import Cookie, Html, SeeOther, page
 from lackey.web.visits import SESSION, Visit
 

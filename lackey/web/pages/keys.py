@@ -5,9 +5,9 @@ import secrets
 from typing import Any
 
 from lackey.domain.refusals import Invalid, NotAuthenticated
-from lackey.services import keys as service
-from lackey.services import sessions
-from lackey.services.once import Once
+from lackey.services.admin import keys as service
+from lackey.services.admin import sessions
+from lackey.services.idempotency import Once
 from lackey.web.pages.forms import problems_of
 from lackey.web.pages.routes import Html, SeeOther, page
 from lackey.web.schemas.keys import NewKey

@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 
 from lackey.domain.refusals import FieldError, Invalid
 from lackey.domain.run import RunState
-from lackey.services.listing import Cursor, Order
-from lackey.services.queries import Search
+from lackey.services.runs.listing import Cursor, Order
+from lackey.services.runs.queries import Search
 from lackey.web.api.runs import search_of
 from lackey.web.schemas.runs import RunQuery
 from lackey.web.validation import check

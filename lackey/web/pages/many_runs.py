@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from lackey.domain.refusals import NotFound, Refusal, invalid
 from lackey.domain.run import Run, RunState
-from lackey.services import cancelling, queries, rerunning
+from lackey.services.runs import cancelling, queries, rerunning
 from lackey.web.pages.routes import Html, SeeOther, page
 from lackey.web.visits import Visit
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from lackey.domain.run import RunState
-from lackey.services import overview
-from lackey.services.overview import Fresh, Now
+from lackey.services.runs import overview
+from lackey.services.runs.overview import Fresh, Now
 from lackey.web.pages.routes import Html, Unchanged, page
 from lackey.web.pages.shown import run_row
 from lackey.web.static_files import asset_url

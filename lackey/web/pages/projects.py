@@ -4,7 +4,7 @@ from typing import Any
 
 from lackey.domain.application import Project
 from lackey.domain.refusals import Conflict, Invalid
-from lackey.services import catalogue_reading, changing, removing
+from lackey.services.catalogue import changing, reading, removing
 from lackey.web.pages.forms import problems_of, status_of
 from lackey.web.pages.removing import removal_page
 from lackey.web.pages.routes import Html, SeeOther, page
@@ -38,14 +38,14 @@ def add(visit: Visit) -> Html | SeeOther:
 @page("GET", "/project/<project_id:id>", scope="read")
 def project(visit: Visit, project_id: int) -> Html:
     """One project and its applications."""
-    found = catalogue_reading.project(visit.database, project_id)
+    found = reading.project(visit.database, project_id)
     return _project(visit, found, {name: getattr(found, name) for name in _FIELDS}, {})
 
 
 @page("POST", "/project/<project_id:id>", scope="manage")
 def change(visit: Visit, project_id: int) -> Html | SeeOther:
     """Change it."""
-    found = catalogue_reading.project(visit.database, project_id)
+    found = reading.project(visit.database, project_id)
     try:
         body = check(ProjectChange, _sent(visit))
         changing.change_project(visit.database, project_id, body.given(), visit.service.shares)
@@ -57,7 +57,7 @@ def change(visit: Visit, project_id: int) -> Html | SeeOther:
 @page("GET", "/project/<project_id:id>/remove", scope="manage")
 def ask_to_remove(visit: Visit, project_id: int) -> Html:
     """What it would take along to remove it."""
-    found = catalogue_reading.project(visit.database, project_id)
+    found = reading.project(visit.database, project_id)
     removal = removing.removal_of_project(visit.database, project_id)
     return removal_page("project", found.name, f"/project/{project_id}", removal)
 
@@ -87,9 +87,9 @@ def _sent(visit: Visit) -> dict[str, str]:
 
 def _projects(visit: Visit, typed: dict[str, str], problems: dict[str, str]) -> Html:
     shown = {
-        "projects": catalogue_reading.projects(visit.database, None, _PAGE),
-        "archived": catalogue_reading.projects(visit.database, None, _PAGE, archived=True),
-        "counts": catalogue_reading.application_counts(visit.database),
+        "projects": reading.projects(visit.database, None, _PAGE),
+        "archived": reading.projects(visit.database, None, _PAGE, archived=True),
+        "counts": reading.application_counts(visit.database),
         "typed": typed,
         "problems": problems,
         "shares": visit.service.shares,
@@ -101,8 +101,8 @@ def _project(visit: Visit, found: Project, typed: dict[str, Any], problems: dict
     shown = {
         "project": found,
         "out": project_out(found, visit.service.shares),
-        "applications": catalogue_reading.applications(visit.database, found.id, None, _PAGE),
-        "archived_applications": catalogue_reading.applications(visit.database, found.id, None, _PAGE, archived=True),
+        "applications": reading.applications(visit.database, found.id, None, _PAGE),
+        "archived_applications": reading.applications(visit.database, found.id, None, _PAGE, archived=True),
         "typed": typed,
         "problems": problems,
         "shares": visit.service.shares,

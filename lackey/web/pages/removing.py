@@ -2,8 +2,8 @@
 
 from urllib.parse import urlencode
 
-from lackey.services import listing
-from lackey.services.removing import Removal
+from lackey.services.catalogue.removing import Removal
+from lackey.services.runs import listing
 from lackey.web.pages.routes import Html
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from lackey.domain.application import Asker
-from lackey.services.sessions import KEPT
+from lackey.services.admin.sessions import KEPT
 from lackey.web.routes import Raw
 
 Handler = Callable[..., Any]

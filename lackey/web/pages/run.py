@@ -10,8 +10,8 @@ from lackey.domain.command import filled_in
 from lackey.domain.paths import shown_paths
 from lackey.domain.refusals import Conflict, TooMany
 from lackey.domain.run import FINAL, TROUBLED, WAITING, Run, RunState
-from lackey.services import cancelling, overview, queries, rerunning, scheduling, viewing
-from lackey.services.log_text import LogText
+from lackey.services.runs import cancelling, overview, queries, rerunning, scheduling, viewing
+from lackey.services.runs.log_text import LogText
 from lackey.web.api import run_log
 from lackey.web.pages.report_lines import end_of_token, report_lines, to_new_run
 from lackey.web.pages.routes import Html, SeeOther, Unchanged, page

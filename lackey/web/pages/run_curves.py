@@ -6,8 +6,8 @@ import math
 
 from lackey.domain.refusals import invalid
 from lackey.domain.run import FINAL
-from lackey.services import queries, viewing
-from lackey.services.viewing import CHARTS_AT_MOST, Curve, Known
+from lackey.services.runs import queries, viewing
+from lackey.services.runs.viewing import CHARTS_AT_MOST, Curve, Known
 from lackey.web.pages.routes import Raw, Unchanged, page
 from lackey.web.visits import Visit
 

@@ -12,7 +12,7 @@ from lackey.domain.paths import join
 from lackey.domain.refusals import NotFound, Unavailable
 from lackey.domain.run import Run
 from lackey.files import Entry, FileError, Files, Piece
-from lackey.services import queries
+from lackey.services.runs import queries
 from lackey.web.api import run_log
 from lackey.web.call import Call
 from lackey.web.pages.routes import Html, Raw, page

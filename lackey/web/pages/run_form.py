@@ -9,7 +9,7 @@ from lackey.domain.application import Application, Parameter
 from lackey.domain.command import fill_parameters
 from lackey.domain.refusals import FieldError, Invalid, invalid
 from lackey.domain.run import Run
-from lackey.services.scheduling import Wanted
+from lackey.services.runs.scheduling import Wanted
 from lackey.web.routes import PATH_ID
 from lackey.web.schemas.runs import INSTEAD, NewRun
 from lackey.web.validation import check

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from lackey.domain.refusals import Invalid
 from lackey.domain.run import Run, RunState
-from lackey.services import catalogue_reading, listing
-from lackey.services.listing import COUNTED_AT_MOST, Order, Page
-from lackey.services.queries import Search
+from lackey.services.catalogue import reading
+from lackey.services.runs import listing
+from lackey.services.runs.listing import COUNTED_AT_MOST, Order, Page
+from lackey.services.runs.queries import Search
 from lackey.web.pages.forms import problems_of
 from lackey.web.pages.list_address import TIMES, UNENDED, ListAddress, address_of
 from lackey.web.pages.routes import Html, page
@@ -45,10 +46,8 @@ def runs(visit: Visit) -> Html:
         "typed": _typed(address, problems, listed),
         "problems": problems,
         "states": _STATES,
-        "projects": [each.name for each in catalogue_reading.projects(visit.database, None, _OFFERED)],
-        "applications": [
-            each.full_name for each in catalogue_reading.applications(visit.database, None, None, _OFFERED)
-        ],
+        "projects": [each.name for each in reading.projects(visit.database, None, _OFFERED)],
+        "applications": [each.full_name for each in reading.applications(visit.database, None, None, _OFFERED)],
         "filters": [(name, _worth(name, address, listed), address.without(name)) for name in address.filters],
         **({"listed": None} if listed is None else _shown(visit, address, listed)),
     }

@@ -1,6 +1,6 @@
 """What lackey stands on: shares, executors, schedulers; how each is, and how it is mended."""
 
-from lackey.services import executors, health
+from lackey.services.admin import executors, health
 from lackey.web.pages.routes import Html, SeeOther, page
 from lackey.web.present import executor_out, share_out
 from lackey.web.visits import Visit

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from lackey.services.executors import WAITING_AT_MOST
+from lackey.services.admin.executors import WAITING_AT_MOST
 from lackey.web.schemas.base import Answer, Body, Page
 
 

@@ -18,7 +18,7 @@ from lackey.domain.application import NAME, composed
 from lackey.domain.evidence import instant
 from lackey.domain.refusals import Invalid
 from lackey.domain.shell.program import SHELL_LENGTH, checked_shell
-from lackey.services.changing import EXECUTORS
+from lackey.services.catalogue.changing import EXECUTORS
 
 MAX_ID = 10**18 - 1
 

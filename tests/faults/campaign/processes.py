@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _SIMULATION = "simulation.sh"
-_LAUNCHER = "lackey.executors.launcher"
+_LAUNCHER = "lackey.executors.local.launcher"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,9 @@ from pathlib import Path
 import requests
 from sqlalchemy import create_engine, text
 
-from lackey.services import Database, changing, keys
+from lackey.services import Database
+from lackey.services.admin import keys
+from lackey.services.catalogue import changing
 from lackey.settings import load
 from lackey.store import schema
 from tests.cli.desk import environment, free_port

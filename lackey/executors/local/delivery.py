@@ -1,0 +1,95 @@
+"""Where the guard's words go.
+
+The receipt goes into the mark; where the disk won't take it, to the service; a copy of it to the run; and for all that
+is new, the scheduler gets a nudge.
+
+All that this needs is imported with it, before the launcher forks: when a command ends, the library may be gone, say
+because an upgrade rebuilds the environment. `encodings.idna` is what the name of a host is encoded with.
+"""
+
+import encodings.idna  # noqa: F401
+import http.client
+import os
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+from lackey.accounts import Account
+from lackey.domain.receipt import Receipt
+from lackey.executors.local.directories import RECEIPT, Places, add_file
+from lackey.executors.local.own_log import OwnLog
+from lackey.executors.local.tickets import Mark
+from lackey.executors.protocol import Launch
+from lackey.wake import send_to
+
+_HTTP_SECONDS = 5.0
+# What a service says that does not know receipts, being of the version before.
+_UNKNOWN = {400, 404, 405}
+
+
+def keep(launch: Launch, mark: Mark, receipt: Receipt) -> bool:
+    """Have the outcome kept in the mark; False if the disk won't take it now."""
+    try:
+        mark.add_receipt(receipt)
+    except OSError:
+        return False
+    send_to(Path(launch.wake_path))
+    return True
+
+
+def hand_in(launch: Launch, receipt: Receipt) -> bool:
+    """Hand the receipt in at the service; True if the service has it now, or had a better word.
+
+    A service of the version before gets what the simulation itself could have reported.
+    """
+    if receipt.result != "ended":
+        return False
+    status = _put(launch, "receipt", "application/json", receipt.to_json())
+    if status not in _UNKNOWN:
+        return status == 200
+    code = receipt.exit_code if receipt.signal is None else 128 + receipt.signal
+    form = urlencode({"ts": receipt.ended_at, "exit": code})
+    return _put(launch, "stop", "application/x-www-form-urlencoded", form) in (200, 409)
+
+
+def _put(launch: Launch, verb: str, content_type: str, body: str) -> int | None:
+    """The status of the service's answer; None: there was none."""
+    headers = {"Accept": "application/json", "Content-Type": content_type, "Authorization": f"Bearer {launch.token}"}
+    try:
+        url = urlsplit(launch.url)
+        kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+        connection = kind(url.hostname or "", url.port, timeout=_HTTP_SECONDS)
+        try:
+            connection.request("PUT", f"{url.path.rstrip('/')}/api/run/{verb}/{launch.run_id}", body.encode(), headers)
+            return connection.getresponse().status
+        finally:
+            connection.close()
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+
+
+def leave_with_run(launch: Launch, mark: Mark, receipt: Receipt, places: Places, account: Account) -> None:
+    """Leave a copy of the receipt with the run, and its log, if it removed that itself.
+
+    By a process that nobody waits for: its share may be away by now, or hang.
+    """
+    if os.fork() == 0:
+        try:
+            log = OwnLog(launch, places)
+            with suppress(OSError):
+                _keep_log(log, mark, account)
+            with account.acting():
+                add_file(log.places.run, RECEIPT, receipt.to_json() + "\n")
+        finally:
+            os._exit(0)
+
+
+def _keep_log(log: OwnLog, mark: Mark, account: Account) -> None:
+    with account.acting():
+        if log.is_there():
+            return
+        kept = log.keep()
+    # On record before it can be found in its place: whoever finds it there asks why.
+    mark.add_kept_log(kept)
+    with account.acting():
+        log.put_back(kept)

@@ -1,0 +1,1 @@
+"""What the service itself needs: keys, sessions, executors, its health, moving its database."""

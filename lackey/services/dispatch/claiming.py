@@ -1,0 +1,282 @@
+"""Which queued runs start now, and under which ticket. See `launching` for tickets, `waiting` for those that wait.
+
+What may start is found out by reading alone. The transaction that claims looks again at what is in use, for another
+scheduler may have claimed meanwhile, and writes only the runs that start.
+"""
+
+import uuid
+from collections import ChainMap, Counter
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
+from typing import Any, cast
+
+from sqlalchemy import Connection
+
+from lackey.domain.attempt import Followed
+from lackey.domain.policy import Choice, Lane, Room, Taken, Waiting, choose, cpus_in_use, free_devices
+from lackey.domain.resources import Capacity
+from lackey.domain.run import Event, Run, RunState, scheduler_of
+from lackey.services.dispatch.launching import scheduler_on
+from lackey.store import attempts, claimable, events, executors, queue, runs, tokens
+from lackey.store.claimable import LANES_AT_MOST, USERS_AT_MOST, Place
+from lackey.store.database import Database
+
+# So that no transaction is long: each holds up all who write, on SQLite.
+_CLAIMED_AT_ONCE = 50
+_NAMED_AT_ONCE = 500
+_FURTHER_LANES = 100
+# For so long those whose runs have just ended are told from those who had none.
+_JUST_BEFORE = timedelta(seconds=10)
+
+
+@dataclass(frozen=True)
+class Site:
+    """For whom runs are claimed: a scheduler's host, what its tickets end in, and an executor, with what it has."""
+
+    host: str
+    series: str
+    capacity: Capacity
+    executor: str = "local"
+
+    @property
+    def scheduler(self) -> str:
+        """See `domain.run.scheduler_of`."""
+        return scheduler_of(self.series, self.host)
+
+
+@dataclass
+class Memory:
+    """What a claim leaves for the next; all of it can be lost.
+
+    `kept_for`: the run for which what is free is kept. `cpus`: those in use by each user at `looked_at`. `further`:
+    where the lanes of a user end that were looked at beyond everybody's part. `after_user`: the last of those users
+    who were looked at, where they are too many for one look.
+    """
+
+    kept_for: int | None = None
+    cpus: Counter[str] = field(default_factory=Counter)
+    looked_at: datetime | None = None
+    further: Place | None = None
+    after_user: str = ""
+
+    def used_before(self, now: datetime) -> Mapping[str, int]:
+        """The cpus that users had in use just now."""
+        return self.cpus if self.looked_at is not None and now - self.looked_at < _JUST_BEFORE else {}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A run that is to be launched now under `ticket`, with these GPUs; `token` is the launched process's own."""
+
+    run: Run
+    ticket: str
+    token: str
+    gpus: tuple[str, ...] = ()
+
+
+def claim(
+    database: Database,
+    site: Site,
+    away: Mapping[str, str],
+    not_yet: Collection[int],
+    now: datetime,
+    leads: Callable[[Connection], bool] = lambda _: True,
+    held: Mapping[str, str] | None = None,
+    memory: Memory | None = None,
+) -> list[Claim]:
+    """Claim what may start now. Raises Garbled for a run that has to be passed over; nothing has been claimed then.
+
+    `away`: shares that can't be reached → the reason; a process on such a share holds no slot meanwhile.
+    `held`: shares on which nothing is to be started, and which are none the less at work → the reason.
+    `not_yet`: runs to pass over for now. `leads`: asked within the claim whether this host still is to claim.
+    """
+    # Not a dict of both: `away` finds more than it lists.
+    blocked: Mapping[str, str] = ChainMap(cast(Any, away), dict(held or {}))
+    work = _Claiming(database, site, away, blocked, not_yet, now, memory or Memory())
+    chosen = work.choose()
+    claims: list[Claim] = []
+    while picks := chosen[len(claims) : len(claims) + _CLAIMED_AT_ONCE]:
+        claimed = work.write(picks, leads)
+        claims += claimed
+        if len(claimed) < len(picks):
+            break
+    return claims
+
+
+def waiting_by_share(database: Database) -> dict[str, int]:
+    """How many launched runs wait, by the name of their share, be it configured or not."""
+    with database.read() as connection:
+        return queue.count_waiting_by_share(connection)
+
+
+@dataclass(frozen=True)
+class _Pick:
+    """A run that is to start, and the lane that it stands in."""
+
+    place: Place
+    waiting: Waiting
+
+
+@dataclass(frozen=True)
+class _Claiming:
+    database: Database
+    site: Site
+    away: Container[str]
+    blocked: Mapping[str, str]
+    not_yet: Collection[int]
+    now: datetime
+    memory: Memory
+
+    def choose(self) -> list[_Pick]:
+        """What may start now, as far as can be read. Writes nothing but lanes that have no name yet."""
+        executor, memory = self.site.executor, self.memory
+        with self.database.read() as connection:
+            if not claimable.exist(connection, executor) or executor in executors.paused(connection):
+                return []
+            taken = self._taken(connection)
+            used_before = memory.used_before(self.now)
+            memory.cpus, memory.looked_at = cpus_in_use(taken), self.now
+            if Room(self.site.capacity, taken).is_full:
+                return []
+            picks: dict[int, _Pick] = {}
+            lanes = [self._lane(connection, place, picks) for place in self._places(connection)]
+            choice = self._choice(lanes, taken, memory.kept_for, used_before)
+        memory.kept_for = choice.kept_for
+        for run_id in choice.start:
+            memory.cpus[picks[run_id].place.by] += picks[run_id].place.demand.cpus
+        return [picks[run_id] for run_id in choice.start]
+
+    def _taken(self, connection: Connection) -> list[Taken]:
+        return claimable.taken(connection, self.site.executor, self.site.scheduler, self.away)
+
+    def _choice(
+        self, lanes: Sequence[Lane], taken: list[Taken], kept_for: int | None, used_before: Mapping[str, int]
+    ) -> Choice:
+        return choose(lanes, self.site.capacity, taken, self.blocked, self.now, kept_for, used_before)
+
+    def _places(self, connection: Connection) -> list[Place]:
+        executor, after_user = self.site.executor, self.memory.after_user
+        places = claimable.lanes(connection, executor, self.not_yet, after_user)
+        users = list(dict.fromkeys(place.by for place in places))
+        self.memory.after_user = users[-1] if len(users) >= USERS_AT_MOST else ""
+        if unnamed := [place for place in places if not place.lane]:
+            for place in unnamed:
+                name = partial(claimable.name_lanes, executor=executor, place=place, limit=_NAMED_AT_ONCE)
+                self.database.write(name)
+            places = [place for place in claimable.lanes(connection, executor, self.not_yet, after_user) if place.lane]
+        return places + self._further(connection, places)
+
+    def _further(self, connection: Connection, places: list[Place]) -> list[Place]:
+        """Some of the lanes for which a user's part is too small; all of them come in turn."""
+        users = Counter(place.by for place in places)
+        last = {place.by: place for place in places if users[place.by] >= LANES_AT_MOST // len(users)}
+        after = self.memory.further
+        if after is None or after.by not in last:
+            beyond = sorted(by for by in last if after is None or by > after.by) or sorted(last)
+            after = last[beyond[0]] if beyond else None
+        if after is None:
+            return []
+        found = claimable.further_lanes(connection, self.site.executor, after, _FURTHER_LANES, self.not_yet)
+        self.memory.further = found[-1] if found else self._next_user(after, last)
+        return [place for place in found if place.lane]
+
+    def _next_user(self, after: Place, last: Mapping[str, Place]) -> Place | None:
+        return next((last[by] for by in sorted(last) if by > after.by), None)
+
+    def _lane(self, connection: Connection, place: Place, picks: dict[int, _Pick]) -> Lane:
+        """The lane; each run that is taken from it is noted."""
+
+        def taken_from_it() -> Iterator[Waiting]:
+            for waiting in claimable.runs_of(connection, self.site.executor, place, _CLAIMED_AT_ONCE):
+                if waiting.run_id not in self.not_yet:
+                    picks[waiting.run_id] = _Pick(place, waiting)
+                    yield waiting
+
+        return _lane(place, taken_from_it())
+
+    def write(self, picks: Sequence[_Pick], leads: Callable[[Connection], bool]) -> list[Claim]:
+        """Claim those of the picks that may start still. Raises Garbled."""
+        try:
+            return self.database.write(partial(self._write, picks=picks, leads=leads))
+        except (ValueError, TypeError):
+            with self.database.read() as connection:
+                for pick in picks:
+                    runs.find(connection, pick.waiting.run_id)
+            raise
+
+    def _write(
+        self, connection: Connection, picks: Sequence[_Pick], leads: Callable[[Connection], bool]
+    ) -> list[Claim]:
+        queue.take_turns(connection)
+        if not leads(connection) or self.site.executor in executors.paused(connection):
+            return []
+        taken = self._taken(connection)
+        lanes = [_lane(pick.place, iter([pick.waiting])) for pick in picks]
+        wanted = set(self._choice(lanes, taken, None, {}).start)
+        run_ids = [pick.waiting.run_id for pick in picks if pick.waiting.run_id in wanted]
+        host, series, now = self.site.host, self.site.series, self.now
+        claimed = claimable.claim(connection, run_ids, host, series, starting(host), now) if run_ids else []
+        return self._note(connection, claimed, free_devices(self.site.capacity, taken)) if claimed else []
+
+    def _note(self, connection: Connection, claimed: list[Run], devices: list[str]) -> list[Claim]:
+        """What is written beside the runs: attempts, events, tokens."""
+        given = iter(devices)
+        secrets = {run.id: str(uuid.uuid4()) for run in claimed}
+        claims = [Claim(run, run.ticket or "", secrets[run.id], tuple(islice(given, run.gpus))) for run in claimed]
+        attempts.add_all(connection, [self._attempt(one) for one in claims])
+        by, text = scheduler_on(self.site.host), f"claimed; {starting(self.site.host)}"
+        events.add_all(connection, [Event(run.id, self.now, "claimed", by, text) for run in claimed])
+        tokens.add_all(connection, {tokens.digest(secret): run_id for run_id, secret in secrets.items()})
+        return claims
+
+    def _attempt(self, one: Claim) -> dict[str, Any]:
+        run = one.run
+        return {
+            "run_id": run.id,
+            "number": run.attempts,
+            "ticket": one.ticket,
+            "scheduler": self.site.scheduler,
+            "executor": self.site.executor,
+            "application_id": run.application_id,
+            "by": run.by,
+            "share": run.share or "",
+            "cpus": run.cpus or 1,
+            "memory_bytes": run.memory_bytes,
+            "gpus": list(one.gpus),
+            "host": run.host,
+            "claimed_at": self.now,
+        }
+
+
+def _lane(place: Place, waiting: Iterator[Waiting]) -> Lane:
+    return Lane(
+        priority=place.priority,
+        by=place.by,
+        application_id=place.application_id,
+        max_running=place.max_running,
+        share=place.share,
+        demand=place.demand,
+        runs=waiting,
+    )
+
+
+def starting(host: str | None) -> str:
+    """Why a claimed run has not started yet."""
+    return f"starting on {host}"
+
+
+def note_held_up(database: Database, launched: list[Followed], away: Mapping[str, str]) -> None:
+    """Say of each of the launched that has not started whether its share, one of `away`, holds it up, and why."""
+    for run in launched:
+        reason = away.get(run.share, starting(run.host))
+        if run.state is RunState.QUEUED and run.reason != reason:
+            database.write(partial(_hold_up, ticket=run.ticket, reason=reason))
+
+
+def _hold_up(connection: Connection, ticket: str, reason: str) -> None:
+    run = runs.with_open_ticket(connection, ticket)
+    if run is not None and run.state is RunState.QUEUED:
+        runs.change(connection, run, {"reason": reason})

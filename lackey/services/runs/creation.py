@@ -1,0 +1,192 @@
+"""Runs come into being here: scheduled, run again, retried."""
+
+import random
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from lackey.domain.dependencies import (
+    Decision,
+    Dependency,
+    EdgeOutcome,
+    as_stored,
+    awaited,
+    decision_of,
+    in_vain,
+    outcome_of,
+    place_of,
+    retry_wait,
+    was_withdrawn,
+)
+from lackey.domain.limits import TOKENS, WAITING_RUNS
+from lackey.domain.policy import lane_of
+from lackey.domain.refusals import TooMany
+from lackey.domain.run import Event, Run, RunState
+from lackey.services.runs.outcomes import WAITS_FOR_START, call_off
+from lackey.store import dependencies, events, runs, tokens, words
+
+# What a new run of the same takes over: its inputs, as they were when the first one was made.
+_INPUTS = (
+    *("name", "project_id", "application_id", "project", "application", "launched", "command", "share", "directory"),
+    *("workdir", "shell", "parameters", "environment", "priority", "executor", "time_limit", "start_grace", "silence"),
+    *("retries", "retry_on", "retry_wait", "cpus", "memory_bytes", "gpus"),
+)
+_COUNTED_ONE_IN = 64
+_CHILDREN_AT_MOST = 1_000
+
+
+def create(
+    connection: Connection,
+    values: dict[str, Any],
+    by: str,
+    now: datetime,
+    at: datetime | None = None,
+    after: Sequence[Dependency] = (),
+    made_by: str | None = None,
+) -> tuple[Run, str]:
+    """Insert a run that is to start at `at` (now if None), with its event; the run and its token, given out this once.
+
+    It is `by`'s, and made by them, if not `made_by` somebody else. A launched run that is due and waits for no other is
+    queued in the same breath; one that waits for what can't come any more is cancelled.
+    """
+    due = at is None or at <= now
+    waits = _waits(connection, after)
+    queued = due and values["launched"] and not waits.unmet
+    run = runs.add(
+        connection,
+        {
+            **values,
+            **as_stored(after),
+            "unmet": waits.unmet,
+            "uid": uuid.uuid4().hex,
+            "by": by,
+            "state": RunState.QUEUED if queued else RunState.SCHEDULED,
+            # What a queued one waits for is found out when it is shown (`waiting`).
+            "reason": None if queued else waiting_reason(values, due and not waits.unmet),
+            "lane": _lane(values) if values["launched"] else "",
+            "created_at": now,
+            "scheduled_at": at or now,
+            "queued_at": now if queued else None,
+        },
+    )
+    dependencies.add_all(connection, run.id, waits.edges)
+    token = new_token(connection, run.id)
+    events.add(connection, Event(run.id, now, run.state.value, made_by or by, f"made; {run.state}", _origin(run)))
+    words.index(connection, run.id, words.description(run.name, run.command))
+    if waits.in_vain is not None:
+        run = call_off(connection, run, waits.in_vain, now)
+    return run, token
+
+
+def _lane(values: dict[str, Any]) -> str:
+    return lane_of(values["application_id"], values["share"], values["cpus"], values["memory_bytes"], values["gpus"])
+
+
+@dataclass(frozen=True)
+class _Waits:
+    """What a run waits for, and how that is: `unmet` of it; `in_vain`: why it waits for nothing, in a sentence."""
+
+    edges: list[tuple[Dependency, EdgeOutcome | None]]
+    unmet: int
+    in_vain: str | None
+
+
+def _waits(connection: Connection, after: Sequence[Dependency]) -> _Waits:
+    families = dependencies.families(connection, [one.run_id for one in after]) if after else {}
+    decisions: dict[int, Decision | None] = {run_id: decision_of(family) for run_id, family in families.items()}
+    edges: list[tuple[Dependency, EdgeOutcome | None]] = []
+    why = None
+    for one in after:
+        decision = decisions.get(one.run_id)
+        outcome = outcome_of(one.wants, None if decision is None else decision.state)
+        edges.append((one, outcome))
+        if decision is not None and outcome == "failed" and why is None:
+            why = in_vain(one, decision)
+    return _Waits(edges, sum(outcome != "met" for _, outcome in edges), why)
+
+
+def make_edges(connection: Connection, run: Run, now: datetime) -> Run:
+    """Give a run its edges that the version before has made, which knew of none: `after` names some."""
+    known = runs.existing(connection, run.after)
+    waits = _waits(connection, [one for one in awaited(run) if one.run_id in known])
+    dependencies.add_all(connection, run.id, waits.edges)
+    changed = runs.change(connection, run, {"unmet": waits.unmet})
+    return changed if waits.in_vain is None else call_off(connection, changed, waits.in_vain, now)
+
+
+def refuse_too_many(connection: Connection, by: str) -> None:
+    """Raise TooMany for one who asks for a run and has too many that wait. No retry is refused for it."""
+    # To count takes as long as there are many, so it is done for a few of them, by chance.
+    if random.randrange(_COUNTED_ONE_IN) == 0 and runs.count_waiting(connection, by, WAITING_RUNS) >= WAITING_RUNS:
+        raise TooMany(
+            f"{WAITING_RUNS} runs of {by} wait already, and no more may (WAITING_RUNS): let some end, or cancel some"
+        )
+
+
+def new_token(connection: Connection, run_id: int) -> str:
+    """A fresh token for the run (a random UUID, RFC 9562); only its digest stays."""
+    token = str(uuid.uuid4())
+    tokens.add(connection, run_id, token)
+    return token
+
+
+def another_token(connection: Connection, run_id: int) -> str:
+    """The same for who asks again for a run that was made already. Raises TooMany."""
+    if not tokens.has_room(connection, run_id):
+        raise TooMany(f"run {run_id} was asked for {TOKENS} times, each with a new token, and no more may (TOKENS)")
+    return new_token(connection, run_id)
+
+
+def waiting_reason(values: dict[str, Any], due: bool) -> str | None:
+    """Why a scheduled run waits, in a sentence; None where its time says it all, or what it waits for."""
+    return WAITS_FOR_START if due and not values["launched"] else None
+
+
+def again(
+    connection: Connection,
+    run: Run,
+    cause: str,
+    by: str,
+    now: datetime,
+    at: datetime | None = None,
+    after: Sequence[Dependency] = (),
+    stands_for: int | None = None,
+) -> tuple[Run, str]:
+    """A new run with the inputs of `run`, which names it as its parent. `stands_for`: the run in whose place it is."""
+    inputs = {name: getattr(run, name) for name in _INPUTS}
+    if run.cause == "retry":
+        inputs["retries"] = runs.get(connection, place_of(run)).retries
+    values = {**inputs, "parent_id": run.id, "cause": cause, "stands_for": stands_for}
+    return create(connection, values, by, now, at, after)
+
+
+def retry(connection: Connection, run: Run, now: datetime) -> None:
+    """Make the retry of a run that has ended badly, unless it has one. One that lackey withdrew is none.
+
+    Each has one fewer left than the one before, and begins later.
+    """
+    if not all(was_withdrawn(one) for one in _retries(connection, run.id)):
+        return
+    place = place_of(run)
+    first = run if place == run.id else runs.get(connection, place)
+    at = now + retry_wait(run.retry_wait, max(0, first.retries - run.retries))
+    values = {name: getattr(run, name) for name in _INPUTS}
+    values |= {"parent_id": run.id, "cause": "retry", "stands_for": place, "retries": run.retries - 1}
+    create(connection, values, run.by, now, at, made_by="lackey")
+
+
+def waiting_retries(connection: Connection, run_id: int) -> list[Run]:
+    """The retries of a run that nobody has begun to launch."""
+    return [one for one in _retries(connection, run_id) if one.waits]
+
+
+def _retries(connection: Connection, run_id: int) -> list[Run]:
+    return [child for child in runs.children(connection, run_id, _CHILDREN_AT_MOST) if child.cause == "retry"]
+
+
+def _origin(run: Run) -> dict[str, Any]:
+    return {name: value for name, value in {"parent": run.parent_id, "cause": run.cause}.items() if value is not None}

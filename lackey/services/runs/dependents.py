@@ -1,0 +1,217 @@
+"""What waits for a run is told what has become of it: released, cancelled, or made to wait again.
+
+It is told in the transaction that decides, if there are few, and if what follows of it (a run that is cancelled is
+decided, too, and others wait for that one) does not go on for long. The others are noted, and told by the scheduler in
+pieces. So however many wait, and however long the chain is, no transaction is.
+
+It is put right as often as the outcome is corrected, but only for those that never began.
+"""
+
+import logging
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from sqlalchemy import Connection
+
+from lackey.domain.dependencies import (
+    Decision,
+    Dependency,
+    EdgeOutcome,
+    Wants,
+    decided,
+    decision_of,
+    in_vain,
+    outcome_of,
+    place_of,
+)
+from lackey.domain.evidence import Evidence
+from lackey.domain.refusals import Unavailable
+from lackey.domain.run import Garbled, Run, RunState
+from lackey.services.runs.outcomes import WAITS_FOR_START, call_off, evidence_of, judged, move, queue
+from lackey.store import dependencies, notices, runs
+from lackey.store.database import Database
+from lackey.store.dependencies import Edge
+
+log = logging.getLogger(__name__)
+
+_WANTS: tuple[Wants, ...] = ("succeeded", "ended", "failed")
+# So many that wait are told in one transaction of the scheduler, and so many transactions are there in one tick.
+_PIECE = 25
+_PIECES_PER_TICK = 3
+_LOOKED_AT = 500
+_BEGUN = frozenset(RunState) - {RunState.SCHEDULED, RunState.QUEUED, RunState.CANCELLED}
+# For the clocks of hosts, and transactions that were under way.
+_MARGIN = timedelta(minutes=1)
+
+
+def tell(connection: Connection, place: int, now: datetime, most: int, passed: int = 0) -> None:
+    """Tell those who wait for a run, or for one in its place, what has become of it; `most` of them now.
+
+    `passed`: the last edge on them of which this has been done.
+    """
+    dependencies.lock(connection, place)
+    untold = deque((each, passed) for each in dependencies.awaited_among(connection, [place]))
+    while untold and most > 0:
+        place, passed = untold.popleft()
+        family = dependencies.family(connection, place)
+        decision = decision_of(family)
+        outcomes = {wants: outcome_of(wants, None if decision is None else decision.state) for wants in _WANTS}
+        edges = dependencies.unlike(connection, [one.id for one in family], outcomes, passed, most + 1)
+        if len(edges) > most:
+            edges = edges[:most]
+            untold.appendleft((place, edges[-1].id))
+        most -= len(edges)
+        decided_too = _tell_each(connection, edges, outcomes, decision, now)
+        untold.extend((each, 0) for each in dependencies.awaited_among(connection, decided_too))
+    for place, passed in untold:
+        dependencies.note(connection, place, passed)
+        notices.send(connection)
+
+
+def _tell_each(
+    connection: Connection,
+    edges: Sequence[Edge],
+    outcomes: dict[Wants, EdgeOutcome | None],
+    decision: Decision | None,
+    now: datetime,
+) -> list[int]:
+    """Write the outcomes of edges; the places of the runs of which it is decided thereby what they come to, or not."""
+    for outcome in {outcomes[edge.wants] for edge in edges}:
+        dependencies.change(connection, [edge.id for edge in edges if outcomes[edge.wants] == outcome], outcome)
+    more: Counter[int] = Counter()
+    why: dict[int, str] = {}
+    for edge in edges:
+        outcome = outcomes[edge.wants]
+        more[edge.run_id] += (edge.outcome == "met") - (outcome == "met")
+        if outcome == "failed" and decision is not None:
+            why[edge.run_id] = in_vain(Dependency(edge.on_run_id, edge.wants), decision)
+    return [
+        place
+        for run_id, change in more.items()
+        if (place := _put_right(connection, run_id, change, why.get(run_id), now)) is not None
+    ]
+
+
+def _put_right(connection: Connection, run_id: int, more: int, why: str | None, now: datetime) -> int | None:
+    """A run waits for so many `more`, or in vain, and `why`. Its place, if it is decided thereby what it comes to."""
+    unmet, state = dependencies.count(connection, run_id, more)
+    waits_on = state == RunState.SCHEDULED and unmet > 0 and why is None
+    if waits_on or state in _BEGUN:
+        return None
+    try:
+        run = runs.get(connection, run_id)
+    except Garbled as error:
+        log.warning("run %d can't be told what has become of another one: %s", run_id, error)
+        return None
+    changed = _as_it_should_be(connection, run, why, now)
+    return place_of(run) if decided(changed) != decided(run) else None
+
+
+def _as_it_should_be(connection: Connection, run: Run, why: str | None, now: datetime) -> Run:
+    """Let a run that has not begun wait as what it waits for has it."""
+    if run.waits and why is not None:
+        return call_off(connection, run, why, now)
+    if run.state is RunState.QUEUED and run.waits and run.unmet:
+        return move(connection, run, RunState.SCHEDULED, "lackey", now, {"reason": None, "queued_at": None})
+    # Not if somebody has made it anew meanwhile.
+    is_wanted = _was_called_off(run) and not dependencies.has_failed(connection, run.id)
+    if is_wanted and not runs.children(connection, run.id, 1):
+        run = _bring_back(connection, run, now)
+    if run.state is RunState.SCHEDULED and run.waits and not run.unmet and run.scheduled_at <= now:
+        return release(connection, run, now)
+    return run
+
+
+def reconsider(connection: Connection, run: Run, now: datetime) -> Run:
+    """A run that waits again: as it should be by what has become of those that it waits for."""
+    return _as_it_should_be(connection, run, _why_in_vain(connection, run), now) if run.unmet else run
+
+
+def _why_in_vain(connection: Connection, run: Run) -> str | None:
+    for one in dependencies.failed_of(connection, run.id):
+        for family in dependencies.families(connection, [one.run_id]).values():
+            decision = decision_of(family)
+            if decision is not None:
+                return in_vain(one, decision)
+    return None
+
+
+def release(connection: Connection, run: Run, now: datetime) -> Run:
+    """Let a run whose time has come go on that waits for no other any more."""
+    if run.launched:
+        return queue(connection, run, now)
+    # From now on its own start is waited for.
+    return runs.change(connection, run, {"reason": WAITS_FOR_START, "queued_at": now})
+
+
+def _was_called_off(run: Run) -> bool:
+    """Whether it never began, and nobody asked to cancel it: it waited in vain."""
+    never_began = run.state is RunState.CANCELLED and run.ticket is None and run.cancel_requested_at is None
+    return never_began and judged(_revived(run), RunState.SCHEDULED, None)["state"] is RunState.SCHEDULED
+
+
+def _bring_back(connection: Connection, run: Run, now: datetime) -> Run:
+    values = judged(_revived(run), RunState.SCHEDULED, None)
+    return move(connection, run, RunState.SCHEDULED, "lackey", now, {**values, "settled_at": None})
+
+
+def _revived(run: Run) -> Evidence:
+    return replace(evidence_of(run), kill=None)
+
+
+def tell_more(database: Database, now: datetime) -> bool:
+    """Tell those who could not be told at once, some of them; whether there are more."""
+    for _ in range(_PIECES_PER_TICK):
+        with database.read() as connection:
+            place = dependencies.noted(connection)
+        if place is None:
+            return False
+        try:
+            database.write(partial(_tell_noted, place=place, now=now))
+        except Unavailable:
+            raise
+        except Exception:
+            # Others shall be told, and are due.
+            log.exception("not all that wait for run %d can be told what has become of it", place)
+            database.write(partial(dependencies.take_note, place=place))
+    return True
+
+
+def _tell_noted(connection: Connection, place: int, now: datetime) -> None:
+    dependencies.lock(connection, place)
+    passed = dependencies.take_note(connection, place)
+    if passed is not None:
+        tell(connection, place, now, _PIECE, passed)
+
+
+class Search:
+    """Finds what the version before has decided without telling those that wait: it knows of no edges.
+
+    As long as it runs, during an upgrade. All is looked at once, and later what was settled since the last look.
+    """
+
+    def __init__(self) -> None:
+        """Nothing has been looked at."""
+        self._after: int | None = -1
+        self._looked_at: datetime | None = None
+
+    def look(self, database: Database, now: datetime) -> None:
+        """Look at some; those found are told by `tell_more`."""
+        with database.read() as connection:
+            found: list[int] = []
+            if self._after is not None:
+                found, self._after = dependencies.undecided_of_ended(connection, self._after, _LOOKED_AT)
+            if self._looked_at is not None:
+                found += dependencies.undecided_of_settled(connection, self._looked_at - _MARGIN)
+            self._looked_at = now
+        if found:
+            database.write(partial(_note_all, places=found))
+
+
+def _note_all(connection: Connection, places: Sequence[int]) -> None:
+    dependencies.adopt_retries(connection, places)
+    for place in places:
+        dependencies.note(connection, place, 0)

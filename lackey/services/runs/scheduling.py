@@ -1,0 +1,228 @@
+"""Making runs on request, and changing those that wait."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from lackey.domain.application import Application
+from lackey.domain.command import command_of_run, fill_parameters
+from lackey.domain.dependencies import Dependency
+from lackey.domain.limits import EVENTS, PARAMETERS_BYTES
+from lackey.domain.paths import join
+from lackey.domain.refusals import AlreadyFinal, Conflict, FieldError, Invalid, TooMany, invalid
+from lackey.domain.resources import Capacity, Demand
+from lackey.domain.run import FINAL, Event, Run, RunState
+from lackey.domain.shell.program import DEFAULT_SHELL
+from lackey.services.admin import executors
+from lackey.services.idempotency import Once, answered, remember
+from lackey.services.runs import creation
+from lackey.services.runs.outcomes import move
+from lackey.store import applications, events, notices, runs
+from lackey.store.database import Database
+
+# A time beyond these is a slip: a year, or milliseconds, where unix seconds were asked for.
+_LONGEST_PAST = timedelta(days=1)
+_LONGEST_AHEAD = timedelta(days=200 * 365)
+_DEFAULTS: dict[str, Any] = {
+    "command": None,
+    "share": None,
+    "directory": None,
+    "workdir": "application",
+    "shell": None,
+    "environment": {},
+    "executor": "local",
+    "time_limit": None,
+    "start_grace": None,
+    "silence": None,
+    "retries": 0,
+    "retry_on": None,
+    "retry_wait": None,
+    "cpus": None,
+    "memory_bytes": None,
+    "gpus": 0,
+}
+# What runs take that lackey launches; of others it is not its to count.
+_TAKEN = {"cpus": "cpus", "memory_bytes": "memory", "gpus": "gpus"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A run somebody asks for. `at` None: now. `instead` names what replaces the application's defaults.
+
+    `like` is the run of which it is a rerun, with changes.
+    """
+
+    application: int | str | None = None
+    name: str | None = None
+    launch: bool = True
+    at: datetime | None = None
+    parameters: dict[str, str] = field(default_factory=dict)
+    after: tuple[Dependency, ...] = ()
+    priority: int = 0
+    instead: dict[str, Any] = field(default_factory=dict)
+    like: int | None = None
+
+
+def schedule(
+    database: Database,
+    wanted: Wanted,
+    by: str,
+    now: datetime,
+    once: Once | None = None,
+    capacity: Capacity | None = None,
+) -> tuple[Run, str]:
+    """Make a run; the run and its token, given out this once. Raises Invalid, NotFound, Conflict, TooMany.
+
+    `capacity`: what the executor has, as long as no scheduler has told.
+    """
+
+    def work(connection: Connection) -> tuple[Run, str]:
+        known = answered(connection, once, now, runs.get)
+        if known is not None:
+            return runs.get(connection, known), creation.another_token(connection, known)
+        _check_at(wanted.at, now)
+        creation.refuse_too_many(connection, by)
+        values, after = _values(connection, wanted), _after(connection, wanted)
+        if wanted.launch:
+            demand = Demand(values["cpus"] or 1, values["memory_bytes"], values["gpus"])
+            executors.refuse_too_large(connection, values["executor"], demand, now, capacity)
+        run, token = creation.create(connection, values, by, now, wanted.at, after)
+        remember(connection, once, run.id, now)
+        if run.launched:
+            notices.send(connection)
+        return run, token
+
+    return database.write(work)
+
+
+def _check_at(at: datetime | None, now: datetime) -> None:
+    """Raises Invalid for a time that can't have been meant. One that has only just passed is due at once."""
+    if at is None:
+        return
+    said = f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    if at < now - _LONGEST_PAST:
+        raise invalid("at", f"is {said}, which has passed; for a run at once leave it out, or say now")
+    if at > now + _LONGEST_AHEAD:
+        raise invalid("at", f"is in the year {at.year}; unix seconds are taken, not milliseconds, or RFC 3339")
+
+
+def _values(connection: Connection, wanted: Wanted) -> dict[str, Any]:
+    if wanted.application is None:
+        if wanted.launch or not wanted.name:
+            raise invalid("application" if wanted.launch else "name", "is needed: what is to be run?")
+        basis = {"name": wanted.name, "parameters": wanted.parameters, **_DEFAULTS}
+        basis |= dict.fromkeys(("project_id", "application_id", "project", "application"))
+    else:
+        basis = _from_application(_runnable(connection, wanted.application), wanted)
+    _refuse_pointless(wanted)
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in basis["parameters"].items())
+    if size > PARAMETERS_BYTES:
+        where = "put what is large into a file, and its name into a parameter"
+        raise invalid("parameters", f"have {size} bytes, and at most {PARAMETERS_BYTES} are taken; {where}")
+    own: dict[str, Any] = {"launched": wanted.launch, "priority": wanted.priority}
+    parent = None if wanted.like is None else runs.get(connection, wanted.like).id
+    own |= {"parent_id": parent, "cause": None if parent is None else "rerun"}
+    return {**basis, **own, **wanted.instead}
+
+
+def _refuse_pointless(wanted: Wanted) -> None:
+    """Raises Invalid for what does nothing for a run that lackey does not launch."""
+    if wanted.launch:
+        return
+    asked = wanted.instead
+    retried = [name for name in ("retry_on", "retry_wait") if asked.get(name) is not None]
+    if retried := (["retries"] if asked.get("retries") else []) + retried:
+        why = "is for runs that lackey launches: it can't run again what somebody else has started"
+        raise Invalid(*(FieldError(name, why) for name in retried))
+    if taken := [field for name, field in _TAKEN.items() if wanted.instead.get(name)]:
+        why = "is for runs that lackey launches: what others take it does not count"
+        raise Invalid(*(FieldError(field, why) for field in taken))
+
+
+def _after(connection: Connection, wanted: Wanted) -> list[Dependency]:
+    """What it is to wait for, each once. Raises Invalid.
+
+    There are no circles: a run can wait for those alone that are there already, and what it waits for never changes.
+    """
+    each = list(dict.fromkeys(wanted.after))
+    named = Counter(one.run_id for one in each)
+    missing = sorted(named.keys() - runs.existing(connection, list(named)))
+    if missing:
+        raise invalid("after", f"there is no run {', '.join(map(str, missing))}")
+    twice = sorted(run_id for run_id, count in named.items() if count > 1)
+    if twice:
+        raise invalid("after", f"run {twice[0]} is named more than once, for different ends")
+    return each
+
+
+def _runnable(connection: Connection, named: int | str) -> Application:
+    application = applications.application(connection, named)
+    if application.archived_at is not None:
+        raise Conflict(f"application {application.full_name} is archived; nothing new is run of it")
+    if applications.project(connection, application.project_id).archived_at is not None:
+        raise Conflict(f"project {application.project} is archived; nothing new is run of its applications")
+    return application
+
+
+def _from_application(application: Application, wanted: Wanted) -> dict[str, Any]:
+    declared = application.declared
+    values = fill_parameters(declared, wanted.parameters)
+    return {
+        **{name: getattr(application, name) for name in _DEFAULTS if name not in ("command", "share", "directory")},
+        "name": wanted.name or application.full_name,
+        "project_id": application.project_id,
+        "application_id": application.id,
+        "project": application.project,
+        "application": application.full_name,
+        "command": command_of_run(application.command, declared, values, application.shell or DEFAULT_SHELL),
+        "share": application.share,
+        "directory": join(application.project_directory, application.directory),
+        "parameters": values,
+    }
+
+
+def change(database: Database, run_id: int, values: dict[str, Any], by: str, now: datetime) -> Run:
+    """Change `priority`, `at` (`scheduled_at`) or `hold` (`held`) of a run that waits.
+
+    Raises NotFound, Conflict, Invalid, TooMany.
+    """
+
+    def work(connection: Connection) -> Run:
+        run = runs.get(connection, run_id)
+        if not run.waits:
+            refusal = AlreadyFinal if run.state in FINAL else Conflict
+            raise refusal(f"run {run_id} waits no more: {run.state}")
+        _check_at(values.get("at"), now)
+        if not events.has_room(connection, run_id):
+            raise TooMany(f"run {run_id} was changed {EVENTS} times or more (EVENTS); cancel it, and make another")
+        changed = _rescheduled(connection, runs.change(connection, run, _columns(values)), by, now)
+        events.add(
+            connection, Event(run.id, now, "changed", by, f"changed {', '.join(sorted(values))}", _plain(values))
+        )
+        notices.send(connection)
+        return changed
+
+    return database.write(work)
+
+
+def _columns(values: dict[str, Any]) -> dict[str, Any]:
+    columns: dict[str, Any] = {name: values[name] for name in ("priority",) if name in values}
+    if "at" in values:
+        columns["scheduled_at"] = values["at"]
+    if "hold" in values:
+        columns["held"] = values["hold"]
+    return columns
+
+
+def _rescheduled(connection: Connection, run: Run, by: str, now: datetime) -> Run:
+    """Take a run that is not due any more back from the queue; the scheduler queues what is due."""
+    if run.state is RunState.QUEUED and run.scheduled_at > now:
+        return move(connection, run, RunState.SCHEDULED, by, now, {"reason": None, "queued_at": None})
+    return run
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
