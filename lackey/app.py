@@ -4,12 +4,12 @@ from collections.abc import Callable
 from datetime import datetime
 
 from lackey import wake as scheduler_wake
-from lackey.files import Files
+from lackey.files import ShareFiles
 from lackey.services import Database
 from lackey.settings import Settings
 from lackey.web.call import Service
 from lackey.web.link import Link
-from lackey.web.wsgi import Application
+from lackey.web.wsgi import WsgiApplication
 
 
 def make_app(
@@ -19,7 +19,7 @@ def make_app(
     wake: Callable[[], None] | None = None,
     trusts_remote_user: bool = False,
     link: Link | None = None,
-) -> Application:
+) -> WsgiApplication:
     """The application. It makes no schema, and opens the database only when it is asked something.
 
     `clock`, left out, is the one that all hosts of the database share. `wake` is called when there is something for the
@@ -30,7 +30,7 @@ def make_app(
     database = Database(settings.database_url)
     service = Service(
         database=database,
-        files=Files(settings.data_dir / "readers"),
+        files=ShareFiles(settings.data_dir / "readers"),
         shares=settings.shares,
         log_limit=settings.server.log_limit,
         clock=clock or database.clock,
@@ -41,4 +41,4 @@ def make_app(
         capacity=settings.executor.local.capacity,
         remote_user_scope=settings.server.remote_user_scope if trusts_remote_user else None,
     )
-    return Application(service)
+    return WsgiApplication(service)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lackey.domain.share_health import Away, Health
+from lackey.domain.share_health import Away, ShareHealth
 from lackey.wake import short_path
 
 # A listing comes as one line: a thousand names of 255 bytes, each byte six characters at worst.
@@ -42,7 +42,7 @@ class FileRefused(FileError):
 
 
 @dataclass(frozen=True)
-class Piece:
+class FilePiece:
     """Part of a file, whose whole `size` (bytes), `mtime` (unix seconds) and `inode` are those right after reading."""
 
     size: int
@@ -50,7 +50,7 @@ class Piece:
     content: bytes = field(repr=False)
     inode: int = 0
 
-    def is_of_another_than(self, first: "Piece") -> bool:
+    def is_of_another_than(self, first: "FilePiece") -> bool:
         """Whether this is not of the file that `first` is of, or of one that was written anew since.
 
         A file that has only become longer is the same one, as far as it reached. Not all file systems over the network
@@ -84,7 +84,7 @@ class Listing:
     complete: bool
 
 
-class Files:
+class ShareFiles:
     """The client of the readers whose sockets lie in `directory`. Each call ends within `deadline_seconds`.
 
     Paths are relative to their share. All calls raise ShareAway, FileMissing, FileRefused. Safe for threads and forks.
@@ -98,32 +98,32 @@ class Files:
         """Return if the share is there, and raise ShareAway if it is not."""
         self._ask(share, {"op": "probe"})
 
-    def health(self, share: str, anew: bool = False) -> Health:
+    def health(self, share: str, anew: bool = False) -> ShareHealth:
         """How the share is; raises nothing. A share that hangs or has no reader is away.
 
         `anew`: it is looked at again, thoroughly, at once; the answer is what the last look found all the same.
         """
         try:
             header, _ = self._ask(share, {"op": "health", "anew": anew})
-            return Health.from_json(header["health"])
+            return ShareHealth.from_json(header["health"])
         except Unread as error:
-            return Health(Away("unread", str(error)), None)
+            return ShareHealth(Away("unread", str(error)), None)
         except FileError as error:
-            return Health(Away("hangs", str(error)), None)
+            return ShareHealth(Away("hangs", str(error)), None)
         except (TypeError, KeyError, ValueError):
             why = f"The reader of the share {share!r} makes no sense; it may be of another version."
-            return Health(Away("unread", why), None)
+            return ShareHealth(Away("unread", why), None)
 
-    def healths(self, shares: Iterable[str]) -> dict[str, Health]:
+    def healths(self, shares: Iterable[str]) -> dict[str, ShareHealth]:
         """How each of them is; all are asked at once, so that this takes no longer than one of them."""
         names = list(shares)
         with ThreadPoolExecutor(max(1, len(names))) as pool:
             return dict(zip(names, pool.map(self.health, names), strict=True))
 
-    def read(self, share: str, path: str, offset: int, length: int) -> Piece:
+    def read(self, share: str, path: str, offset: int, length: int) -> FilePiece:
         """At most `length` bytes (up to 1 MiB) from `offset` on; none past the end. Only regular files are read."""
         header, content = self._ask(share, {"op": "read", "path": path, "offset": offset, "length": length})
-        return Piece(header["size"], header["mtime"], content, header.get("inode", 0))
+        return FilePiece(header["size"], header["mtime"], content, header.get("inode", 0))
 
     def listing(self, share: str, path: str) -> Listing:
         """What lies in the directory `path`; "" is the top of the share."""

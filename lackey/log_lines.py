@@ -13,7 +13,7 @@ _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-class Lines(logging.Formatter):
+class LogFormatter(logging.Formatter):
     """One line for each record. The lines of a traceback follow, indented, so that none passes for a record."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Lines(logging.Formatter):
 def to_stderr(level: int = logging.INFO) -> None:
     """Write the log so from now on, unless whoever runs this process has it written somewhere already."""
     handler = logging.StreamHandler()
-    handler.setFormatter(Lines())
+    handler.setFormatter(LogFormatter())
     logging.basicConfig(level=level, handlers=[handler])
     # It tells of each look at the schema.
     logging.getLogger("alembic").setLevel(logging.WARNING)

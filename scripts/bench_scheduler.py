@@ -10,15 +10,15 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lackey.domain.policy import Away
+from lackey.domain.policy import AwayShares
 from lackey.domain.receipt import KillCause, Receipt
 from lackey.domain.refusals import Unavailable
 from lackey.domain.resources import Capacity
-from lackey.executors.protocol import Ended, Launch, Look, Running
-from lackey.files import Files
+from lackey.executors.protocol import Ended, Launch, Observation, Running
+from lackey.files import ShareFiles
 from lackey.scheduler.driver import Driver
 from lackey.scheduler.follower import Follower
-from lackey.scheduler.host import Place
+from lackey.scheduler.host import Host
 from lackey.scheduler.leading import Lead
 from lackey.scheduler.loop import Loop
 from lackey.scheduler.shares_watch import SharesWatch
@@ -76,11 +76,11 @@ class Pretence:
         self.started += 1
         self._tell(launch.ticket)
 
-    def observe(self, tickets: Collection[str]) -> dict[str, Look]:
+    def observe(self, tickets: Collection[str]) -> dict[str, Observation]:
         """Running, or ended with 0."""
         return {ticket: self._look(ticket) for ticket in tickets}
 
-    def _look(self, ticket: str) -> Look:
+    def _look(self, ticket: str) -> Observation:
         if ticket in self._launched:
             now, launch = time.time(), self._launched[ticket]
             return Running(f"bench:{launch.run_id}", 1, f"{launch.directory}/lackey-runs/{launch.run_id}", now, 0.0)
@@ -123,14 +123,14 @@ class Pretence:
 class Shares(SharesWatch):
     """The shares, away as it is said: `gone` maps those that are to the reason."""
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: ShareFiles) -> None:
         """All are there."""
         super().__init__(SHARES, files, lambda: None)
         self.gone: dict[str, str] = {}
 
-    def away(self) -> Away:
+    def away(self) -> AwayShares:
         """Those that are."""
-        return Away(SHARES, self.gone)
+        return AwayShares(SHARES, self.gone)
 
 
 class Scheduler:
@@ -139,7 +139,7 @@ class Scheduler:
     def __init__(self, database: Database, directory: Path) -> None:
         """`directory`: an empty one, which it may use."""
         installation = health.found(database, datetime.now(UTC))
-        place = Place(
+        place = Host(
             installation=installation,
             host="bench",
             series=_SERIES,
@@ -150,7 +150,7 @@ class Scheduler:
             kill_grace=10.0,
             shell="/bin/sh",
         )
-        files = Files(directory)
+        files = ShareFiles(directory)
         self.executor, self.shares = Pretence(), Shares(files)
         holds, lead = self.shares.holds(), Lead(database)
         follower = Follower(database, self.executor, database.clock, 10.0, holds.hold, place.kill_grace)

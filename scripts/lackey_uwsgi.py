@@ -16,7 +16,7 @@ from lackey import log_lines
 from lackey.app import make_app
 from lackey.settings import SettingsError, load
 from lackey.web.listening import announce
-from lackey.web.wsgi import Application
+from lackey.web.wsgi import WsgiApplication
 from scripts.lackey_worker import Worker
 
 # uWSGI's routers listen in processes of their own, whose sockets the workers do not see, and pass on what they are
@@ -60,7 +60,7 @@ def _is_open_to_all(address: str | bytes) -> bool:
         _refuse(f"server.trust_remote_user is on, but uWSGI's socket {address!r} can't be looked at: {error.strerror}")
 
 
-def _watched(application: Application) -> Worker:
+def _watched(application: WsgiApplication) -> Worker:
     """The application in this worker, which says that it is well where somebody looks (a mule, with memory shared)."""
     import uwsgi
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
 
 from lackey.domain.evidence import Observed
-from lackey.domain.policy import Away
+from lackey.domain.policy import AwayShares
 from lackey.domain.resources import Capacity
 from lackey.domain.run import Run
 from lackey.services.dispatch import claiming, launching, queueing, silence
 from lackey.services.dispatch.claiming import Claim, Site
-from lackey.services.dispatch.launching import Begun, Ending
+from lackey.services.dispatch.launching import Begun, Closing
 from lackey.store import attempts
 from lackey.store.database import Database
 from tests.store.rows import all_runs
@@ -281,7 +281,7 @@ class Machine(RuleBasedStateMachine):
 
     def claim_all(self, host: str) -> None:
         self.forward(1)
-        away = Away(("another",), {}) if not self.configured else {}
+        away = AwayShares(("another",), {}) if not self.configured else {}
         mine = [run for run in self.known.values() if run.claim and run.host == host]
         holding = [run for run in mine if run.state != "lost" and self.configured]
         waiting = {
@@ -328,7 +328,7 @@ class Machine(RuleBasedStateMachine):
         self.forward(1)
         exit_code, signal = (None, 9) if isinstance(code, str) else (code, None)
         seen = Observed(self.now.timestamp() - 1, self.now.timestamp(), exit_code, signal)
-        ending = Ending(claim.ticket, claim.run.uid, seen, killed)
+        ending = Closing(claim.ticket, claim.run.uid, seen, killed)
         for _ in range(2):
             launching.ended(self.door.database, [ending], self.now)
         run.seen, run.killed, run.claim = code, run.killed or killed, None

@@ -17,7 +17,7 @@ from lackey.services import Database
 from lackey.services.catalogue import changing
 from lackey.services.runs import cancelling, queries, scheduling
 from lackey.services.runs.scheduling import Wanted
-from lackey.services.runs.waiting import Turns
+from lackey.services.runs.waiting import WaitReasons
 from lackey.settings import load
 from lackey.store import schema
 from tests.nursery import DEADLINE_SECONDS, Nursery, Process
@@ -154,7 +154,7 @@ class Stage:
     def get(self, run_id: int) -> Run:
         """The run, with the reason that is shown."""
         run = queries.run(self.database, run_id)
-        return replace(run, reason=Turns(self.database, now()).reason_of(run))
+        return replace(run, reason=WaitReasons(self.database, now()).reason_of(run))
 
     def until_state(self, run_id: int, state: RunState) -> Run:
         """The run, once it is in this state."""

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lackey.files import FileMissing, FileRefused, Files, ShareAway
+from lackey.files import FileMissing, FileRefused, ShareAway, ShareFiles
 
 Speak = Callable[[socket.socket], None]
-Start = Callable[..., Files]
+Start = Callable[..., ShareFiles]
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def reader(tmp_path: Path) -> Iterator[Start]:
     listener.listen()
     threads = []
 
-    def start(speak: Speak, deadline_seconds: float = 0.2) -> Files:
+    def start(speak: Speak, deadline_seconds: float = 0.2) -> ShareFiles:
         def serve() -> None:
             connection, _ = listener.accept()
             with connection:
@@ -31,7 +31,7 @@ def reader(tmp_path: Path) -> Iterator[Start]:
 
         threads.append(threading.Thread(target=serve))
         threads[-1].start()
-        return Files(tmp_path, deadline_seconds)
+        return ShareFiles(tmp_path, deadline_seconds)
 
     yield start
     for thread in threads:
@@ -104,7 +104,7 @@ def test_each_error_comes_with_the_readers_own_sentence(reader: Start, error: st
 
 def test_without_a_reader_the_share_is_away(tmp_path: Path) -> None:
     with pytest.raises(ShareAway, match="Nothing reads the share 'lab'"):
-        Files(tmp_path).probe("lab")
+        ShareFiles(tmp_path).probe("lab")
 
 
 def test_with_a_reader_that_has_ended_the_share_is_away(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_with_a_reader_that_has_ended_the_share_is_away(tmp_path: Path) -> None:
         listener.bind(str(tmp_path / "lab.sock"))
         listener.listen()
     with pytest.raises(ShareAway, match="Nothing reads the share 'lab'"):
-        Files(tmp_path).probe("lab")
+        ShareFiles(tmp_path).probe("lab")
 
 
 def test_a_reader_that_too_many_wait_for_means_that_the_share_is_away(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_reader_that_too_many_wait_for_means_that_the_share_is_away(tmp_path: 
         listener.listen(0)
         other.connect(str(tmp_path / "lab.sock"))
         with pytest.raises(ShareAway, match="did not answer within"):
-            Files(tmp_path, deadline_seconds=0.2).probe("lab")
+            ShareFiles(tmp_path, deadline_seconds=0.2).probe("lab")
 
 
 @pytest.mark.parametrize("name", ["../elsewhere/lab", "lab\0", "", "é" * 200, "\udcff"])
@@ -132,7 +132,7 @@ def test_a_name_that_is_no_shares_reaches_no_other_socket(tmp_path: Path, name: 
         listener.bind(str(tmp_path / "elsewhere" / "lab.sock"))
         listener.listen()
         with pytest.raises(ShareAway):
-            Files(tmp_path / "readers", deadline_seconds=0.2).probe(name)
+            ShareFiles(tmp_path / "readers", deadline_seconds=0.2).probe(name)
         listener.setblocking(False)
         with pytest.raises(BlockingIOError):
             listener.accept()

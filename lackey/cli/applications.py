@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from lackey.cli import show
-from lackey.cli.session import Session, Trouble, confirm, json_option, pairs, pass_session, yes_option
+from lackey.cli.session import CommandFailed, Session, confirm, json_option, pairs, pass_session, yes_option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -95,7 +95,7 @@ def find_application(session: Session, wanted: str) -> dict[str, Any]:
     for each in session.client.items("/api/application"):
         if f"{each['project']}/{each['name']}" == wanted:
             return each
-    raise Trouble(f"there is no application {wanted}; lackey application list shows those there are")
+    raise CommandFailed(f"there is no application {wanted}; lackey application list shows those there are")
 
 
 def split_name(full_name: str) -> tuple[str, str]:

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import requests
 from requests.auth import AuthBase
 
-from lackey.cli.running import Running, running, url_of
-from lackey.cli.session import KEY_FILE, Session, Trouble
+from lackey.cli.running import RunningService, running, url_of
+from lackey.cli.session import KEY_FILE, CommandFailed, Session
 
 if TYPE_CHECKING:
     from lackey.settings import Settings
@@ -23,11 +23,11 @@ _ANSWER_SECONDS = 60.0
 _AWAY = {429, 502, 503, 504}
 
 
-class Away(Trouble):
+class Unavailable(CommandFailed):
     """The service can't be reached, or can't do it now; the same may work later."""
 
 
-class Refused(Trouble):
+class Refused(CommandFailed):
     """The service says no."""
 
 
@@ -137,13 +137,13 @@ class Client:
         parts = urlsplit(self.url)
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
-    def _unreachable(self, error: requests.RequestException) -> Trouble:
-        return Away(
+    def _unreachable(self, error: requests.RequestException) -> CommandFailed:
+        return Unavailable(
             f"no service answers at {self.place} ({_why(error)}); "
             "start it with: lackey serve (or set LACKEY_URL to where it runs)"
         )
 
-    def _no(self, answer: requests.Response) -> Trouble:
+    def _no(self, answer: requests.Response) -> CommandFailed:
         if answer.status_code == 401 and not self._has_key:
             return Refused(
                 f"{self.place} wants a key and there is none; put one into LACKEY_KEY "
@@ -151,7 +151,7 @@ class Client:
             )
         if answer.status_code == 401:
             return Refused(f"{self.place} does not accept the key (LACKEY_KEY, or {KEY_FILE} in data_dir)")
-        kind = Away if answer.status_code in _AWAY else Refused
+        kind = Unavailable if answer.status_code in _AWAY else Refused
         return kind(_explanation(answer))
 
 
@@ -167,27 +167,27 @@ def find_service(session: Session) -> Client:
         if not key and _same_place(url, own.url):
             key = _first_line(own.data_dir / KEY_FILE)
     if not _is_address(url):
-        raise Trouble("LACKEY_URL is no address of a service; it should be like http://localhost:8000")
+        raise CommandFailed("LACKEY_URL is no address of a service; it should be like http://localhost:8000")
     if key and not (key.isascii() and key.isprintable()):
-        raise Trouble("LACKEY_KEY holds characters that no key has")
+        raise CommandFailed("LACKEY_KEY holds characters that no key has")
     return Client(url, key)
 
 
-def own_service(settings: "Settings", wanted: str | None = None) -> Running:
+def own_service(settings: "Settings", wanted: str | None = None) -> RunningService:
     """The service of these settings, or else the one at the URL `wanted`, or the only one that this user runs here.
 
     Raises Trouble where there are several, and `wanted` names none.
     """
     data_dir = settings.data_dir
     if url := settings.server.url or url_of(data_dir):
-        return Running(url, data_dir)
+        return RunningService(url, data_dir)
     found = running()
     if wanted:
         found = [each for each in found if _same_place(each.url, wanted)][:1]
     if len(found) > 1:
         several = "".join(f"\n  {each.url} (its data are in {each.data_dir})" for each in found)
-        raise Trouble(f"you run {len(found)} services here; say which by LACKEY_URL:{several}")
-    return found[0] if found else Running("http://localhost:8000", data_dir)
+        raise CommandFailed(f"you run {len(found)} services here; say which by LACKEY_URL:{several}")
+    return found[0] if found else RunningService("http://localhost:8000", data_dir)
 
 
 def is_elsewhere(session: Session) -> bool:

@@ -16,7 +16,7 @@ from lackey.cli.keys import key
 from lackey.cli.projects import project
 from lackey.cli.runs import run
 from lackey.cli.serve import reader, scheduler, serve
-from lackey.cli.session import Session, Trouble
+from lackey.cli.session import CommandFailed, Session
 from lackey.cli.shares import share
 from lackey.cli.terminal import plain
 from lackey.domain.refusals import Refusal
@@ -36,12 +36,12 @@ class _Lackey(click.Group):
         try:
             return super().invoke(ctx)
         except Refusal as refusal:
-            raise Trouble(str(refusal)) from refusal
+            raise CommandFailed(str(refusal)) from refusal
         except OSError as error:
             # Nobody reads on (lackey run list | head): that is no trouble, and click knows how to end.
             if error.errno == errno.EPIPE:
                 raise
-            raise Trouble(f"{error.filename or 'the system'}: {error.strerror or error}") from error
+            raise CommandFailed(f"{error.filename or 'the system'}: {error.strerror or error}") from error
         except UnicodeEncodeError as error:
             # Bytes of an argument or a variable that no character has; what they are the system passes on (PEP 383).
             raise click.UsageError(f"this is no text: {plain(error.object)}") from error

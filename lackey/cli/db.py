@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lackey.cli import show
-from lackey.cli.session import Session, Trouble, json_option, pass_session
+from lackey.cli.session import CommandFailed, Session, json_option, pass_session
 
 if TYPE_CHECKING:
     from lackey.services import Database
@@ -31,7 +31,7 @@ def opened(settings: "Settings", makes: bool = False) -> Iterator["Database"]:
     try:
         privileges.settle(settings.own_places, ())
     except privileges.Exposed as error:
-        raise Trouble(str(error)) from error
+        raise CommandFailed(str(error)) from error
     database = Database(settings.database_url)
     try:
         if makes and database.is_sqlite:
@@ -47,12 +47,12 @@ def opened_current(settings: "Settings") -> Iterator["Database"]:
     with opened(settings) as database:
         at, needed = revisions(database)
         if at is None and (missing := missing_file(settings)):
-            raise Trouble(
+            raise CommandFailed(
                 f"there is no database {missing}; lackey serve and lackey db upgrade make one, "
                 "and for a service that runs elsewhere set LACKEY_URL"
             )
         if at != needed:
-            raise Trouble(f"{_standing(at, needed)}; bring it there with: lackey db upgrade")
+            raise CommandFailed(f"{_standing(at, needed)}; bring it there with: lackey db upgrade")
         yield database
 
 
@@ -82,7 +82,9 @@ def upgrade_schema(database: "Database") -> None:
         summarizing.summarize_metrics(database)
     except CommandError as error:
         at, needed = revisions(database)
-        raise Trouble(f"{_standing(at, needed)}, and knows no way there; is the database a later version's?") from error
+        raise CommandFailed(
+            f"{_standing(at, needed)}, and knows no way there; is the database a later version's?"
+        ) from error
 
 
 @click.group()

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from lackey.cli.outcome import is_final, outcome_line
-from lackey.cli.terminal import LogText, plain
+from lackey.cli.terminal import ShownLog, plain
 
 # A line that goes on for longer than this is shown in pieces.
 _HELD_AT_MOST = 4096
@@ -18,7 +18,7 @@ class Display:
         """`with_log`: false, if standard output is for something else than the log."""
         self._with_log = with_log
         self._to_terminal = sys.stdout.isatty()
-        self._text = LogText()
+        self._text = ShownLog()
         self._shown: tuple[Any, ...] = ()
         self._ends_line = True
 
@@ -69,7 +69,7 @@ class Display:
             self._ends_line = text.endswith("\n")
 
 
-class Bar(Display):
+class BarDisplay(Display):
     """A progress bar at the terminal's bottom; notes and the log's lines go by above it, each once it is whole."""
 
     def __init__(self, with_log: bool) -> None:
@@ -136,4 +136,4 @@ def standing(run: dict[str, Any]) -> str:
 
 def display_for(with_log: bool) -> Display:
     """A bar where standard error is a terminal, else lines."""
-    return Bar(with_log) if sys.stderr.isatty() else Display(with_log)
+    return BarDisplay(with_log) if sys.stderr.isatty() else Display(with_log)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lackey.cli import show
-from lackey.cli.session import Session, Trouble, json_option, pass_session
+from lackey.cli.session import CommandFailed, Session, json_option, pass_session
 from lackey.cli.terminal import plain
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _examine(session: Session) -> "list[Finding]":
 
     try:
         settings = session.settings
-    except Trouble as trouble:
+    except CommandFailed as trouble:
         return [Finding("configuration", "trouble", line, "Correct it.") for line in trouble.message.splitlines()]
     if is_elsewhere(session):
         return from_afar(session.client)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from lackey.cli.session import Session, Trouble, chosen_share, pass_session
+from lackey.cli.session import CommandFailed, Session, chosen_share, pass_session
 
 _EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 _FIRST = "heat"
@@ -45,7 +45,7 @@ def _directory(session: Session, project: dict[str, Any]) -> Path:
     """Where the project lies on this host. Raises Trouble where its share is not."""
     share = session.settings.shares.get(project["share"])
     if share is None or not Path(share.path).is_dir():
-        raise Trouble(f"the share {project['share']} is not on this host; call this where it is")
+        raise CommandFailed(f"the share {project['share']} is not on this host; call this where it is")
     return Path(share.path, project["directory"])
 
 

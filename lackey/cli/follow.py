@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from lackey.cli import show
-from lackey.cli.client import Away, Client
+from lackey.cli.client import Client, Unavailable
 from lackey.cli.display import Display, display_for
 from lackey.cli.outcome import exit_code_for, is_final
 
@@ -41,7 +41,7 @@ class LogTail:
         while True:
             try:
                 piece = self._client.log(self._run_id, self._offset)
-            except Away:
+            except Unavailable:
                 self.complete = False
                 return any_yet
             self.complete = piece.complete
@@ -80,7 +80,7 @@ def _patiently(ask: Callable[[], T], display: Display) -> T:
     while True:
         try:
             answer = ask()
-        except Away as error:
+        except Unavailable as error:
             if deadline is None:
                 deadline = time.monotonic() + _PATIENCE_SECONDS
                 display.note(f"{error.message}. Trying again …")

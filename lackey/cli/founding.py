@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lackey.cli.db import revisions, upgrade_schema
-from lackey.cli.session import KEY_FILE, Trouble
+from lackey.cli.session import KEY_FILE, CommandFailed
 from lackey.domain.refusals import NotAllowed, NotAuthenticated
 from lackey.services import Database
 from lackey.services.admin import health, keys
@@ -22,7 +22,7 @@ def found(settings: Settings, database: Database) -> None:
     at, needed = revisions(database)
     if at != needed and not database.is_sqlite:
         # Others may use this database at the same time; its administrator says when.
-        raise Trouble(f"the schema is at {at or 'nothing'}, this version needs {needed}: lackey db upgrade")
+        raise CommandFailed(f"the schema is at {at or 'nothing'}, this version needs {needed}: lackey db upgrade")
     if at != needed:
         upgrade_schema(database)
     health.found(database, datetime.now(UTC))

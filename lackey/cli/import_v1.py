@@ -14,7 +14,7 @@ from lackey.cli.session import Session, chosen_share, json_option, pass_session
 from lackey.cli.terminal import plain
 
 if TYPE_CHECKING:
-    from lackey.services.importing import Summary
+    from lackey.services.importing import ImportSummary
 
 
 class _Zone(click.ParamType[tzinfo]):
@@ -62,7 +62,7 @@ def _named(zone: tzinfo | None) -> str | None:
     return None if zone is None else str(zone)
 
 
-def _print(summary: "Summary", share: str, zone: str | None) -> None:
+def _print(summary: "ImportSummary", share: str, zone: str | None) -> None:
     states = ", ".join(f"{count} {state}" for state, count in summary.states.items())
     changed = f", {summary.runs.changed} of them had gone on" if summary.runs.changed else ""
     show.print_fields(

@@ -10,7 +10,7 @@ import click
 
 from lackey.cli import show
 from lackey.cli.db import opened_current
-from lackey.cli.session import Session, Trouble, json_option, pass_session
+from lackey.cli.session import CommandFailed, Session, json_option, pass_session
 from lackey.cli.terminal import plain
 
 if TYPE_CHECKING:
@@ -74,10 +74,10 @@ def revoke(session: Session, wanted: str) -> None:
             each for each in known if each["name"] == wanted
         ]
         if not found:
-            raise Trouble(f"there is no key {wanted} in force; lackey key list shows those there are")
+            raise CommandFailed(f"there is no key {wanted} in force; lackey key list shows those there are")
         if len(found) > 1:
             ids = ", ".join(str(each["id"]) for each in found)
-            raise Trouble(f"{len(found)} keys are called {wanted}; say which by its id: {ids}")
+            raise CommandFailed(f"{len(found)} keys are called {wanted}; say which by its id: {ids}")
         keys.revoke(found[0]["id"])
     click.echo(f"Key {found[0]['id']} ({plain(found[0]['name'])}) is revoked.", err=True)
 

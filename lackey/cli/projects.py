@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import click
 
 from lackey.cli import show
-from lackey.cli.session import Session, Trouble, confirm, json_option, pass_session, yes_option
+from lackey.cli.session import CommandFailed, Session, confirm, json_option, pass_session, yes_option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -19,7 +19,7 @@ def find_project(session: Session, wanted: str) -> dict[str, Any]:
     for each in session.client.items("/api/project"):
         if each["name"] == wanted:
             return each
-    raise Trouble(f"there is no project {wanted}; lackey project list shows those there are")
+    raise CommandFailed(f"there is no project {wanted}; lackey project list shows those there are")
 
 
 def _options(command: F) -> F:

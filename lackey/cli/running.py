@@ -19,7 +19,7 @@ from lackey.cli.session import URL_FILE
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningService:
     """A service that runs here now."""
 
     url: str
@@ -59,9 +59,9 @@ def url_of(data_dir: Path) -> str | None:
     return None
 
 
-def running() -> list[Running]:
+def running() -> list[RunningService]:
     """The services of this user on this host. What one left behind that was killed is removed."""
-    found: dict[Path, Running] = {}
+    found: dict[Path, RunningService] = {}
     for note in _notes():
         with contextlib.suppress(OSError, ValueError):
             data_dir = Path(note.read_text(encoding="utf-8"))
@@ -69,7 +69,7 @@ def running() -> list[Running]:
             if url is None:
                 note.unlink()
             else:
-                found[data_dir] = Running(url, data_dir)
+                found[data_dir] = RunningService(url, data_dir)
     return list(found.values())
 
 

@@ -8,7 +8,7 @@ import click
 
 from lackey.cli import run_display, show
 from lackey.cli.outcome import is_final, outcome_line
-from lackey.cli.session import Session, Trouble, json_option, pairs, pass_session
+from lackey.cli.session import CommandFailed, Session, json_option, pairs, pass_session
 from lackey.cli.terminal import plain
 from lackey.cli.times import Unclear, read_time
 from lackey.domain.run import RunState
@@ -201,7 +201,7 @@ def cancel(session: Session, run_ids: tuple[int, ...], as_json: bool) -> None:
     for each in () if as_json else done:
         click.echo(plain(outcome_line(each) if is_final(each) else f"run {each['id']} is being cancelled"))
     if refusals:
-        raise Trouble("\n".join(refusals))
+        raise CommandFailed("\n".join(refusals))
 
 
 @run.command()

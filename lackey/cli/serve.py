@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lackey import log_lines
-from lackey.cli.session import KEY_FILE, Session, Trouble, pass_session
+from lackey.cli.session import KEY_FILE, CommandFailed, Session, pass_session
 
 if TYPE_CHECKING:
     from lackey.web.devserver import DevelopmentServer
@@ -103,11 +103,11 @@ def _listen(host: str, port: int) -> "DevelopmentServer":
     try:
         return DevelopmentServer(host, port)
     except PermissionError as error:
-        raise Trouble(f"port {port} needs root; choose another with --port") from error
+        raise CommandFailed(f"port {port} needs root; choose another with --port") from error
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise Trouble(f"port {port} of {host} is in use; choose another with --port") from error
-        raise Trouble(f"can't listen on {host}, port {port}: {error.strerror}") from error
+            raise CommandFailed(f"port {port} of {host} is in use; choose another with --port") from error
+        raise CommandFailed(f"can't listen on {host}, port {port}: {error.strerror}") from error
 
 
 def _scheduler_command(config: Path | None) -> list[str]:

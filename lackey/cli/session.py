@@ -19,7 +19,7 @@ URL_FILE = "url"
 KEY_FILE = "admin.key"
 
 
-class Trouble(click.ClickException):
+class CommandFailed(click.ClickException):
     """It failed. The message says in a sentence what is wrong and what to do; further lines, if any, are details."""
 
     exit_code = 1
@@ -43,7 +43,7 @@ class Session:
         try:
             return load(self.config)
         except SettingsError as error:
-            raise Trouble(str(error)) from error
+            raise CommandFailed(str(error)) from error
 
     @cached_property
     def client(self) -> "Client":

@@ -2,7 +2,7 @@
 
 Names, reasons and messages show such characters escaped (`plain`). Logs may keep their colours: a terminal gets their
 text, newline, tab, carriage return and SGR sequences (ECMA-48, 8.3.117: colour and weight), and nothing else that would
-move the cursor, set the title or answer back (`LogText`). What is no terminal gets a log's bytes as they are.
+move the cursor, set the title or answer back (`ShownLog`). What is no terminal gets a log's bytes as they are.
 """
 
 import codecs
@@ -35,7 +35,7 @@ def plain(text: object) -> str:
     )
 
 
-class LogText:
+class ShownLog:
     """Turns the bytes of a log, piece by piece, into what a terminal may show."""
 
     def __init__(self) -> None:

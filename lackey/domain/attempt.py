@@ -39,7 +39,7 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Followed:
+class OpenAttempt:
     """What a scheduler knows in each tick of an open attempt of its own, and of the run that it is of: no more of it.
 
     `handle` is None until its command has been seen. `time_limit` is in seconds.

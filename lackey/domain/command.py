@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from lackey.domain.application import Parameter
 from lackey.domain.refusals import FieldError, Invalid, invalid
 from lackey.domain.shell.program import DEFAULT_SHELL
-from lackey.domain.shell.reading import Context, Unreadable, Variable
+from lackey.domain.shell.reading import Context, UnreadableShell, Variable
 from lackey.domain.shell.text import check_calculable, fill, readings, variable
 
 PARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -65,7 +65,7 @@ def _variables(command: str) -> list[Variable]:
     """Those of which each reading says the same."""
     try:
         first, *others = (reading.variables for reading in readings(command))
-    except Unreadable:
+    except UnreadableShell:
         return []
     kept = [found for found in first if all(found in other for other in others)]
     return sorted(kept, key=lambda found: found.start)

@@ -36,7 +36,7 @@ class Dependency:
     wants: Wants = "succeeded"
 
 
-class Waiting(Protocol):
+class Dependent(Protocol):
     """What of a run says what it waits for."""
 
     @property
@@ -45,7 +45,7 @@ class Waiting(Protocol):
     def after_on(self) -> dict[str, str] | None: ...
 
 
-def awaited(run: Waiting) -> list[Dependency]:
+def awaited(run: Dependent) -> list[Dependency]:
     """What a run was made to wait for, be it met or not."""
     wants: Any = run.after_on or {}
     return [Dependency(run_id, wants.get(str(run_id), "succeeded")) for run_id in run.after]
@@ -141,7 +141,7 @@ def outcome_of(wants: str, state: RunState | None) -> EdgeOutcome | None:
     return None if state is None else "met" if state in met else "failed"
 
 
-def place_of(run: Judged) -> int:
+def family_of(run: Judged) -> int:
     """The run in whose place this one stands: itself, if none."""
     return run.id if run.stands_for is None else run.stands_for
 

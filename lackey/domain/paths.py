@@ -24,7 +24,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Place:
+class SharePath:
     """A directory in its one form, on the share of this name."""
 
     share: str
@@ -33,7 +33,7 @@ class Place:
     def __str__(self) -> str:
         return f"{self.share}:{self.directory}"
 
-    def within(self, top: "Place") -> str | None:
+    def within(self, top: "SharePath") -> str | None:
         """The directory relative to `top`; None if it does not lie there."""
         names, above = split(self.directory), split(top.directory)
         lies_there = self.share == top.share and names[: len(above)] == above

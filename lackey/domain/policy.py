@@ -29,7 +29,7 @@ def lane_of(
 
 
 @dataclass(frozen=True)
-class Waiting:
+class QueuedRun:
     """A queued run: since when it is due, by which it is older or younger than another, and since when it is queued."""
 
     run_id: int
@@ -47,11 +47,11 @@ class Lane:
     max_running: int | None
     share: str
     demand: Demand
-    runs: Iterator[Waiting]
+    runs: Iterator[QueuedRun]
 
 
 @dataclass(frozen=True)
-class Taken:
+class InUse:
     """What a run holds whose process may live. `devices`: the ids of its GPUs.
 
     `here`: on the host for which is chosen; `lost`: it is taken for lost. `is_idle`: it is, or its share is away: it
@@ -79,7 +79,7 @@ class ShareState:
     is_away: bool = False
 
 
-class Away(Mapping[str, str]):
+class AwayShares(Mapping[str, str]):
     """Why shares hold their runs, by their names: those that can't be reached, and all that are not configured.
 
     The latter are without number: none is listed, and each is found.
@@ -121,7 +121,7 @@ class Paused:
         return f"the executor {self.executor} is paused by {self.by} since {self.since:%Y-%m-%d %H:%M} UTC"
 
 
-def free_devices(capacity: Capacity, taken: Iterable[Taken]) -> list[str]:
+def free_devices(capacity: Capacity, taken: Iterable[InUse]) -> list[str]:
     """The GPUs that no run holds."""
     held = {device for one in taken if one.here for device in one.devices}
     return [device for device in capacity.gpus if device not in held]
@@ -130,7 +130,7 @@ def free_devices(capacity: Capacity, taken: Iterable[Taken]) -> list[str]:
 class Room:
     """How much is free. It may be negative: settings change, and more is in use than there is now."""
 
-    def __init__(self, capacity: Capacity, taken: Sequence[Taken]) -> None:
+    def __init__(self, capacity: Capacity, taken: Sequence[InUse]) -> None:
         """`taken`: by the runs of all hosts."""
         self.cpus, self.gpus = capacity.cpus, len(free_devices(capacity, taken))
         self.memory_bytes, self.slots = capacity.memory_bytes, capacity.slots
@@ -185,7 +185,7 @@ class Choice:
 def choose(
     lanes: Iterable[Lane],
     capacity: Capacity,
-    taken: Sequence[Taken],
+    taken: Sequence[InUse],
     away: Mapping[str, str],
     now: datetime,
     kept_for: int | None = None,
@@ -207,7 +207,7 @@ def choose(
     return Choice(choosing.start, choosing.kept)
 
 
-def cpus_in_use(taken: Iterable[Taken]) -> Counter[str]:
+def cpus_in_use(taken: Iterable[InUse]) -> Counter[str]:
     """How many cpus each user's runs hold."""
     cpus: Counter[str] = Counter()
     for one in taken:
@@ -218,7 +218,7 @@ def cpus_in_use(taken: Iterable[Taken]) -> Counter[str]:
 class _Queue:
     """A lane and the run that is next in it."""
 
-    def __init__(self, lane: Lane, head: Waiting) -> None:
+    def __init__(self, lane: Lane, head: QueuedRun) -> None:
         self.lane, self.head = lane, head
 
     def __lt__(self, other: "_Queue") -> bool:
@@ -233,7 +233,7 @@ class _Choosing:
     def __init__(
         self,
         capacity: Capacity,
-        taken: Sequence[Taken],
+        taken: Sequence[InUse],
         away: Mapping[str, str],
         now: datetime,
         kept_for: int | None,

@@ -68,7 +68,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Health:
+class ShareHealth:
     """What is known of a share. `away` None: it is there. `look` is the last one; none was made while it is away.
 
     `looking_seconds`: how long one has been under way.
@@ -102,7 +102,7 @@ class Trouble:
     grave: bool
 
 
-def troubles(share: Share, health: Health) -> list[Trouble]:
+def troubles(share: Share, health: ShareHealth) -> list[Trouble]:
     """All that is wrong with the share; empty: it is well, as far as it was looked at."""
     if health.away is not None:
         return [Trouble(health.away.why, _mend_away(share, health.away.kind), grave=True)]
@@ -122,7 +122,7 @@ def _mend_away(share: Share, kind: AwayKind) -> str:
     }[kind]
 
 
-def _slowness(share: Share, health: Health) -> Trouble | None:
+def _slowness(share: Share, health: ShareHealth) -> Trouble | None:
     if health.looking_seconds <= SLOW_SECONDS:
         return None
     what = f"Listing and writing on the share {share.name} has taken {health.looking_seconds:.0f} s, and goes on."

@@ -28,7 +28,7 @@ def possible_names(old_id: int, text: str, kind: str) -> Iterator[str]:
     yield from (f"{other}-{number}" for number in count(2))
 
 
-def place_of(text: str, shares: Mapping[str, Share], root: str) -> tuple[str, str] | None:
+def share_path_of(text: str, shares: Mapping[str, Share], root: str) -> tuple[str, str] | None:
     """The share and the directory on it that a directory of lackey 1.0 means; None if it is none on a share.
 
     It is relative to the share `root`; an absolute one may lie on any share.

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from typing import NoReturn
 from urllib.parse import unquote
 
-from lackey.domain.paths import Place, Share, directory_of, relative_directory, split, unfit
+from lackey.domain.paths import Share, SharePath, directory_of, relative_directory, split, unfit
 from lackey.domain.refusals import Invalid, invalid
 
 # Two letters at least: one alone is a drive.
@@ -33,7 +33,9 @@ _HOST = re.compile(r"\w[\w.-]*")
 _LIKE = r"\\server\share\directory or smb://server/share/directory"
 
 
-def place_of(text: str, shares: Mapping[str, Share], near: Place | None = None, field: str = "directory") -> Place:
+def share_path_of(
+    text: str, shares: Mapping[str, Share], near: SharePath | None = None, field: str = "directory"
+) -> SharePath:
     """The directory that was typed. Raises Invalid for `field`, in words that say which shares there are.
 
     A relative one counts from `near`; with None, from the top of the first share. Where shares lie in one another, the
@@ -52,33 +54,33 @@ def place_of(text: str, shares: Mapping[str, Share], near: Place | None = None, 
         return reading.posix(split(path))
     if ":" in path.partition("/")[0]:
         return reading.after_colon(*path.split(":", 1))
-    near = near or Place(next(iter(shares)), "")
-    return Place(near.share, directory_of(split(near.directory) + split(path), field))
+    near = near or SharePath(next(iter(shares)), "")
+    return SharePath(near.share, directory_of(split(near.directory) + split(path), field))
 
 
 class _Reading:
     """One method a form. Each takes the names that were typed, and finds the share by those at their beginning."""
 
-    def __init__(self, shares: Mapping[str, Share], near: Place | None, field: str) -> None:
+    def __init__(self, shares: Mapping[str, Share], near: SharePath | None, field: str) -> None:
         self._shares, self._near, self._field = shares, near, field
 
-    def unc(self, names: list[str]) -> Place:
+    def unc(self, names: list[str]) -> SharePath:
         """Server, share, directories."""
         if len(names) < 2:
             raise self._refusal(f"a path on a server names a share of it too, as in {_LIKE}")
         place = self._place(names, lambda share: split(share.unc) if share.unc else None, str.lower)
         return place or self._not_here("\\\\" + "\\".join(names[:2]))
 
-    def posix(self, names: list[str]) -> Place:
+    def posix(self, names: list[str]) -> SharePath:
         """Directories from the top of a host of lackey's."""
         return self._place(names, lambda share: split(share.path)) or self._not_here("/" + "/".join(names))
 
-    def drive(self, names: list[str]) -> Place:
+    def drive(self, names: list[str]) -> SharePath:
         """A drive (`Z:`), directories."""
         place = self._place(names, lambda share: [share.drive] if share.drive else None, str.upper)
         return place or self._nowhere(f"no share here is drive {names[0].upper()}")
 
-    def after_colon(self, head: str, rest: str) -> Place:
+    def after_colon(self, head: str, rest: str) -> SharePath:
         """A drive with a path, or the name of a share with a directory. A name may be a single letter, too."""
         letter = f"{head}:" if _DRIVE.fullmatch(f"{head}:") else None
         drives = {share.drive for share in self._shares.values()}
@@ -86,7 +88,7 @@ class _Reading:
             return self.drive([letter, *split(rest)])
         for name in self._shares:
             if name.lower() == head.lower():
-                return Place(name, relative_directory(rest, self._field))
+                return SharePath(name, relative_directory(rest, self._field))
         if letter is None:
             self._nowhere(f"there is no share {head[:80]!r} here, and no name on a share holds a colon")
         if letter.upper() in drives:
@@ -94,7 +96,7 @@ class _Reading:
             raise self._refusal(f"counts from wherever drive {letter} stands just now; did you mean {_legible(full)}?")
         return self.drive([letter])
 
-    def device(self, path: str) -> Place:
+    def device(self, path: str) -> SharePath:
         r"""What stands behind Windows' `\\?\`: a drive with a path, or UNC, server, share, directories."""
         first, _, rest = path.partition("/")
         if first.upper() == "UNC":
@@ -103,7 +105,7 @@ class _Reading:
             return self.drive([first, *split(rest)])
         self._not_here(f"\\\\?\\{first}")
 
-    def address(self, scheme: str, rest: str) -> Place:
+    def address(self, scheme: str, rest: str) -> SharePath:
         """What stands behind `smb://` or `file://`, percent-encoded."""
         if scheme not in ("smb", "file"):
             raise self._refusal(f"{scheme}:// can not be followed here; write {_LIKE}")
@@ -126,7 +128,7 @@ class _Reading:
 
     def _place(
         self, names: list[str], root_of: Callable[[Share], list[str] | None], fold: Callable[[str], str] = str
-    ) -> Place | None:
+    ) -> SharePath | None:
         """The directory on the share whose root the names begin with; None if there is none."""
         folded = [fold(name) for name in names]
         found: dict[str, int] = {}
@@ -138,7 +140,7 @@ class _Reading:
             return None
         expected = self._near.share if self._near else None
         name = expected if expected in found else max(found, key=lambda name: found[name])
-        return Place(name, directory_of(names[found[name] :], self._field))
+        return SharePath(name, directory_of(names[found[name] :], self._field))
 
     def _not_here(self, path: str) -> NoReturn:
         self._nowhere(f"{_legible(path)} is on none of the shares here")

@@ -1,7 +1,7 @@
 """What every executor is asked, and what it may answer.
 
 An executor knows tickets, not runs: a ticket is the name, used once, of one attempt to launch one run. What is known
-of a ticket is a `Look`, one of a closed set, so that whoever judges it has to say what each of them means; none of them
+of a ticket is a `Observation`, one of a closed set, so that whoever judges it has to say what each of them means; none of them
 but a receipt says how a run ended.
 """
 
@@ -175,7 +175,7 @@ class Unreadable:
     why: str
 
 
-Look = Absent | Starting | Unowned | Void | Running | Ended | Gone | Unreadable
+Observation = Absent | Starting | Unowned | Void | Running | Ended | Gone | Unreadable
 
 
 class Executor(Protocol):
@@ -200,7 +200,7 @@ class Executor(Protocol):
         Raises NotStarted for one that could never work, and OSError if it failed half-way: void the ticket, then.
         """
 
-    def observe(self, tickets: Collection[str]) -> dict[str, Look]:
+    def observe(self, tickets: Collection[str]) -> dict[str, Observation]:
         """What is known now of each of the tickets. From now on it is noticed, where possible, when it changes."""
 
     def fileno(self) -> int:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from lackey.domain.attempt import Followed
+from lackey.domain.attempt import OpenAttempt
 from lackey.domain.evidence import KillCause
 from lackey.domain.policy import ShareState
 from lackey.domain.run import Garbled
 from lackey.executors.protocol import Executor, NotStarted
 from lackey.scheduler.follower import Follower
-from lackey.scheduler.host import Place
+from lackey.scheduler.host import Host
 from lackey.scheduler.pauses import Pauses
 from lackey.scheduler.shares_watch import Holds, SharesWatch
 from lackey.scheduler.troubles import Faults, said
@@ -47,7 +47,7 @@ class Driver:
         self,
         database: Database,
         executor: Executor,
-        place: Place,
+        place: Host,
         shares: SharesWatch,
         holds: Holds,
         follower: Follower,
@@ -127,7 +127,7 @@ class Driver:
         if settled:
             self._ended({attempt.share for attempt in found if attempt.ticket in settled})
 
-    def _end_if_asked(self, attempt: Followed) -> None:
+    def _end_if_asked(self, attempt: OpenAttempt) -> None:
         """End its processes where it was asked for, or their time is up."""
         cause: KillCause | None = (
             "cancelled" if attempt.is_to_be_cancelled else "timed_out" if self._overdue(attempt) else None
@@ -140,7 +140,7 @@ class Driver:
         else:
             self.executor.kill(attempt.ticket, cause, self._place.kill_grace)
 
-    def _overdue(self, attempt: Followed) -> bool:
+    def _overdue(self, attempt: OpenAttempt) -> bool:
         """Whether its time is up, counted from its command's own start, by a clock that nobody can set."""
         lasted = self._follower.lasted_seconds(attempt.ticket)
         return attempt.time_limit is not None and lasted is not None and lasted >= attempt.time_limit

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-from lackey.domain.attempt import Followed
+from lackey.domain.attempt import OpenAttempt
 from lackey.domain.evidence import Observed
 from lackey.domain.receipt import Receipt
 from lackey.domain.refusals import Unavailable
@@ -54,13 +54,13 @@ class Follower:
         self._began: dict[str, float] = {}
         self.troubles = Troubles(database)
 
-    def follow(self, attempts: list[Followed]) -> list[str]:
+    def follow(self, attempts: list[OpenAttempt]) -> list[str]:
         """Look at the tickets of attempts and record what has come of them; the tickets that are settled."""
         if not attempts:
             return []
         settled: list[str] = []
-        endings: list[tuple[Followed, launching.Ending]] = []
-        begun: list[tuple[Followed, launching.Begun]] = []
+        endings: list[tuple[OpenAttempt, launching.Closing]] = []
+        begun: list[tuple[OpenAttempt, launching.Begun]] = []
         looks = self._executor.observe([one.ticket for one in attempts])
         for one in attempts:
             with self.troubles.contained(one.run_id, "it can't be seen how it is"):
@@ -90,13 +90,13 @@ class Follower:
             self._began.setdefault(ticket, time.clock_gettime(time.CLOCK_BOOTTIME) - look.lasted_seconds)
 
     def _record(
-        self, use_case: Callable[[Database, list[T], datetime], None], seen: list[tuple[Followed, T]]
-    ) -> list[Followed]:
+        self, use_case: Callable[[Database, list[T], datetime], None], seen: list[tuple[OpenAttempt, T]]
+    ) -> list[OpenAttempt]:
         """Record what was seen: some in one transaction, or each in its own, so that a faulty one stops no other.
 
         Returns the attempts of which it was recorded.
         """
-        recorded: list[Followed] = []
+        recorded: list[OpenAttempt] = []
         for first in range(0, len(seen), _AT_ONCE):
             some = seen[first : first + _AT_ONCE]
             try:
@@ -114,7 +114,7 @@ class Follower:
             return True
         return False
 
-    def _judge(self, attempt: Followed, look: protocol.Look) -> bool:
+    def _judge(self, attempt: OpenAttempt, look: protocol.Observation) -> bool:
         """Act on a look at a ticket of which nothing runs; whether it is settled by that."""
         match look:
             case protocol.Ended(receipt):
@@ -145,9 +145,9 @@ class Follower:
         """End a run that can't be launched as it is written down, now or ever; nothing has run under the ticket."""
         if self._executor.void(ticket):
             seen = Observed(None, self._clock().timestamp(), None, None, reason)
-            launching.ended(self._database, [launching.Ending(ticket, run_uid, seen)], self._clock())
+            launching.ended(self._database, [launching.Closing(ticket, run_uid, seen)], self._clock())
 
-    def _gone(self, attempt: Followed, killed: str | None) -> bool:
+    def _gone(self, attempt: OpenAttempt, killed: str | None) -> bool:
         ticket = attempt.ticket
         since = self._gone_since.setdefault(ticket, time.monotonic())
         if killed is None and time.monotonic() - since < self._second_look_seconds:
@@ -163,7 +163,7 @@ class Follower:
         launching.gone(self._database, ticket, killed, self._clock(), left)
         return True
 
-    def _not_started(self, attempt: Followed, receipt: Receipt) -> bool:
+    def _not_started(self, attempt: OpenAttempt, receipt: Receipt) -> bool:
         """Its command never ran: again when the share is back, or taken up where it ran before, or failed."""
         if receipt.share_away:
             reason = receipt.reason or "its share is away"
@@ -179,7 +179,7 @@ class Follower:
         launching.ended(self._database, [_ending(receipt)], self._clock())
         return True
 
-    def _knows(self, attempt: Followed, earlier: str) -> bool | None:
+    def _knows(self, attempt: OpenAttempt, earlier: str) -> bool | None:
         """Whether somebody can say what came of a ticket that the share names as this run's; None: ask later.
 
         The share is in reach of others, so it may name anything.
@@ -193,7 +193,7 @@ class Follower:
         return isinstance(look, protocol.Running | protocol.Ended | protocol.Gone)
 
 
-def _begun(attempt: Followed, look: protocol.Running) -> list[launching.Begun]:
+def _begun(attempt: OpenAttempt, look: protocol.Running) -> list[launching.Begun]:
     """What there is to record of a ticket that lives: nothing if that was done, or its command is not on record yet."""
     if look.started_at is None or look.run_directory is None:
         return []
@@ -202,8 +202,8 @@ def _begun(attempt: Followed, look: protocol.Running) -> list[launching.Begun]:
     return [launching.Begun(attempt.ticket, look.handle, look.run_directory, look.started_at, look.token_digest)]
 
 
-def _ending(receipt: Receipt) -> launching.Ending:
-    ending = launching.Ending.of(receipt)
+def _ending(receipt: Receipt) -> launching.Closing:
+    ending = launching.Closing.of(receipt)
     if not receipt.ran_as:
         return ending
     reason = "ran already; this database is older, and what came of it is not known here"

@@ -11,7 +11,7 @@ from lackey.services.dispatch.claiming import Claim, Site
 
 
 @dataclass(frozen=True)
-class Place:
+class Host:
     """What the scheduler knows of its host and installation. `series`: what the tickets that it draws end in."""
 
     installation: str

@@ -12,7 +12,7 @@ from pathlib import Path
 from lackey.domain.refusals import Refusal
 from lackey.executors.local.directories import LOG, RECEIPT
 from lackey.executors.local.tickets import KeptLog, Mark
-from lackey.files import FileError, FileMissing, FileRefused, Files, Piece, ShareAway
+from lackey.files import FileError, FileMissing, FilePiece, FileRefused, ShareAway, ShareFiles
 from lackey.services import Database
 from lackey.services.dispatch import kept_logs
 from lackey.store.queue import LogDue
@@ -35,7 +35,7 @@ class LogKeeper:
     def __init__(
         self,
         database: Database,
-        files: Files,
+        files: ShareFiles,
         shares: Collection[str],
         host: str,
         series: str,
@@ -124,7 +124,7 @@ class LogKeeper:
         size = sum(len(content) for _, content in pieces) if head is None else head.size
         kept_logs.keep_file_log(self._database, run.run_id, size, pieces, gone)
 
-    def _read(self, share: str, path: str, half: int) -> tuple[Piece, list[tuple[int, bytes]]]:
+    def _read(self, share: str, path: str, half: int) -> tuple[FilePiece, list[tuple[int, bytes]]]:
         head = self._files.read(share, path, 0, half)
         pieces = [(0, head.content)]
         if head.size > half:

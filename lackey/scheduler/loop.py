@@ -21,7 +21,7 @@ from datetime import datetime
 from lackey.domain.policy import ShareState
 from lackey.domain.refusals import Unavailable
 from lackey.scheduler.driver import Driver
-from lackey.scheduler.host import Place
+from lackey.scheduler.host import Host
 from lackey.scheduler.leading import Lead
 from lackey.scheduler.troubles import Faults
 from lackey.services import Database
@@ -58,14 +58,14 @@ class Loop:
     """One scheduler at work."""
 
     def __init__(
-        self, database: Database, place: Place, drivers: Sequence[Driver], lead: Lead, clock: Callable[[], datetime]
+        self, database: Database, place: Host, drivers: Sequence[Driver], lead: Lead, clock: Callable[[], datetime]
     ) -> None:
         """Nothing is done before `tick`. `drivers`: of the executors, the host's own first."""
         self._database, self._place, self._clock = database, place, clock
         self._own, self._lead = drivers[0], lead
         self._aside = [Aside(driver, self._leads) for driver in drivers[1:]]
         self._memory, self._faults = _Memory(), Faults()
-        self._untold = dependents.Search()
+        self._untold = dependents.UntoldSearch()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._own.executor, selectors.EVENT_READ)
         self._started_at = clock()

@@ -12,18 +12,18 @@ from lackey.domain.refusals import Unavailable
 from lackey.executors.local.descriptors import raise_limit
 from lackey.executors.local.executor import LocalExecutor
 from lackey.executors.protocol import Executor
-from lackey.files import Files
+from lackey.files import ShareFiles
 from lackey.kernel import unfit
 from lackey.privileges import LAUNCHING
 from lackey.scheduler.driver import Driver
 from lackey.scheduler.follower import Follower
-from lackey.scheduler.host import Place
+from lackey.scheduler.host import Host
 from lackey.scheduler.keeper import LogKeeper
 from lackey.scheduler.leading import FileLock, Lead, series
 from lackey.scheduler.loop import Loop
 from lackey.scheduler.notices import Notices
 from lackey.scheduler.packer import Packer
-from lackey.scheduler.reader import DIRECTORY, Reading
+from lackey.scheduler.reader import DIRECTORY, ReaderKeeper
 from lackey.scheduler.rights import settle
 from lackey.scheduler.shares_watch import SharesWatch
 from lackey.scheduler.signals import stop_on_signals
@@ -76,10 +76,10 @@ def _schedule(settings: Settings, database: Database, stop: threading.Event, des
     data_dir = settings.data_dir
     with contextlib.ExitStack() as held:
         listener = held.enter_context(wake.listen(data_dir))
-        readers = Reading(settings)
+        readers = ReaderKeeper(settings)
         held.callback(readers.stop)
         readers.tend()
-        files = Files(data_dir / DIRECTORY)
+        files = ShareFiles(data_dir / DIRECTORY)
         keeper = LogKeeper(
             database, files, place.shares, place.host, place.series, data_dir / "tickets", place.kill_grace
         )
@@ -114,7 +114,7 @@ def _executors(settings: Settings, descriptors: int) -> list[Executor]:
 def _driver(
     database: Database,
     executor: Executor,
-    place: Place,
+    place: Host,
     shares: SharesWatch,
     lead: Lead,
     ended: Callable[[Collection[str]], None],
@@ -125,9 +125,9 @@ def _driver(
     return Driver(database, executor, place, shares, holds, follower, lead.is_ours, ended)
 
 
-def _place(settings: Settings, installation: str) -> Place:
+def _place(settings: Settings, installation: str) -> Host:
     local = settings.executor.local
-    return Place(
+    return Host(
         installation=installation,
         host=socket.gethostname(),
         series=series(settings.data_dir),
@@ -160,7 +160,7 @@ def _tick(loop: Loop) -> float:
         return 1.0
 
 
-def _tend(readers: Reading) -> None:
+def _tend(readers: ReaderKeeper) -> None:
     try:
         readers.tend()
     except OSError as error:

@@ -19,7 +19,7 @@ DIRECTORY = "readers"
 _TEND_SECONDS = 0.5
 
 
-class Reading:
+class ReaderKeeper:
     """The readers of a data directory, as long as nobody else keeps them."""
 
     def __init__(self, settings: Settings) -> None:
@@ -73,7 +73,7 @@ def read(settings: Settings) -> int:
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings.make_own_share()
     stop = stop_on_signals(lambda: None)
-    reading = Reading(settings)
+    reading = ReaderKeeper(settings)
     log.info("shares read here: %s", ", ".join(settings.shares))
     try:
         while not stop.is_set():

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from lackey.domain.policy import Away, ShareState
-from lackey.files import FileError, Files
+from lackey.domain.policy import AwayShares, ShareState
+from lackey.files import FileError, ShareFiles
 from lackey.scheduler.pauses import Pauses
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Holds:
 class SharesWatch:
     """What is known of the shares. `changed` is called when one comes or goes."""
 
-    def __init__(self, names: Iterable[str], files: Files, changed: Callable[[], None]) -> None:
+    def __init__(self, names: Iterable[str], files: ShareFiles, changed: Callable[[], None]) -> None:
         """Nothing is asked before `start`; until a share has answered, it counts as away."""
         self._files = files
         self._changed = changed
@@ -86,9 +86,9 @@ class SharesWatch:
         """Ask no more. Does not wait for an answer that is out."""
         self._stop.set()
 
-    def away(self) -> Away:
+    def away(self) -> AwayShares:
         """The shares that can't be reached now or are not configured, each with why runs on it wait."""
-        return Away(self._away, {name: why for name, why in self._away.items() if why})
+        return AwayShares(self._away, {name: why for name, why in self._away.items() if why})
 
     def holds(self) -> Holds:
         """For an executor: the shares on which its launches come to nothing, looked at as all are."""

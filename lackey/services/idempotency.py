@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from lackey.domain.refusals import Conflict, NotFound
 from lackey.store import keys
-from lackey.store.database import Changed, Taken
+from lackey.store.database import Changed, NotUnique
 
 KEPT = timedelta(hours=24)
 
@@ -52,5 +52,5 @@ def remember(connection: Connection, once: Once | None, resource_id: int, now: d
     if once is not None:
         try:
             keys.remember(connection, once.identity, once.name, once.request, resource_id, now, now - KEPT)
-        except Taken as error:
+        except NotUnique as error:
             raise Changed from error

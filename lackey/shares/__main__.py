@@ -14,7 +14,7 @@ from typing import Any
 from lackey.accounts import Account, NoSuchAccount
 from lackey.shares.answering import LINE_LIMIT, Answers
 from lackey.shares.monitor import Monitor
-from lackey.shares.reading import Share
+from lackey.shares.reading import ShareRoot
 from lackey.shares.sockets import listen
 
 # More than what may wait for the share, so that its health can be told even then.
@@ -92,7 +92,7 @@ def main() -> None:
     except NoSuchAccount as error:
         sys.exit(f"share {given.name}: {error}")
     account.look()
-    share = Share(given.name, given.path, given.must_be_mounted)
+    share = ShareRoot(given.name, given.path, given.must_be_mounted)
     monitor = Monitor(share, account.name)
     monitor.start()
     _Server(Answers(share, monitor), listener).serve()

@@ -7,19 +7,19 @@ from typing import Any
 
 from lackey.domain.share_health import Away
 from lackey.shares.monitor import Monitor
-from lackey.shares.reading import Answer, Failure, Share, failed, listing, read
+from lackey.shares.reading import Answer, Failure, ShareRoot, failed, listing, read
 
 LINE_LIMIT = 1 << 16
 # A request that hangs keeps its thread until the share is back; clients that ask again and again must not fill memory.
 _AT_ONCE = 64
 
-_TOUCHING: dict[str, Callable[[Share, dict[str, Any]], Answer]] = {"read": read, "list": listing}
+_TOUCHING: dict[str, Callable[[ShareRoot, dict[str, Any]], Answer]] = {"read": read, "list": listing}
 
 
 class Answers:
     """Answers the requests for one share. Safe for threads."""
 
-    def __init__(self, share: Share, monitor: Monitor) -> None:
+    def __init__(self, share: ShareRoot, monitor: Monitor) -> None:
         """`monitor`: of this share, at work."""
         self._share = share
         self._monitor = monitor

@@ -9,7 +9,7 @@ from itertools import islice
 
 from lackey.confined import open_beneath
 from lackey.domain.share_health import Away, Look, stands_for_content
-from lackey.shares.reading import PROBE, PROBE_PREFIX, Failure, Share, failed
+from lackey.shares.reading import PROBE, PROBE_PREFIX, Failure, ShareRoot, failed
 
 _CONTENT = b"lackey looks whether it can write here, and removes this file at once.\n"
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
@@ -17,7 +17,7 @@ _LISTED_AT_MOST = 10_000
 _LEFT_SECONDS = 3600.0
 
 
-def away(share: Share) -> Away | None:
+def away(share: ShareRoot) -> Away | None:
     """Why the share can't be used now; None: it is there."""
     try:
         with share.root() as root:
@@ -33,7 +33,7 @@ def away(share: Share) -> Away | None:
 class Examiner:
     """Looks at a share thoroughly: lists its top, makes a file there and removes it."""
 
-    def __init__(self, share: Share, user: str) -> None:
+    def __init__(self, share: ShareRoot, user: str) -> None:
         """`user`: the name of the user as whom this process looks."""
         self._share = share
         self._user = user

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from lackey.domain.share_health import Away, Health, Look
+from lackey.domain.share_health import Away, Look, ShareHealth
 from lackey.shares.looking import Examiner, away
-from lackey.shares.reading import Share
+from lackey.shares.reading import ShareRoot
 
 _LIGHT_SECONDS = 1.0
 _FULL_SECONDS = 30.0
@@ -43,7 +43,7 @@ class _Known:
 class Monitor:
     """What is known of one share. None of its methods waits for the share for longer than it takes to say: it hangs."""
 
-    def __init__(self, share: Share, user: str) -> None:
+    def __init__(self, share: ShareRoot, user: str) -> None:
         """`user`: the name of the user as whom this process looks. Nothing is looked at before `start`."""
         self._share = share
         self._examiner = Examiner(share, user)
@@ -68,12 +68,12 @@ class Monitor:
             self._news.notify_all()
             return self._after(number)
 
-    def health(self) -> Health:
+    def health(self) -> ShareHealth:
         """What the last looks found; waits for the first light one alone."""
         with self._news:
             gone, known = self._after(1), self._known
             looking = 0.0 if known.looking_since is None else time.monotonic() - known.looking_since
-            return Health(gone, known.look, looking)
+            return ShareHealth(gone, known.look, looking)
 
     def look_soon(self) -> None:
         """Have the next full look now. Never waits."""

@@ -52,7 +52,7 @@ class Failure(Exception):
 
 
 @dataclass(frozen=True)
-class Share:
+class ShareRoot:
     """A named folder, at `path` on this host."""
 
     name: str
@@ -91,7 +91,7 @@ class Share:
                 os.close(descriptor)
 
 
-def read(share: Share, request: dict[str, Any]) -> Answer:
+def read(share: ShareRoot, request: dict[str, Any]) -> Answer:
     """A piece of a file. Raises Failure, OSError."""
     offset, length = _whole(request, "offset", _OFFSET_LIMIT), _whole(request, "length", READ_LIMIT)
     with share.opened(_path(request)) as (descriptor, _):
@@ -107,7 +107,7 @@ def read(share: Share, request: dict[str, Any]) -> Answer:
     return {"ok": True, **known, "length": len(content)}, bytes(content)
 
 
-def listing(share: Share, request: dict[str, Any]) -> Answer:
+def listing(share: ShareRoot, request: dict[str, Any]) -> Answer:
     """What lies in a directory. Raises Failure, OSError."""
     path = _path(request)
     with share.opened(path) as (descriptor, root):
@@ -159,7 +159,7 @@ def _whole(request: dict[str, Any], name: str, limit: int) -> int:
     return number
 
 
-def failed(share: Share, error: OSError) -> Failure:
+def failed(share: ShareRoot, error: OSError) -> Failure:
     """What a client is told where the system said no."""
     what = f"{error.filename!r} on the share {share.name}" if error.filename else f"The share {share.name}"
     kinds = {"missing": _MISSING, "refused": _REFUSED, "away": _AWAY}

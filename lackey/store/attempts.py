@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, insert, or_, select, update
 
-from lackey.domain.attempt import Attempt, CameTo, Followed
+from lackey.domain.attempt import Attempt, CameTo, OpenAttempt
 from lackey.domain.run import FINAL, Garbled, RunState, scheduler_of
 from lackey.store.models import AttemptRow, RunRow
 from lackey.store.models.attempt import OPEN
@@ -70,14 +70,14 @@ def open_attempts(connection: Connection, executor: str) -> list[Attempt]:
     return [Attempt(**row) for row in connection.execute(statement).mappings()]
 
 
-def followed(connection: Connection, executor: str, scheduler: str) -> tuple[list[Followed], list[Garbled]]:
+def followed(connection: Connection, executor: str, scheduler: str) -> tuple[list[OpenAttempt], list[Garbled]]:
     """The open attempts of a scheduler on one of its executors, the oldest first; and the runs that can't be read."""
-    found: list[Followed] = []
+    found: list[OpenAttempt] = []
     garbled: list[Garbled] = []
     known = {"wanted_executor": executor, "wanted_scheduler": scheduler}
     for row in connection.execute(_FOLLOWED, known).mappings():
         try:
-            found.append(Followed(**{**row, "state": RunState(row["state"])}))
+            found.append(OpenAttempt(**{**row, "state": RunState(row["state"])}))
         except ValueError as error:
             garbled.append(Garbled(row["run_id"], error))
     return found, garbled

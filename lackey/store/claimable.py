@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, String, TextClause, bindparam, cast, text, update
 
-from lackey.domain.policy import Taken, Waiting, lane_of
+from lackey.domain.policy import InUse, QueuedRun, lane_of
 from lackey.domain.resources import Demand
 from lackey.domain.run import Garbled, Run, RunState
 from lackey.store.models import AttemptRow, RunRow
@@ -109,7 +109,7 @@ _CLAIM = (
 
 
 @dataclass(frozen=True)
-class Place:
+class LaneHead:
     """Where a lane is among those of its executor, and what its runs have in common; `lane` is its name.
 
     `application_id` and the rest are those of its first run, which `head` is.
@@ -122,7 +122,7 @@ class Place:
     max_running: int | None
     share: str
     demand: Demand
-    head: Waiting
+    head: QueuedRun
 
 
 def exist(connection: Connection, executor: str) -> bool:
@@ -137,7 +137,7 @@ def count(connection: Connection, executor: str) -> int:
 
 def lanes(
     connection: Connection, executor: str, passed_over: Collection[int] = (), after_user: str = ""
-) -> list[Place]:
+) -> list[LaneHead]:
     """The lanes of each user, those of the highest priority first; of each user as many as of another, at most.
 
     Those of `USERS_AT_MOST` users, in the order of their names, after `after_user`. Raises Garbled for a first run that
@@ -148,14 +148,14 @@ def lanes(
 
 
 def further_lanes(
-    connection: Connection, executor: str, after: Place, limit: int, passed_over: Collection[int] = ()
-) -> list[Place]:
+    connection: Connection, executor: str, after: LaneHead, limit: int, passed_over: Collection[int] = ()
+) -> list[LaneHead]:
     """The same user's lanes that come after this one."""
     given = {"executor": executor, "by": after.by, "priority": after.priority, "lane": after.lane, "lanes": limit}
     return _places(connection, _FURTHER, given, passed_over)
 
 
-def runs_of(connection: Connection, executor: str, place: Place, chunk: int) -> Iterator[Waiting]:
+def runs_of(connection: Connection, executor: str, place: LaneHead, chunk: int) -> Iterator[QueuedRun]:
     """The runs of a lane, the oldest first; read `chunk` at a time, and none before it is asked for.
 
     Raises Garbled.
@@ -174,7 +174,7 @@ def runs_of(connection: Connection, executor: str, place: Place, chunk: int) -> 
             return
 
 
-def name_lanes(connection: Connection, executor: str, place: Place, limit: int) -> None:
+def name_lanes(connection: Connection, executor: str, place: LaneHead, limit: int) -> None:
     """Give the runs of a lane without a name their lanes: a scheduler or service of the version before made them."""
     given = {"executor": executor, "by": place.by, "priority": place.priority, "limit": limit}
     named = [
@@ -185,10 +185,10 @@ def name_lanes(connection: Connection, executor: str, place: Place, limit: int) 
         connection.execute(_NAME, named)
 
 
-def taken(connection: Connection, executor: str, scheduler: str, away: Container[str] = ()) -> list[Taken]:
+def taken(connection: Connection, executor: str, scheduler: str, away: Container[str] = ()) -> list[InUse]:
     """What the open attempts of an executor hold, those of all schedulers. `away`: shares whose runs do nothing."""
     return [
-        Taken(
+        InUse(
             application_id=application_id,
             by=by,
             share=share,
@@ -218,16 +218,16 @@ def claim(
 
 def _places(
     connection: Connection, statement: TextClause, given: dict[str, Any], passed_over: Collection[int]
-) -> list[Place]:
+) -> list[LaneHead]:
     rows = connection.execute(statement, given).mappings().all()
     return [place for row in rows if (place := _place(row, passed_over)) is not None]
 
 
-def _place(row: RowMapping, passed_over: Collection[int]) -> Place | None:
+def _place(row: RowMapping, passed_over: Collection[int]) -> LaneHead | None:
     """None where its first run can't be read and is to be passed over. Raises Garbled."""
     run_id = row["id"]
     try:
-        return Place(
+        return LaneHead(
             by=row["by"],
             priority=int(row["priority"]),
             lane=row["lane"],
@@ -243,5 +243,5 @@ def _place(row: RowMapping, passed_over: Collection[int]) -> Place | None:
         raise Garbled(run_id, error) from error
 
 
-def _waiting(run_id: int, scheduled_at: int, queued_at: int | None) -> Waiting:
-    return Waiting(run_id, moment(scheduled_at), moment(scheduled_at if queued_at is None else queued_at))
+def _waiting(run_id: int, scheduled_at: int, queued_at: int | None) -> QueuedRun:
+    return QueuedRun(run_id, moment(scheduled_at), moment(scheduled_at if queued_at is None else queued_at))

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from lackey.store import sequences, words
 from lackey.store.models import Base, IndexedTextRow, LogPieceRow, RunRow
-from lackey.store.words import LogPlace
+from lackey.store.words import LogSpan
 
 # PostgreSQL: any number will do, as long as nothing else in the same database uses it.
 _COPYING = 0x636F70796E67
@@ -111,11 +111,11 @@ def _descriptions(connection: Connection) -> Iterator[tuple[int, str, None]]:
         yield run_id, words.description(name, command), None
 
 
-def _logs(connection: Connection) -> Iterator[tuple[int, str, LogPlace]]:
+def _logs(connection: Connection) -> Iterator[tuple[int, str, LogSpan]]:
     wanted = (LogPieceRow.run_id, LogPieceRow.part, LogPieceRow.start, LogPieceRow.content)
     statement = select(*wanted).order_by(LogPieceRow.run_id)
     for run_id, part, start, content in _streamed(connection, statement, _LARGE_ROWS_AT_ONCE):
-        yield run_id, content.decode(errors="replace"), LogPlace(part, start, len(content))
+        yield run_id, content.decode(errors="replace"), LogSpan(part, start, len(content))
 
 
 def _rows(connection: Connection, table: Table) -> Iterator[Row[Any]]:

@@ -75,7 +75,7 @@ class Changed(Exception):
     """A guarded UPDATE found the row changed since it was read; the use case is tried again from its start."""
 
 
-class Taken(Exception):
+class NotUnique(Exception):
     """Something that has to be unique is there already."""
 
 
@@ -85,7 +85,7 @@ def unique() -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        raise Taken from error
+        raise NotUnique from error
 
 
 class Database:

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from lackey.domain.dependencies import Dependency, EdgeOutcome, Standing, Wants, place_of
+from lackey.domain.dependencies import Dependency, EdgeOutcome, Standing, Wants, family_of
 from lackey.domain.run import RunState
 from lackey.store.models import DecisionRow, DependencyRow, RunRow
 
@@ -145,13 +145,13 @@ def families(connection: Connection, run_ids: Collection[int]) -> dict[int, list
     members: dict[int, dict[int, Standing]] = defaultdict(dict)
     begun = or_(_RUN.c.ended_at.is_not(None), _RUN.c.stands_for.is_not(None))
     named = _standings(connection, _RUN.c.id, run_ids, begun)
-    places = {place_of(one) for one in named}
+    places = {family_of(one) for one in named}
     _lock_all(connection, places)
     standing = _standings(connection, _RUN.c.stands_for, places | set(run_ids))
-    firsts = _standings(connection, _RUN.c.id, places | {place_of(one) for one in standing})
+    firsts = _standings(connection, _RUN.c.id, places | {family_of(one) for one in standing})
     for one in (*named, *firsts, *standing):
-        members[place_of(one)][one.id] = one
-    place = {one.id: place_of(one) for each in members.values() for one in each.values()}
+        members[family_of(one)][one.id] = one
+    place = {one.id: family_of(one) for each in members.values() for one in each.values()}
     return {
         run_id: [members[place[run_id]][each] for each in sorted(members[place[run_id]])]
         for run_id in run_ids

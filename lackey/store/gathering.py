@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from lackey.domain.refusals import Unavailable
-from lackey.store.turns import Turns
+from lackey.store.turns import WriterTurns
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -46,7 +46,7 @@ class Gathering:
         self._engine = engine
         self.waiting: deque[_Handed] = deque()
         self._place = threading.Lock()
-        self._turns = Turns(file.with_name(f"{file.name}-writer"), file)
+        self._turns = WriterTurns(file.with_name(f"{file.name}-writer"), file)
 
     def write(self, work: Work[T], deadline: float) -> T:
         """Carry out `work` in a transaction and return what it returns, when that is on disk. Raises what it raises.

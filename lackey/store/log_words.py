@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from lackey.store import words
-from lackey.store.logs import Piece
+from lackey.store.logs import StoredPiece
 from lackey.store.models import IndexedTextRow
 
 # So many texts of one piece are made one.
@@ -28,7 +28,7 @@ _OF_A_PIECE = select(_TEXT.c.id, _TEXT.c.start, _TEXT.c.length).where(*_WITHIN)
 _REMOVE = delete(_TEXT).where(_TEXT.c.id == bindparam("its_id"))
 
 
-def learn(connection: Connection, run_id: int, part: str, pieces: Iterable[Piece]) -> None:
+def learn(connection: Connection, run_id: int, part: str, pieces: Iterable[StoredPiece]) -> None:
     """Let the run be found by the words of what is new in these pieces."""
     for piece in pieces:
         place = _place(run_id, part, piece)
@@ -40,24 +40,24 @@ def learn(connection: Connection, run_id: int, part: str, pieces: Iterable[Piece
             _forget(connection, piece, before)
 
 
-def forget(connection: Connection, run_id: int, part: str, pieces: Iterable[Piece]) -> None:
+def forget(connection: Connection, run_id: int, part: str, pieces: Iterable[StoredPiece]) -> None:
     """Let the run be found no more by the words that only these pieces held, which were let go."""
     for piece in pieces:
         _forget(connection, piece, connection.execute(_OF_A_PIECE, _place(run_id, part, piece)).all())
 
 
-def _place(run_id: int, part: str, piece: Piece) -> dict[str, object]:
+def _place(run_id: int, part: str, piece: StoredPiece) -> dict[str, object]:
     return {"its_run": run_id, "its_part": part, "its_start": piece.start, "its_end": piece.end}
 
 
-def _index(connection: Connection, run_id: int, part: str, piece: Piece, first: int, last: int) -> None:
+def _index(connection: Connection, run_id: int, part: str, piece: StoredPiece, first: int, last: int) -> None:
     known = _known(piece, first, last)
     if known:
         row = {"run_id": run_id, "part": part, "start": first, "length": last - first}
         words.add_text(connection, connection.execute(_ADD, row).scalar_one(), known)
 
 
-def _forget(connection: Connection, piece: Piece, texts: Iterable[tuple[int, int, int]]) -> None:
+def _forget(connection: Connection, piece: StoredPiece, texts: Iterable[tuple[int, int, int]]) -> None:
     for text_id, start, length in texts:
         # Bytes that an older version let go took no text along: what it held is not known any more.
         if start + length <= piece.end:
@@ -65,11 +65,11 @@ def _forget(connection: Connection, piece: Piece, texts: Iterable[tuple[int, int
             connection.execute(_REMOVE, {"its_id": text_id})
 
 
-def _known(piece: Piece, first: int, last: int) -> str:
+def _known(piece: StoredPiece, first: int, last: int) -> str:
     return words.known(piece.content[first - piece.start : last - piece.start].decode(errors="replace"))
 
 
-def _widened(piece: Piece, first: int, last: int) -> tuple[int, int]:
+def _widened(piece: StoredPiece, first: int, last: int) -> tuple[int, int]:
     """The range with the words that it ends in whole, as far as the piece holds them."""
     before = piece.content[max(0, first - piece.start - _WORD_BYTES) : first - piece.start]
     behind = piece.content[last - piece.start : last - piece.start + _WORD_BYTES]

@@ -80,7 +80,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Piece:
+class StoredPiece:
     """A stored piece of a log. `new`: the ranges of it, in bytes as sent, that were not held before."""
 
     start: int
@@ -94,21 +94,21 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Kept:
+class Stored:
     """The pieces in which new bytes are held now, and how many pieces there are more than before, which may be < 0."""
 
-    pieces: list[Piece]
+    pieces: list[StoredPiece]
     rows: int
 
 
-def put(connection: Connection, run_id: int, part: str, start: int, content: bytes) -> Kept:
+def put(connection: Connection, run_id: int, part: str, start: int, content: bytes) -> Stored:
     """Keep those of the bytes that are not held yet, joined to small pieces that they touch."""
     place = {"its_run": run_id, "its_part": part}
     end = start + len(content)
     known = [(first, first + length) for first, length in connection.execute(_AROUND, _at(place, start, end))]
     new = {first: content[first - start : last - start] for first, last in _missing(known, start, end)}
     if not new:
-        return Kept([], 0)
+        return Stored([], 0)
     ranges = sorted([*known, *((first, first + len(piece)) for first, piece in new.items())])
     pieces, rows = [], 0
     for joined in _groups(ranges):
@@ -118,8 +118,8 @@ def put(connection: Connection, run_id: int, part: str, start: int, content: byt
         whole = _whole(connection, place, joined, new)
         rows += 1 - (len(joined) - len(fresh))
         _write(connection, place, joined, whole, new)
-        pieces.append(Piece(joined[0][0], whole, fresh))
-    return Kept([piece for piece in pieces if piece.new], rows)
+        pieces.append(StoredPiece(joined[0][0], whole, fresh))
+    return Stored([piece for piece in pieces if piece.new], rows)
 
 
 def _at(place: dict[str, object], start: int, end: int) -> dict[str, object]:
@@ -190,7 +190,7 @@ def add_all(connection: Connection, pieces: Sequence[tuple[int, str, int, bytes]
         connection.execute(_ADD, rows)
 
 
-def let_go(connection: Connection, run_id: int, part: str, end: int, limit: int) -> list[Piece]:
+def let_go(connection: Connection, run_id: int, part: str, end: int, limit: int) -> list[StoredPiece]:
     """Drop the pieces that lie wholly between the head and the tail of a log that reaches up to `end`; which these are.
 
     With a `limit` of 0 that is all of it.
@@ -199,7 +199,7 @@ def let_go(connection: Connection, run_id: int, part: str, end: int, limit: int)
         return []
     place = {"its_run": run_id, "its_part": part}
     found = connection.execute(_LET_GO, _at(place, limit // 2, end - limit // 2))
-    gone = [Piece(start, bytes(content)) for start, content in found]
+    gone = [StoredPiece(start, bytes(content)) for start, content in found]
     if gone:
         connection.execute(_REMOVE, [{**place, "its_start": piece.start} for piece in gone])
     return gone

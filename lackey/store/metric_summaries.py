@@ -69,7 +69,7 @@ _MARK = update(_METRIC).where(*_ITS, _METRIC.c.place == bindparam("its_place")).
 
 
 @dataclass(frozen=True)
-class Taken:
+class SummaryPoint:
     """A point of a metric. `at` is its step, or without one its time."""
 
     at: float
@@ -83,7 +83,7 @@ class Taken:
 
 
 @dataclass(frozen=True)
-class Summary:
+class MetricSummary:
     """A metric of a run at a glance: how many points it has, how many of them at a step, and which are the outermost.
 
     `least` and `greatest` are of the values that are numbers; NaN if none is. `level` is the width of the `cells`,
@@ -93,8 +93,8 @@ class Summary:
     name: str
     count: int
     at_steps: int
-    first: Taken
-    last: Taken
+    first: SummaryPoint
+    last: SummaryPoint
     least: float
     greatest: float
     level: int = 0
@@ -173,18 +173,18 @@ def summarize(connection: Connection, run_id: int, name: str) -> bool:
     return len(waiting) == _AT_ONCE
 
 
-def _taken(row: Any) -> Taken:
+def _taken(row: Any) -> SummaryPoint:
     at, value, is_nan, has_step = row[:4]
-    return Taken(at, math.nan if is_nan else value, bool(has_step))
+    return SummaryPoint(at, math.nan if is_nan else value, bool(has_step))
 
 
 def _with(
     connection: Connection,
     its: dict[str, Any],
-    known: Summary | None,
-    waiting: Sequence[tuple[Taken, bool]],
+    known: MetricSummary | None,
+    waiting: Sequence[tuple[SummaryPoint, bool]],
     details: _Details | None,
-) -> Summary:
+) -> MetricSummary:
     """The summary with these points too; of those that replace others (`True` beside them), their cells are read anew.
 
     `details` may be None where none replaces another.
@@ -207,7 +207,7 @@ def _with(
     count, at_steps = (0, 0) if known is None else (known.count, known.at_steps)
     least, greatest = curve.extremes(cells.values())
     at_steps += sum(point.has_step for point in new)
-    return Summary(its["its_name"], count + len(new), at_steps, first, last, least, greatest, level, cells)
+    return MetricSummary(its["its_name"], count + len(new), at_steps, first, last, least, greatest, level, cells)
 
 
 def _read_again(
@@ -227,7 +227,7 @@ def _read_again(
             curve.add(cells, wide, finer[one])
 
 
-def _write(connection: Connection, run_id: int, found: Summary, details: _Details) -> None:
+def _write(connection: Connection, run_id: int, found: MetricSummary, details: _Details) -> None:
     values = {
         "points": found.count,
         "at_steps": found.at_steps,
@@ -270,14 +270,14 @@ def _value(stored: float | None) -> float:
     return math.nan if stored is None else stored
 
 
-def _stored(row: Any, *, with_cells: bool) -> Summary:
+def _stored(row: Any, *, with_cells: bool) -> MetricSummary:
     # That there are steps first says nothing of the first point, which nobody asks for.
-    return Summary(
+    return MetricSummary(
         name=row["name"],
         count=row["points"],
         at_steps=row["at_steps"],
-        first=Taken(row["first_at"], _value(row["first"]), True),
-        last=Taken(row["last_at"], _value(row["last"]), row["last_has_step"]),
+        first=SummaryPoint(row["first_at"], _value(row["first"]), True),
+        last=SummaryPoint(row["last_at"], _value(row["last"]), row["last_has_step"]),
         least=_value(row["least"]),
         greatest=_value(row["greatest"]),
         level=row["level"],
@@ -287,7 +287,7 @@ def _stored(row: Any, *, with_cells: bool) -> Summary:
 
 def of_run(
     connection: Connection, run_id: int, names: Sequence[str] | None = None, *, with_cells: bool = False
-) -> list[Summary]:
+) -> list[MetricSummary]:
     """The summaries of a run's metrics, or of these of them, sorted by name, `METRIC_NAMES` at most."""
     stored, waiting = _read(connection, run_id, names, with_cells)
     found = []
@@ -301,22 +301,22 @@ def of_run(
     return found
 
 
-_Waiting = list[tuple[Taken, bool]]
+_Waiting = list[tuple[SummaryPoint, bool]]
 
 
 def _read(
     connection: Connection, run_id: int, names: Sequence[str] | None, with_cells: bool
-) -> tuple[dict[str, Summary], dict[str, _Waiting]]:
+) -> tuple[dict[str, MetricSummary], dict[str, _Waiting]]:
     """What is summarized, and what waits, by name; by one statement, so that no point is in both or in neither."""
     statement = _summaries_and_waiting(names is not None, with_cells)
-    stored: dict[str, Summary] = {}
+    stored: dict[str, MetricSummary] = {}
     waiting: dict[str, _Waiting] = {}
     for row in connection.execute(statement, {"its_run": run_id, "its_names": list(names or ())}).mappings():
         if row["summarized"] is None:
             stored[row["name"]] = _stored(row, with_cells=with_cells)
         else:
             value = math.nan if row["is_nan"] else row["first"]
-            point = Taken(row["first_at"], value, bool(row["has_step"]))
+            point = SummaryPoint(row["first_at"], value, bool(row["has_step"]))
             waiting.setdefault(row["name"], []).append((point, row["summarized"] == _REPLACED))
     return stored, waiting
 
@@ -348,7 +348,9 @@ def _summaries_and_waiting(of_names: bool, with_cells: bool) -> Any:
     return summaries.union_all(points)
 
 
-def _worked_out(connection: Connection, run_id: int, name: str, known: Summary | None, waiting: _Waiting) -> Summary:
+def _worked_out(
+    connection: Connection, run_id: int, name: str, known: MetricSummary | None, waiting: _Waiting
+) -> MetricSummary:
     """The summary as it will be once the points that wait are taken into it."""
     if not waiting and known is not None:
         return known
@@ -361,7 +363,7 @@ def _worked_out(connection: Connection, run_id: int, name: str, known: Summary |
     return _with(connection, its, known, waiting, _Details(connection, its) if is_replaced else None)
 
 
-def _told(name: str, known: Summary | None, new: Sequence[Taken]) -> Summary:
+def _told(name: str, known: MetricSummary | None, new: Sequence[SummaryPoint]) -> MetricSummary:
     """The same without cells, where no value has taken the place of another."""
     if known is not None and not new:
         return known
@@ -370,7 +372,7 @@ def _told(name: str, known: Summary | None, new: Sequence[Taken]) -> Summary:
     if known is not None:
         firsts, lasts = [*new, known.first], [*new, known.last]
         numbers += [value for value in (known.least, known.greatest) if not math.isnan(value)]
-    return Summary(
+    return MetricSummary(
         name=name,
         count=len(new) + (0 if known is None else known.count),
         at_steps=sum(point.has_step for point in new) + (0 if known is None else known.at_steps),
@@ -381,7 +383,7 @@ def _told(name: str, known: Summary | None, new: Sequence[Taken]) -> Summary:
     )
 
 
-def whole(connection: Connection, run_id: int, summary: Summary, most: int) -> list[Point]:
+def whole(connection: Connection, run_id: int, summary: MetricSummary, most: int) -> list[Point]:
     """The curve of a summary with cells: all its points where it has at most so many, else its cells'."""
     if summary.count <= most:
         its = {"its_run": run_id, "its_name": summary.name}
@@ -406,7 +408,7 @@ def between(connection: Connection, run_id: int, name: str, first: float, last: 
     return [(point.at, point.value) for point in map(_taken, rows)]
 
 
-def finer(connection: Connection, run_id: int, summary: Summary, first: float, last: float) -> list[Point]:
+def finer(connection: Connection, run_id: int, summary: MetricSummary, first: float, last: float) -> list[Point]:
     """The finer cells between two places, and what waits there; a cell that reaches beyond them is among them."""
     level = summary.level - FINER
     low, high = (curve.number_at(min(max(at, summary.first.at), summary.last.at), level) for at in (first, last))

@@ -44,7 +44,7 @@ _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UT
 
 
 @dataclass(frozen=True)
-class Page:
+class RunPage:
     """Runs in the order asked for. `next` and `previous`: the cursors of the pages beside it, None where there is none.
 
     `total` is at most one more than `COUNTED_AT_MOST`, None where to count would take long. `searched_to_end` is False
@@ -89,7 +89,7 @@ def page(
     cursor: Cursor | None,
     limit: int,
     counted: bool = True,
-) -> Page:
+) -> RunPage:
     """A page of at most `limit` runs. Lists by start or duration hold the runs that have one.
 
     `counted`: whether `Page.total` is wanted.
@@ -106,7 +106,7 @@ def page(
     far = cursor_at(order, runs[-1]) if more else horizon
     near = None if cursor is None else cursor_at(order, runs[0]) if runs else _just_before(cursor, down)
     before, after = (far, near) if back else (near, far)
-    return Page(
+    return RunPage(
         runs=runs[::-1] if back else runs,
         next=None if after is None else replace(after, previous=False),
         previous=None if before is None else replace(before, previous=True),

@@ -31,7 +31,7 @@ _ADD_ALL = insert(_TEXT).returning(_TEXT.c.id, sort_by_parameter_order=True)
 
 
 @dataclass(frozen=True)
-class LogPlace:
+class LogSpan:
     """Which bytes of a run's log a text is of; see `log_words`."""
 
     part: str
@@ -45,7 +45,7 @@ def index(connection: Connection, run_id: int, content: str) -> None:
         add_text(connection, connection.execute(_ADD, {"run_id": run_id}).scalar_one(), words)
 
 
-def index_all(connection: Connection, texts: Iterable[tuple[int, str, LogPlace | None]]) -> None:
+def index_all(connection: Connection, texts: Iterable[tuple[int, str, LogSpan | None]]) -> None:
     """The same for many texts at once, each with the id of its run, and where it is of a log, its place there."""
     found = [(run_id, words, place) for run_id, content, place in texts if (words := known(content))]
     if found:

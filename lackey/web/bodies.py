@@ -12,9 +12,9 @@ from python_multipart.multipart import parse_options_header
 from lackey.domain import limits
 from lackey.web.form_bodies import MultipartForm, UrlencodedForm
 from lackey.web.json_bodies import LogCutter, json_object
-from lackey.web.report_body import BodyError, Kept, LogSink, Oddities, ReportBody
+from lackey.web.report_body import BodyError, KeptBytes, LogSink, Oddities, ReportBody
 
-__all__ = ["RAW_FIELD", "BodyError", "Kept", "LogSink", "ReportBody", "read_report"]
+__all__ = ["RAW_FIELD", "BodyError", "KeptBytes", "LogSink", "ReportBody", "read_report"]
 
 _WHAT_TO_SEND = (
     "must be a form (curl -d, or -F for a log: -F log=@FILE), or JSON with Content-Type: application/json; "

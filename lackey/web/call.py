@@ -9,10 +9,10 @@ from lackey.domain.application import Asker
 from lackey.domain.paths import Share
 from lackey.domain.resources import Capacity
 from lackey.domain.shell.program import DEFAULT_SHELL
-from lackey.files import Files
+from lackey.files import ShareFiles
 from lackey.services import Database
 from lackey.services.idempotency import Once
-from lackey.services.runs.waiting import Turns
+from lackey.services.runs.waiting import WaitReasons
 from lackey.web.link import Link
 from lackey.web.shares_seen import SharesSeen
 
@@ -28,7 +28,7 @@ class Service:
     """
 
     database: Database
-    files: Files
+    files: ShareFiles
     shares: Mapping[str, Share]
     log_limit: int
     clock: Callable[[], datetime]
@@ -56,9 +56,9 @@ class Call:
     decoded: bool = False
 
     @cached_property
-    def turns(self) -> Turns:
+    def turns(self) -> WaitReasons:
         """Whose turn it is, of the runs that wait for it."""
-        return Turns(self.service.database, self.now)
+        return WaitReasons(self.service.database, self.now)
 
     @property
     def database(self) -> Database:

@@ -8,7 +8,7 @@ from lackey.web.schemas.base import Page, PageQuery
 from lackey.web.schemas.types import cursor
 
 Item = TypeVar("Item")
-Place = TypeVar("Place")
+CursorT = TypeVar("CursorT")
 Shown = TypeVar("Shown", bound=Page[Any])
 
 # So many rows are read at once: as many as may be in memory, however large they are.
@@ -38,12 +38,12 @@ def page(
 
 def page_of(
     most: int,
-    begin: Place | None,
-    read: Callable[[Place | None, int], tuple[Sequence[Item], Place | None]],
+    begin: CursorT | None,
+    read: Callable[[CursorT | None, int], tuple[Sequence[Item], CursorT | None]],
     show: Callable[[Item], Any],
-    place: Callable[[Item], Place],
+    place: Callable[[Item], CursorT],
     at_once: int | None = None,
-) -> tuple[list[Any], Place | None]:
+) -> tuple[list[Any], CursorT | None]:
     """The same of a list whose `read` may give up before it has found `limit`, and says then where to go on.
 
     What is shown, and where the next page begins; None if there is none.

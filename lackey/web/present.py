@@ -10,10 +10,10 @@ from lackey.domain.evidence import Evidence, instant
 from lackey.domain.paths import Share, join, shown_paths
 from lackey.domain.progress import progress_of
 from lackey.domain.run import Run
-from lackey.domain.share_health import Health, Look, troubles
+from lackey.domain.share_health import Look, ShareHealth, troubles
 from lackey.domain.shell.warnings import warnings_of
-from lackey.services.admin.executors import Executor
-from lackey.services.runs.waiting import Turns
+from lackey.services.admin.executors import ExecutorState
+from lackey.services.runs.waiting import WaitReasons
 from lackey.web.schemas.base import Paths
 from lackey.web.schemas.catalogue import ApplicationOut, CheckedApplication, ParameterOut, ProjectOut
 from lackey.web.schemas.executors import ExecutorOut
@@ -29,17 +29,17 @@ _AS_STORED = (
 )
 
 
-def run_out(run: Run, shares: Mapping[str, Share], turns: Turns) -> RunOut:
+def run_out(run: Run, shares: Mapping[str, Share], turns: WaitReasons) -> RunOut:
     """A run without its token."""
     return RunOut(**_run_fields(run, shares, turns))
 
 
-def made_run(run: Run, token: str, shares: Mapping[str, Share], turns: Turns) -> MadeRun:
+def made_run(run: Run, token: str, shares: Mapping[str, Share], turns: WaitReasons) -> MadeRun:
     """A run, to whoever made it."""
     return MadeRun(**_run_fields(run, shares, turns), token=token)
 
 
-def _run_fields(run: Run, shares: Mapping[str, Share], turns: Turns) -> dict[str, Any]:
+def _run_fields(run: Run, shares: Mapping[str, Share], turns: WaitReasons) -> dict[str, Any]:
     evidence = Evidence.from_json(run.evidence)
     stop = evidence.exit_stop or evidence.plain_stop
     return {
@@ -114,7 +114,7 @@ def key_out(key: Key) -> KeyOut:
     return KeyOut(**vars(key))
 
 
-def executor_out(executor: Executor) -> ExecutorOut:
+def executor_out(executor: ExecutorState) -> ExecutorOut:
     """An executor, and how it is."""
     paused, has = executor.paused, executor.capacity
     held = [one for one in executor.taken if not one.is_idle]
@@ -138,7 +138,7 @@ def executor_out(executor: Executor) -> ExecutorOut:
     )
 
 
-def share_out(share: Share, health: Health) -> ShareOut:
+def share_out(share: Share, health: ShareHealth) -> ShareOut:
     """A share, and how it is."""
     found = troubles(share, health)
     return ShareOut(

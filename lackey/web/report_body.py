@@ -24,7 +24,7 @@ class BodyError(Exception):
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptBytes:
     """What is left of a log of `size` bytes: `head` begins at byte 0, `tail` at byte `size - len(tail)`.
 
     Where nothing had to be left out, the tail begins where the head ends.
@@ -56,9 +56,9 @@ class LogSink:
     def _cut(self) -> None:
         del self._tail[: max(0, len(self._tail) - self._tail_room)]
 
-    def kept(self) -> Kept:
+    def kept(self) -> KeptBytes:
         self._cut()
-        return Kept(bytes(self._head), bytes(self._tail), self._size)
+        return KeptBytes(bytes(self._head), bytes(self._tail), self._size)
 
 
 @dataclass
@@ -103,5 +103,5 @@ class ReportBody:
     """The fields of a report, without its log, which is None if there was none. Not shown, for one may be the token."""
 
     fields: dict[str, Any] = field(repr=False)
-    log: Kept | None
+    log: KeptBytes | None
     odd: Oddities = field(default_factory=Oddities, repr=False)

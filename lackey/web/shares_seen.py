@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from lackey.domain.paths import Share
 from lackey.domain.share_health import Trouble, troubles
-from lackey.files import Files
+from lackey.files import ShareFiles
 
 _KEPT = timedelta(seconds=5)
 
@@ -23,7 +23,7 @@ class SharesSeen:
         self._asking = threading.Lock()
         self._seen: tuple[datetime, list[Trouble]] | None = None
 
-    def troubles(self, files: Files, shares: Mapping[str, Share], now: datetime) -> list[Trouble]:
+    def troubles(self, files: ShareFiles, shares: Mapping[str, Share], now: datetime) -> list[Trouble]:
         """What is wrong with any of them, at most a few seconds ago; empty: all are well."""
         # Who comes while another asks for the first time waits for that one's answer.
         if self._asking.acquire(blocking=self._seen is None):

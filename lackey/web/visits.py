@@ -26,7 +26,7 @@ from lackey.domain.limits import BODY_BYTES, FORM_FIELDS
 from lackey.domain.refusals import NotAllowed, invalid
 from lackey.services import Database
 from lackey.services.admin import keys, sessions
-from lackey.services.runs.waiting import Turns
+from lackey.services.runs.waiting import WaitReasons
 from lackey.web import asking, incoming, queries
 from lackey.web.call import Service
 
@@ -66,9 +66,9 @@ class Visit:
     form: dict[str, list[str]] = field(default_factory=dict)
 
     @cached_property
-    def turns(self) -> Turns:
+    def turns(self) -> WaitReasons:
         """Whose turn it is, of the runs that wait for it."""
-        return Turns(self.service.database, self.now)
+        return WaitReasons(self.service.database, self.now)
 
     @property
     def database(self) -> Database:

@@ -19,7 +19,7 @@ from lackey.web.schemas.base import Answer, Page
 from lackey.web.schemas.problem import Problem
 from lackey.web.streaming import begun
 
-__all__ = ["Application", "api"]
+__all__ = ["WsgiApplication", "api"]
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ _FOR_ALL = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-refer
 _FOR_API = [("Cache-Control", "no-store")]
 
 
-class Application(bottle.Bottle):  # type: ignore[misc]
+class WsgiApplication(bottle.Bottle):  # type: ignore[misc]
     """All routes of the table, over one service."""
 
     def __init__(self, service: Service) -> None:

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from lackey.files import FileError, FileMissing, Files
+from lackey.files import FileError, FileMissing, ShareFiles
 from tests.attacks.meddling import meddler
 from tests.attacks.strength import rounds
 from tests.executors.workbench import Workbench, local_executor
@@ -44,13 +44,13 @@ def share(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def files(share: Path, tmp_path: Path) -> Iterator[Files]:
+def files(share: Path, tmp_path: Path) -> Iterator[ShareFiles]:
     with reading({"lab": (str(share), False)}, tmp_path / "readers"):
-        eventually(lambda: answers(Files(tmp_path / "readers")))
-        yield Files(tmp_path / "readers", deadline_seconds=WITHIN_SECONDS)
+        eventually(lambda: answers(ShareFiles(tmp_path / "readers")))
+        yield ShareFiles(tmp_path / "readers", deadline_seconds=WITHIN_SECONDS)
 
 
-def read_something(files: Files, dice: Random, paths: list[str]) -> str:
+def read_something(files: ShareFiles, dice: Random, paths: list[str]) -> str:
     """What came of it; nothing of what is outside."""
     path = dice.choice(paths)
     try:
@@ -66,7 +66,7 @@ def read_something(files: Files, dice: Random, paths: list[str]) -> str:
         return "refused"
 
 
-def test_nothing_outside_of_a_share_is_read_or_listed(share: Path, files: Files, outside: Path) -> None:
+def test_nothing_outside_of_a_share_is_read_or_listed(share: Path, files: ShareFiles, outside: Path) -> None:
     runs = share / "heat" / "lackey-runs" / "7"
     runs.mkdir(parents=True)
     for directory in (runs, runs.parent, runs.parent.parent):

@@ -22,7 +22,7 @@ import requests
 import lackey
 from lackey.cli.db import opened, upgrade_schema
 from lackey.cli.founding import found
-from lackey.cli.session import Trouble
+from lackey.cli.session import CommandFailed
 from lackey.domain.limits import SERVE_CONNECTIONS
 from lackey.domain.refusals import NotAuthenticated
 from lackey.services import Database
@@ -291,7 +291,7 @@ def test_a_revoked_local_key_is_replaced(settings: Settings) -> None:
 def test_a_schema_that_only_its_administrator_may_upgrade_is_refused(settings: Settings, postgresql: Cluster) -> None:
     url = postgresql.create()
     with opened(settings.model_copy(update={"database": DatabaseSettings(url=url)})) as database:
-        with pytest.raises(Trouble, match="lackey db upgrade"):
+        with pytest.raises(CommandFailed, match="lackey db upgrade"):
             found(settings, database)
         upgrade_schema(database)
         assert founded(settings, database)

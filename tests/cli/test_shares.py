@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lackey.files import Files
+from lackey.files import ShareFiles
 from tests.cli.conftest import Lackey, calls
 from tests.cli.desk import DEADLINE_SECONDS, Service, start, wait_for
 
@@ -36,7 +36,7 @@ def test_a_share_that_nothing_reads_is_listed_with_what_to_start(cli: Lackey) ->
 def test_a_reader_works_until_it_is_told_to_end(tmp_path: Path) -> None:
     process = start("reader", cwd=tmp_path)
     try:
-        wait_for(lambda: Files(tmp_path / "var" / "readers").health("local").look, "the first look")
+        wait_for(lambda: ShareFiles(tmp_path / "var" / "readers").health("local").look, "the first look")
     finally:
         process.send_signal(signal.SIGTERM)
     said = process.communicate(timeout=DEADLINE_SECONDS)[1]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lackey.cli.terminal import LogText, plain
+from lackey.cli.terminal import ShownLog, plain
 
 
 @pytest.mark.parametrize(
@@ -36,18 +36,18 @@ def test_control_characters_are_shown_escaped(hostile: str, shown: str) -> None:
     ],
 )
 def test_a_log_keeps_its_colours_and_loses_what_else_a_terminal_would_obey(log: bytes, shown: str) -> None:
-    text = LogText()
+    text = ShownLog()
     assert text.feed(log) + text.end() == shown
 
 
 def test_a_log_that_comes_byte_by_byte_is_shown_as_if_it_came_at_once() -> None:
     log = "Größe \x1b[31mred\x1b[0m \x1b]0;title\x07 \x1b[2J \x1b(0 end\n".encode() * 2
-    at_once, in_bytes = LogText(), LogText()
+    at_once, in_bytes = ShownLog(), ShownLog()
     shown = "".join(in_bytes.feed(log[place : place + 1]) for place in range(len(log))) + in_bytes.end()
     assert shown == at_once.feed(log) + at_once.end()
 
 
 def test_what_only_begins_like_a_sequence_is_not_held_back_for_ever() -> None:
-    text = LogText()
+    text = ShownLog()
     text.feed(b"\x1b]" + b"x" * 10_000)
     assert "the end" in text.feed(b"the end\n")

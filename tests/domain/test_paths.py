@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lackey.domain.paths import Place, Share, join, relative_directory, shown_paths
+from lackey.domain.paths import Share, SharePath, join, relative_directory, shown_paths
 from lackey.domain.refusals import Invalid
 
 
@@ -89,14 +89,14 @@ def test_paths_are_shown_as_their_users_type_them(share: Share, directory: str, 
 @pytest.mark.parametrize(
     ("place", "directory"),
     [
-        (Place("lab", "heat"), ""),
-        (Place("lab", "heat/explicit/fine"), "explicit/fine"),
-        (Place("lab", ""), None),
-        (Place("lab", "heater"), None),
-        (Place("lab", "Heat/explicit"), None),
-        (Place("store", "heat/explicit"), None),
+        (SharePath("lab", "heat"), ""),
+        (SharePath("lab", "heat/explicit/fine"), "explicit/fine"),
+        (SharePath("lab", ""), None),
+        (SharePath("lab", "heater"), None),
+        (SharePath("lab", "Heat/explicit"), None),
+        (SharePath("store", "heat/explicit"), None),
     ],
 )
-def test_a_place_lies_within_another_name_by_name(place: Place, directory: str | None) -> None:
-    assert place.within(Place("lab", "heat")) == directory
-    assert place.within(Place(place.share, "")) == place.directory
+def test_a_place_lies_within_another_name_by_name(place: SharePath, directory: str | None) -> None:
+    assert place.within(SharePath("lab", "heat")) == directory
+    assert place.within(SharePath(place.share, "")) == place.directory

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lackey.domain.policy import KEPT_AFTER, Choice, Lane, Taken, Waiting, choose, cpus_in_use, free_devices
+from lackey.domain.policy import KEPT_AFTER, Choice, InUse, Lane, QueuedRun, choose, cpus_in_use, free_devices
 from lackey.domain.resources import Capacity, Demand
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -21,16 +21,16 @@ def lane(*run_ids: int, **values: Any) -> Lane:
     waited = values.pop("waited", timedelta(0))
     known: dict[str, Any] = {"priority": 0, "by": "anna", "application_id": 1, "max_running": None, "share": "lab"}
     since = NOW - waited
-    runs = (Waiting(run_id, since + timedelta(seconds=run_id), since) for run_id in run_ids)
+    runs = (QueuedRun(run_id, since + timedelta(seconds=run_id), since) for run_id in run_ids)
     return Lane(**{**known, "demand": Demand(), **values, "runs": iter(list(runs))})
 
 
-def taken(by: str = "anna", cpus: int = 1, application: int = 1, **values: Any) -> Taken:
-    return Taken(application, by, "lab", Demand(cpus), **values)
+def taken(by: str = "anna", cpus: int = 1, application: int = 1, **values: Any) -> InUse:
+    return InUse(application, by, "lab", Demand(cpus), **values)
 
 
 def start(
-    *lanes: Lane, cpus: int = 100, held: Sequence[Taken] = (), away: Sequence[str] = (), **more: Any
+    *lanes: Lane, cpus: int = 100, held: Sequence[InUse] = (), away: Sequence[str] = (), **more: Any
 ) -> list[int]:
     return made(*lanes, cpus=cpus, held=held, away=away, **more).start
 
@@ -38,7 +38,7 @@ def start(
 def made(
     *lanes: Lane,
     cpus: int = 100,
-    held: Sequence[Taken] = (),
+    held: Sequence[InUse] = (),
     away: Sequence[str] = (),
     kept_for: int | None = None,
     used_before: dict[str, int] | None = None,
@@ -91,7 +91,7 @@ def test_what_does_not_fit_lets_smaller_ones_pass() -> None:
 
 
 def test_memory_and_devices_stay_taken_while_a_share_is_away() -> None:
-    idle = Taken(1, "anna", "store", Demand(2, 6, 1), devices=("a",), is_idle=True)
+    idle = InUse(1, "anna", "store", Demand(2, 6, 1), devices=("a",), is_idle=True)
     capacity = Capacity(2, 10, ("a", "b"))
     assert free_devices(capacity, [idle]) == ["b"]
     assert choose([lane(1, demand=Demand(2, 4, 1))], capacity, [idle], {}, NOW).start == [1]
@@ -107,7 +107,7 @@ def test_once_it_has_waited_for_ten_minutes_what_is_free_is_kept_for_a_large_one
 
 
 def test_of_what_the_large_one_does_not_take_others_may_start() -> None:
-    busy = [Taken(1, "anna", "lab", Demand(1, gpus=1), devices=("a",))]
+    busy = [InUse(1, "anna", "lab", Demand(1, gpus=1), devices=("a",))]
     waits_for_a_device = lane(1, demand=Demand(2, gpus=1), waited=LONG_AGO)
     choice = made(waits_for_a_device, lane(2, 3, 4), cpus=5, held=busy, gpus=("a",))
     assert choice == Choice([2, 3], 1)
@@ -190,7 +190,7 @@ class Outcome:
     lanes: list[Lane]
     runs: list[list[int]]
     choice: Choice
-    held: list[Taken]
+    held: list[InUse]
     capacity: Capacity
 
     def started(self, at_least: int = -99) -> list[Lane]:
@@ -265,7 +265,7 @@ def test_no_run_takes_the_room_of_one_of_a_higher_priority_and_none_stays_empty(
     st.integers(1, 12),
 )
 def test_cpus_are_shared_out_evenly_among_users_who_want_them(
-    wanted: dict[str, int], held: list[Taken], cpus: int
+    wanted: dict[str, int], held: list[InUse], cpus: int
 ) -> None:
     ids = iter(range(100))
     mine = {by: [next(ids) for _ in range(count)] for by, count in wanted.items()}
@@ -287,7 +287,7 @@ class Busy:
     lasts: list[int]
     large: dict[str, int]
     minute: int = 0
-    running: list[tuple[int, Taken]] = field(default_factory=list)
+    running: list[tuple[int, InUse]] = field(default_factory=list)
     started: dict[str, int] = field(default_factory=dict)
     kept_for: int | None = None
     before: Counter[str] = field(default_factory=Counter)
@@ -296,10 +296,10 @@ class Busy:
         now = NOW + timedelta(minutes=self.minute)
         for number, (by, cpus) in enumerate(self.large.items()):
             if by not in self.started:
-                yield Lane(0, by, 1, None, "lab", Demand(cpus), iter([Waiting(number, NOW, NOW)]))
+                yield Lane(0, by, 1, None, "lab", Demand(cpus), iter([QueuedRun(number, NOW, NOW)]))
         for number, by in enumerate(["x", "y", *self.large]):
             ids = range(1000 * (self.minute + 1) + 100 * number, 1000 * (self.minute + 1) + 100 * number + 99)
-            yield Lane(0, by, 2, None, "lab", Demand(1), (Waiting(one, now, now) for one in ids))
+            yield Lane(0, by, 2, None, "lab", Demand(1), (QueuedRun(one, now, now) for one in ids))
 
     def tick(self) -> None:
         """A minute passes: some end, others start."""

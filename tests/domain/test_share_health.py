@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lackey.domain.paths import Share
-from lackey.domain.share_health import Away, AwayKind, Health, Look, troubles
+from lackey.domain.share_health import Away, AwayKind, Look, ShareHealth, troubles
 
 GIB = 1 << 30
 LAB = Share("lab", "/srv/lab")
@@ -26,17 +26,17 @@ WELL = Look(
 
 def wrong(**found: Any) -> list[str]:
     """What is told of a share that is well but for this."""
-    return [trouble.what for trouble in troubles(LAB, Health(None, replace(WELL, **found)))]
+    return [trouble.what for trouble in troubles(LAB, ShareHealth(None, replace(WELL, **found)))]
 
 
 def test_of_a_share_that_is_well_or_not_looked_at_yet_nothing_is_told() -> None:
     assert wrong() == []
-    assert troubles(LAB, Health(None, None)) == []
+    assert troubles(LAB, ShareHealth(None, None)) == []
 
 
 @pytest.mark.parametrize("kind", ["missing", "unmounted", "closed", "hangs", "failed", "unread"])
 def test_of_a_share_that_is_away_that_alone_is_told_with_what_to_do(kind: AwayKind) -> None:
-    health = Health(Away(kind, "It is away."), replace(WELL, write_error=errno.EROFS), looking_seconds=99)
+    health = ShareHealth(Away(kind, "It is away."), replace(WELL, write_error=errno.EROFS), looking_seconds=99)
     (trouble,) = troubles(LAB, health)
     assert (trouble.what, trouble.grave) == ("It is away.", True)
     assert trouble.mend.endswith(".")
@@ -78,7 +78,7 @@ def test_a_clock_is_off_from_two_seconds_on(seconds: float | None, told: str) ->
     ],
 )
 def test_why_nothing_can_be_written_decides_what_to_do(code: int, grave: bool, mend: str) -> None:
-    (trouble,) = troubles(LAB, Health(None, replace(WELL, write_error=code)))
+    (trouble,) = troubles(LAB, ShareHealth(None, replace(WELL, write_error=code)))
     assert trouble.grave == grave and mend in trouble.mend and "anna" in trouble.what
 
 
@@ -87,5 +87,5 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 
 
 def test_what_is_known_of_a_share_travels_as_json() -> None:
-    for health in (Health(None, WELL, 1.5), Health(Away("hangs", "It hangs."), None)):
-        assert Health.from_json(health.to_json()) == health
+    for health in (ShareHealth(None, WELL, 1.5), ShareHealth(Away("hangs", "It hangs."), None)):
+        assert ShareHealth.from_json(health.to_json()) == health

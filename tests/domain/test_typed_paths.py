@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lackey.domain.paths import Place, Share, shown_paths
+from lackey.domain.paths import Share, SharePath, shown_paths
 from lackey.domain.refusals import Invalid
-from lackey.domain.typed_paths import place_of
+from lackey.domain.typed_paths import share_path_of
 
 LAB = Share("lab", "/srv/lab", r"\\fileserver\lab", drive="Z:")
 STORE = Share("store", "/mnt/Our store", r"\\fileserver\Store$\group A", drive="S:")
@@ -19,10 +19,10 @@ SHARES = {share.name: share for share in (LAB, STORE, LOCAL)}
 NESTED = {**SHARES, "inner": Share("inner", "/srv/lab/inner", r"\\fileserver\lab\inner")}
 
 
-def refusal(text: str, near: Place | None = None) -> str:
+def refusal(text: str, near: SharePath | None = None) -> str:
     """What is said of a path that is refused."""
     with pytest.raises(Invalid) as refused:
-        place_of(text, SHARES, near, "where")
+        share_path_of(text, SHARES, near, "where")
     (error,) = refused.value.errors
     assert error.field == "where"
     return error.message
@@ -45,7 +45,7 @@ def refusal(text: str, near: Place | None = None) -> str:
     ],
 )  # fmt: skip
 def test_every_form_means_the_same_directory_in_quotes_and_without(text: str) -> None:
-    assert place_of(text, SHARES) == place_of(f'"{text}"', SHARES) == Place("lab", "heat/a b")
+    assert share_path_of(text, SHARES) == share_path_of(f'"{text}"', SHARES) == SharePath("lab", "heat/a b")
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_every_form_means_the_same_directory_in_quotes_and_without(text: str) ->
     ["", '""', ".", r"\\fileserver\lab", "smb://fileserver/lab/", "Z:", "z:\\", "/srv/lab", "lab:", "file:///Z:"],
 )
 def test_a_share_alone_means_its_top(text: str) -> None:
-    assert place_of(text, SHARES) == Place("lab", "")
+    assert share_path_of(text, SHARES) == SharePath("lab", "")
 
 
 @pytest.mark.parametrize(
@@ -64,33 +64,35 @@ def test_a_share_alone_means_its_top(text: str) -> None:
     ],
 )
 def test_a_directory_keeps_its_case_and_an_odd_share_is_found_all_the_same(text: str) -> None:
-    assert place_of(text, SHARES) == Place("store", "Heat/50%#1~2")
+    assert share_path_of(text, SHARES) == SharePath("store", "Heat/50%#1~2")
 
 
 def test_an_8_3_name_is_a_name_like_any_other() -> None:
-    assert place_of(r"Z:\PROGRA~1\HEAT~2.OLD", SHARES) == Place("lab", "PROGRA~1/HEAT~2.OLD")
+    assert share_path_of(r"Z:\PROGRA~1\HEAT~2.OLD", SHARES) == SharePath("lab", "PROGRA~1/HEAT~2.OLD")
 
 
 def test_a_relative_directory_counts_from_where_the_asker_says() -> None:
-    assert place_of("fine", SHARES, Place("store", "heat/explicit")) == Place("store", "heat/explicit/fine")
-    assert place_of("", SHARES, Place("gone", "heat")) == Place("gone", "heat")
-    assert place_of("Z:\\fine", SHARES, Place("store", "heat")) == Place("lab", "fine")
+    assert share_path_of("fine", SHARES, SharePath("store", "heat/explicit")) == SharePath(
+        "store", "heat/explicit/fine"
+    )
+    assert share_path_of("", SHARES, SharePath("gone", "heat")) == SharePath("gone", "heat")
+    assert share_path_of("Z:\\fine", SHARES, SharePath("store", "heat")) == SharePath("lab", "fine")
 
 
 def test_of_shares_in_one_another_the_innermost_counts_unless_the_asker_is_on_the_outer_one() -> None:
-    assert place_of("/srv/lab/inner/heat", NESTED) == Place("inner", "heat")
-    assert place_of(r"\\fileserver\lab\Inner\heat", NESTED) == Place("inner", "heat")
-    assert place_of("/srv/lab/innermost", NESTED) == Place("lab", "innermost")
-    assert place_of("/srv/lab/inner/heat", NESTED, Place("lab", "inner")) == Place("lab", "inner/heat")
-    assert place_of("/srv/lab/inner/heat", NESTED, Place("store", "")) == Place("inner", "heat")
+    assert share_path_of("/srv/lab/inner/heat", NESTED) == SharePath("inner", "heat")
+    assert share_path_of(r"\\fileserver\lab\Inner\heat", NESTED) == SharePath("inner", "heat")
+    assert share_path_of("/srv/lab/innermost", NESTED) == SharePath("lab", "innermost")
+    assert share_path_of("/srv/lab/inner/heat", NESTED, SharePath("lab", "inner")) == SharePath("lab", "inner/heat")
+    assert share_path_of("/srv/lab/inner/heat", NESTED, SharePath("store", "")) == SharePath("inner", "heat")
 
 
 def test_a_share_of_one_letter_is_told_from_a_drive() -> None:
     shares = {**SHARES, "x": Share("x", "/srv/x"), "y": Share("y", "/srv/y", drive="Y:")}
-    assert place_of("x:heat", shares) == Place("x", "heat")
-    assert place_of("y:heat", shares) == place_of("Y:\\heat", shares) == Place("y", "heat")
+    assert share_path_of("x:heat", shares) == SharePath("x", "heat")
+    assert share_path_of("y:heat", shares) == share_path_of("Y:\\heat", shares) == SharePath("y", "heat")
     with pytest.raises(Invalid, match="begin with a slash"):
-        place_of("X:/heat", shares)
+        share_path_of("X:/heat", shares)
 
 
 @pytest.mark.parametrize(
@@ -185,8 +187,8 @@ def test_no_encoding_hides_what_would_be_refused_plain(top: str, rest: str) -> N
 
 
 def test_what_is_encoded_twice_is_decoded_once() -> None:
-    assert place_of("smb://fileserver/lab/%252e%252e", SHARES) == Place("lab", "%2e%2e")
-    assert place_of("/srv/lab/%2e%2e", SHARES) == Place("lab", "%2e%2e")
+    assert share_path_of("smb://fileserver/lab/%252e%252e", SHARES) == SharePath("lab", "%2e%2e")
+    assert share_path_of("/srv/lab/%2e%2e", SHARES) == SharePath("lab", "%2e%2e")
 
 
 @pytest.mark.parametrize(
@@ -200,7 +202,7 @@ def test_a_password_in_an_address_is_never_repeated(rest: str, user: str) -> Non
 
 def test_what_is_too_long_together_is_refused() -> None:
     directory = "/".join(["abcdefgh"] * 70)
-    assert "longer than 1024 bytes" in refusal(directory, Place("lab", directory))
+    assert "longer than 1024 bytes" in refusal(directory, SharePath("lab", directory))
 
 
 NAMES = st.text(st.sampled_from("aAzß .%~#&+@;=!$'[]äÄ明-_09İK\u00a0")).map(lambda name: name.rstrip(" .") or "x")
@@ -247,9 +249,9 @@ TYPED = st.tuples(st.sampled_from(TOPS_AND_NEARLY), RESTS).map("".join)
 def test_what_is_accepted_lies_beneath_its_share_and_is_understood_again_as_it_is_shown(
     text: str, name: str | None
 ) -> None:
-    near = None if name is None else Place(name, "")
+    near = None if name is None else SharePath(name, "")
     try:
-        place = place_of(text, NESTED, near)
+        place = share_path_of(text, NESTED, near)
     except Invalid:
         return
     share = NESTED[place.share]
@@ -257,14 +259,14 @@ def test_what_is_accepted_lies_beneath_its_share_and_is_understood_again_as_it_i
     assert PurePosixPath(whole).is_relative_to(share.path)
     assert whole == str(PurePosixPath(share.path, place.directory)), "it has one form"
     for form in (str(place), *filter(None, shown_paths(share, place.directory).values())):
-        assert place_of(form, NESTED, Place(place.share, "")) == place
+        assert share_path_of(form, NESTED, SharePath(place.share, "")) == place
 
 
 @given(st.sampled_from(list(SHARES)), DIRECTORIES)
 def test_what_is_shown_in_any_form_is_the_same_directory_when_it_is_typed_or_pasted(name: str, directory: str) -> None:
-    place = place_of(f"{name}:{directory}", SHARES)
+    place = share_path_of(f"{name}:{directory}", SHARES)
     shown = shown_paths(SHARES[name], directory)
-    assert place == Place(name, directory)
+    assert place == SharePath(name, directory)
     pasted = [form for form in shown.values() if form] + [f"file://{quote(shown['posix'] or '')}", str(place)]
     for form in pasted:
-        assert place_of(form, SHARES) == place_of(f'"{form}"', SHARES) == place
+        assert share_path_of(form, SHARES) == share_path_of(f'"{form}"', SHARES) == place

@@ -23,7 +23,7 @@ from lackey.confined import open_root
 from lackey.domain.receipt import parse_receipt
 from lackey.executors.local import processes
 from lackey.executors.local.command import prepare
-from lackey.executors.local.directories import add_file, make_places, refusal
+from lackey.executors.local.directories import add_file, make_run_directories, refusal
 from lackey.executors.local.guard import guard, start, take
 from lackey.executors.local.tickets import Mark
 from lackey.executors.protocol import Launch, NotStarted, Running
@@ -164,7 +164,7 @@ def test_a_full_disk_lets_no_command_run_off_the_record(disk: Disk, local: Workb
 
 def test_a_command_whose_guard_dies_before_it_is_on_record_never_runs(local: Workbench) -> None:
     launch = local.draft("echo > ran")
-    places = make_places(launch, lambda _: False)
+    places = make_run_directories(launch, lambda _: False)
     waiting = prepare(launch, Account.of(None), places, {})
     waiting.abandon()  # as the kernel does when the guard is killed
     os.waitpid(waiting.pid, 0)

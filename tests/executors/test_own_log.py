@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lackey.executors.local.directories import make_places
+from lackey.executors.local.directories import make_run_directories
 from lackey.executors.local.own_log import OwnLog
 from lackey.executors.local.tickets import KeptLog, Mark
 from tests.executors.workbench import Workbench
@@ -19,7 +19,7 @@ WRITTEN = b"what it wrote\n"
 def log(local: Workbench) -> Iterator[OwnLog]:
     """The log of a run, which has written something into it."""
     launch = local.draft()
-    places = make_places(launch, lambda _: False)
+    places = make_run_directories(launch, lambda _: False)
     os.write(places.log, WRITTEN)
     own = OwnLog(launch, places)
     yield own

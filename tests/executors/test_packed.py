@@ -9,7 +9,7 @@ import pytest
 from lackey.executors.local.guard import take
 from lackey.executors.local.packed import FILE, Packed
 from lackey.executors.local.tickets import KeptLog, Mark
-from lackey.executors.protocol import Ended, Gone, Launch, Look, Unreadable, Void
+from lackey.executors.protocol import Ended, Gone, Launch, Observation, Unreadable, Void
 from tests.executors.test_local import kill_guard
 from tests.executors.workbench import Workbench, alive, until
 
@@ -52,7 +52,7 @@ def test_a_packed_mark_tells_what_it_told_before_and_its_ticket_is_never_launche
 ) -> None:
     assert callable(kind)
     launch: Launch = kind(local, tickets)
-    before: Look = local.look(launch)
+    before: Observation = local.look(launch)
     ran = len((local.application / "ran").read_text()) if (local.application / "ran").exists() else 0
     assert isinstance(before, KINDS[kind])
     pack(tickets, launch.ticket)
@@ -109,13 +109,13 @@ def test_while_a_mark_is_packed_nobody_can_take_its_ticket_and_everybody_sees_it
     for _ in range(30):
         launch = local.draft()
         assert local.executor.void(launch.ticket)
-        packed, taken, looks = threading.Event(), list[bool](), list[Look]()
+        packed, taken, looks = threading.Event(), list[bool](), list[Observation]()
 
         def want(launch: Launch = launch, packed: threading.Event = packed, taken: list[bool] = taken) -> None:
             while not packed.is_set():
                 taken.append(take(Mark(tickets, launch.ticket), launch))
 
-        def look(launch: Launch = launch, packed: threading.Event = packed, looks: list[Look] = looks) -> None:
+        def look(launch: Launch = launch, packed: threading.Event = packed, looks: list[Observation] = looks) -> None:
             while not packed.is_set():
                 looks.extend(local.executor.observe([launch.ticket]).values())
 

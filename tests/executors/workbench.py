@@ -10,7 +10,7 @@ from pathlib import Path
 from lackey.domain.receipt import Receipt
 from lackey.domain.resources import Capacity
 from lackey.executors.local.executor import LocalExecutor
-from lackey.executors.protocol import Ended, Executor, Launch, Look, Running, Starting
+from lackey.executors.protocol import Ended, Executor, Launch, Observation, Running, Starting
 
 DEADLINE_SECONDS = 20.0
 
@@ -94,7 +94,7 @@ class Workbench:
         look = self.look(launch)
         return look if isinstance(look, Running) and look.started_at is not None else None
 
-    def look(self, launch: Launch) -> Look:
+    def look(self, launch: Launch) -> Observation:
         return self.executor.observe([launch.ticket])[launch.ticket]
 
     def finish(self, launch: Launch) -> Receipt:

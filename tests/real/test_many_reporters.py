@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from lackey.app import make_app
 from lackey.services import Database
 from lackey.settings import ServerSettings, Settings
-from lackey.web.wsgi import Application
+from lackey.web.wsgi import WsgiApplication
 from tests.web.client import NOON, Api, Clock
 
 PROCESSES = 8
@@ -23,7 +23,7 @@ PIECE = b"a line of this reporter's own\n"
 REPORTS = PROCESSES * RUNS * (1 + METRICS + 1 + LOG_PIECES + 1)
 
 
-def put(app: Application, path: str, fields: dict[str, Any]) -> str:
+def put(app: WsgiApplication, path: str, fields: dict[str, Any]) -> str:
     """The status of the answer to a report."""
     body = urlencode(fields).encode()
     environ = {

@@ -16,8 +16,8 @@ import pytest
 from lackey.domain.resources import Capacity
 from lackey.domain.run import RunState
 from lackey.executors.local.executor import LocalExecutor
-from lackey.executors.protocol import Executor, Launch, Look
-from lackey.files import Files
+from lackey.executors.protocol import Executor, Launch, Observation
+from lackey.files import ShareFiles
 from lackey.scheduler import main
 from lackey.scheduler.shares_watch import SharesWatch
 from lackey.services.admin import executors
@@ -51,7 +51,7 @@ class Other(LocalExecutor):
         astray = os.path.exists(f"{os.environ['ILL']}-share")
         super().launch(replace(launch, share_path="/no/such/share") if astray else launch)
 
-    def observe(self, tickets: Collection[str]) -> dict[str, Look]:
+    def observe(self, tickets: Collection[str]) -> dict[str, Observation]:
         self._suffer("observe")
         return super().observe(tickets)
 
@@ -119,7 +119,7 @@ def test_an_executor_that_takes_its_time_runs_what_it_has_at_its_own_pace(quiet:
 
 
 def test_a_share_on_which_launches_of_one_executor_come_to_nothing_holds_nothing_of_another(tmp_path: Path) -> None:
-    watch = SharesWatch(["lab", "attic"], Files(tmp_path), lambda: None)
+    watch = SharesWatch(["lab", "attic"], ShareFiles(tmp_path), lambda: None)
     one, other = watch.holds(), watch.holds()
     one.hold("lab", "its nodes do not reach it")
     assert (one.held(), other.held()) == ({"lab": "waits for share lab: its nodes do not reach it"}, {})

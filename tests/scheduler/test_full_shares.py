@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lackey.domain.run import RunState
-from lackey.files import Files
+from lackey.files import ShareFiles
 from tests.full_disk import fill
 from tests.nursery import Nursery
 from tests.stage import Stage, until
@@ -103,7 +103,7 @@ def test_all_that_is_queued_waits_until_the_share_is_mended_and_then_runs(
 
 def look_at(stage: Stage) -> bool:
     """Whether the share's health says that it takes nothing; a fresh look at it follows."""
-    look = Files(stage.data_dir / "readers").health("lab", anew=True).look
+    look = ShareFiles(stage.data_dir / "readers").health("lab", anew=True).look
     return look is not None and look.takes_nothing
 
 

@@ -9,7 +9,7 @@ from lackey.domain.run import RunState
 from lackey.services.dispatch.kept_logs import FILE_LOG_LIMIT
 from lackey.services.runs import listing, log_text, reporting
 from lackey.services.runs.queries import Search
-from lackey.services.runs.reporting import Progress
+from lackey.services.runs.reporting import ReportedProgress
 from tests.nursery import Nursery
 from tests.stage import Stage, now, until
 
@@ -27,7 +27,7 @@ def stage(nursery: Nursery, tmp_path: Path, postgresql_url: str) -> Iterator[Sta
 def test_a_run_is_launched_followed_and_recorded_and_its_retry_is_made(stage: Stage) -> None:
     run_id = stage.schedule(stage.add("heat", WAIT, retries=1))
     stage.until_running(run_id)
-    reporting.progress(stage.database, run_id, Progress(now().timestamp(), fraction=0.5), now())
+    reporting.progress(stage.database, run_id, ReportedProgress(now().timestamp(), fraction=0.5), now())
     assert (stage.get(run_id).progress or {})["fraction"] == 0.5
     (stage.place / "lab/heat/go").touch()
     run = stage.until_ended(run_id)

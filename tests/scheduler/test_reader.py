@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from lackey.domain.run import RunState
-from lackey.files import FileError, Files
+from lackey.files import FileError, ShareFiles
 from lackey.scheduler import read
 from lackey.settings import load
 from tests.nursery import Nursery, Process
@@ -42,7 +42,7 @@ def until_kept_by(stage: Stage, process: Process) -> None:
     """Wait until both shares are read, by readers of this process alone."""
 
     def kept() -> bool:
-        files = Files(stage.data_dir / "readers")
+        files = ShareFiles(stage.data_dir / "readers")
         healths = files.healths(("lab", "attic"))
         return keepers(stage) == [process.pid] * 2 and all(health.away is None for health in healths.values())
 
@@ -53,7 +53,7 @@ def test_a_reader_lets_shares_be_read_where_there_is_no_scheduler_and_ends_with_
     reader = start_reader(empty)
     until_kept_by(empty, reader)
     (empty.place / "lab/log.txt").write_text("hello")
-    assert Files(empty.data_dir / "readers").read("lab", "log.txt", 0, 9).content == b"hello"
+    assert ShareFiles(empty.data_dir / "readers").read("lab", "log.txt", 0, 9).content == b"hello"
     assert empty.log_says("the readers of shares for") and empty.log_says("shares read here: lab, attic")
     reader.stop()
     until(lambda: keepers(empty) == [], "the end of the readers")
@@ -117,7 +117,7 @@ def test_while_a_file_server_hangs_its_runs_say_since_when_and_others_start(serv
 
     def hangs() -> bool:
         try:
-            Files(stage.data_dir / "readers").probe("lab")
+            ShareFiles(stage.data_dir / "readers").probe("lab")
         except FileError as error:
             return "has not answered since" in str(error)
         return False

@@ -3,7 +3,7 @@
 from lackey.domain.evidence import Stop
 from lackey.domain.run import RunState
 from lackey.services.runs import reporting
-from lackey.services.runs.reporting import Progress
+from lackey.services.runs.reporting import ReportedProgress
 from tests.stage import Stage, now
 
 
@@ -24,7 +24,7 @@ def test_a_reported_run_that_falls_silent_is_lost_and_when_heard_again_runs(stag
     assert stage.get(run_id).state is RunState.RUNNING
     lost = stage.until_state(run_id, RunState.LOST)
     assert (lost.reason, lost.outcome_source) == ("silent: not heard from for 0.5 s", "inferred")
-    reporting.progress(stage.database, run_id, Progress(now().timestamp(), fraction=0.5), now())
+    reporting.progress(stage.database, run_id, ReportedProgress(now().timestamp(), fraction=0.5), now())
     again = stage.get(run_id)
     assert (again.state, again.ended_at, again.reason) == (RunState.RUNNING, None, None)
     stage.until_state(run_id, RunState.LOST)

@@ -14,11 +14,11 @@ from lackey.services.admin import health
 from lackey.services.catalogue import changing
 from lackey.services.dispatch import claiming, launching
 from lackey.services.dispatch.claiming import Claim, Site
-from lackey.services.dispatch.launching import Begun, Ending
+from lackey.services.dispatch.launching import Begun, Closing
 from lackey.services.runs import reporting, scheduling
-from lackey.services.runs.reporting import LogText
+from lackey.services.runs.reporting import ReportedLog
 from lackey.services.runs.scheduling import Wanted
-from lackey.services.runs.waiting import Turns
+from lackey.services.runs.waiting import WaitReasons
 from lackey.store import events, runs
 from lackey.store.database import Database
 from tests.clock import Clock
@@ -77,7 +77,7 @@ class Lab:
 
     def says(self, run_id: int) -> str | None:
         """Why the run is as it is, as a user sees it."""
-        return Turns(self.database, self.clock()).reason_of(self.run(run_id))
+        return WaitReasons(self.database, self.clock()).reason_of(self.run(run_id))
 
     def runs(self) -> list[Run]:
         """All runs, the oldest first."""
@@ -106,7 +106,7 @@ class Lab:
         host: str | None = None,
     ) -> Run:
         """The run reports its end."""
-        told = None if log is None else LogText(log, b"", len(log))
+        told = None if log is None else ReportedLog(log, b"", len(log))
         stopped = Stop(code, ts, self.clock.ts)
         return reporting.stop(self.database, run_id, stopped, host, told, LOG_LIMIT, self.clock())
 
@@ -117,7 +117,7 @@ class Lab:
 
     def reason(self, run_id: int) -> str | None:
         """Why the run is as it is, as it is shown."""
-        return Turns(self.database, self.clock()).reason_of(self.run(run_id))
+        return WaitReasons(self.database, self.clock()).reason_of(self.run(run_id))
 
     def beat(self, slots: int | None = 100, host: str = "h1", leads: bool = True, **more: Any) -> None:
         """The scheduler on `host` says that it is there. `more`: what the host has beside slots."""
@@ -139,6 +139,6 @@ class Lab:
     def end(self, claim: Claim, code: int | None = 0, signal: int | None = None, **more: Any) -> Run:
         """The process leaves its receipt, and it is recorded."""
         observed = Observed(self.clock.ts - 1, self.clock.ts, code, signal, more.pop("reason", None))
-        ending = Ending(**{"ticket": claim.ticket, "run_uid": claim.run.uid, "observed": observed, **more})
+        ending = Closing(**{"ticket": claim.ticket, "run_uid": claim.run.uid, "observed": observed, **more})
         launching.ended(self.database, [ending], self.clock())
         return self.run(claim.run.id)

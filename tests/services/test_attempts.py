@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from lackey.domain.attempt import Attempt, Followed
+from lackey.domain.attempt import Attempt, OpenAttempt
 from lackey.domain.receipt import Receipt
 from lackey.domain.run import RunState
 from lackey.services.dispatch import attempts, launching
@@ -26,7 +26,7 @@ def the_one(lab: Lab, run_id: int) -> Attempt:
     return attempt
 
 
-def followed(lab: Lab, scheduler: str = "h1") -> list[Followed]:
+def followed(lab: Lab, scheduler: str = "h1") -> list[OpenAttempt]:
     return attempts.followed(lab.database, "local", scheduler)[0]
 
 

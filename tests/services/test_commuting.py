@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lackey.domain.run import Run, RunState
 from lackey.services.runs import log_text, reporting
-from lackey.services.runs.reporting import LogText, Progress
+from lackey.services.runs.reporting import ReportedLog, ReportedProgress
 from lackey.store import metrics, runs
 from lackey.store.metrics import Metric
 from tests.services.lab import Lab
@@ -35,7 +35,7 @@ def _stop(code: int | None, ts: float | None, log: bytes | None, host: str | Non
     return lambda lab, run_id: lab.stop(run_id, code, ts, log, host)
 
 
-def _progress(told: Progress, marks: list[str]) -> Report:
+def _progress(told: ReportedProgress, marks: list[str]) -> Report:
     return lambda lab, run_id: reporting.progress(lab.database, run_id, told, lab.clock(), marks)
 
 
@@ -45,12 +45,17 @@ def _metrics(told: list[Metric]) -> Report:
 
 def _log(start: int, length: int) -> Report:
     piece = TEXT[start : start + length]
-    kept = LogText(piece, b"", len(piece))
+    kept = ReportedLog(piece, b"", len(piece))
     return lambda lab, run_id: reporting.keep_log(lab.database, run_id, kept, start, LIMIT, lab.clock())
 
 
 progresses = st.builds(
-    Progress, st.sampled_from([1.0, 2.0, 3.0]), fractions, fractions, fractions, st.none() | st.sampled_from("mn")
+    ReportedProgress,
+    st.sampled_from([1.0, 2.0, 3.0]),
+    fractions,
+    fractions,
+    fractions,
+    st.none() | st.sampled_from("mn"),
 ).filter(lambda one: any(part is not None for part in vars(one).values() if part != one.ts))
 values = st.sampled_from([1.0, 2.0, 0.0, -0.0, math.inf, -math.inf, math.nan])
 figures = st.builds(Metric, st.just("t"), values, st.sampled_from([1.0, 2.0]), st.none() | st.just(7.0))
@@ -74,7 +79,7 @@ def reports(draw: st.DrawFn) -> list[Report]:
 
 @settings(max_examples=80)
 @given(reports(), st.data(), st.booleans())
-@example([_progress(Progress(1.0, None, 0.0), []), _progress(Progress(1.0, 0.0), [])], None, False)
+@example([_progress(ReportedProgress(1.0, None, 0.0), []), _progress(ReportedProgress(1.0, 0.0), [])], None, False)
 @example([_stop(3, None, b"b", "n1"), _stop(3, None, b"a", "n2")], None, False)
 @example([_stop(None, None, b"longer", "n1"), _stop(3, None, b"a", "n2"), _start(None, "n3")], None, False)
 def test_any_order_and_repetition_gives_the_same_run(lab: Lab, told: list[Report], data: Any, launched: bool) -> None:
@@ -129,9 +134,9 @@ def test_what_a_version_before_has_noted_stands_until_more_is_told(lab: Lab) -> 
     before = {"ts": 2.0, "fraction": 0.5, "done": None, "total": None, "message": "half"}
     lab.database.write(lambda c: runs.change(c, runs.get(c, run_id), {"progress": before, "host": "n9"}))
     lab.start(run_id, 1.0, "n1")
-    reporting.progress(lab.database, run_id, Progress(1.0, 0.25, message="late"), lab.clock())
+    reporting.progress(lab.database, run_id, ReportedProgress(1.0, 0.25, message="late"), lab.clock())
     assert (lab.run(run_id).host, lab.run(run_id).progress) == ("n9", before)
-    reporting.progress(lab.database, run_id, Progress(3.0, 0.75), lab.clock())
+    reporting.progress(lab.database, run_id, ReportedProgress(3.0, 0.75), lab.clock())
     assert lab.run(run_id).progress == {**before, "ts": 3.0, "fraction": 0.75}
 
 

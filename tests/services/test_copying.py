@@ -19,7 +19,7 @@ from lackey.services.admin import copying, health, keys
 from lackey.services.catalogue import changing, removing
 from lackey.services.runs import listing, reporting, scheduling
 from lackey.services.runs.queries import Metric, Search
-from lackey.services.runs.reporting import LogText, Progress
+from lackey.services.runs.reporting import ReportedLog, ReportedProgress
 from lackey.services.runs.scheduling import Wanted
 from lackey.store import database as stored
 from lackey.store import schema
@@ -70,8 +70,10 @@ def fill(lab: Lab) -> str:
     lab.stop(ended.id, 0, 2000.25, b"bytes \x00\xff of the end: turbulence\n")
     run, token = reported(lab)
     reporting.keep_metrics(lab.database, run, [Metric("b", 1e-300, 1.5, 1.0), Metric("a", 2.0, 1.5)], lab.clock())
-    reporting.progress(lab.database, run, Progress(1.0, done=1.0, total=3.0, message="on its \\u0000 way"), lab.clock())
-    log = LogText(b"vortices\nin the wake\n", b"", 21)
+    reporting.progress(
+        lab.database, run, ReportedProgress(1.0, done=1.0, total=3.0, message="on its \\u0000 way"), lab.clock()
+    )
+    log = ReportedLog(b"vortices\nin the wake\n", b"", 21)
     reporting.keep_log(lab.database, run, log, 100, LIMIT, lab.clock())
     health.found(lab.database, lab.clock())
     health.beat(lab.database, "h1-1", lab.clock(), True, lab.clock())
@@ -337,7 +339,7 @@ def test_long_logs_are_never_all_in_memory(
 ) -> None:
     lab, log = Lab(sqlite, clock), b"the residual is 1e-6\n" * 50_000
     for _ in range(60):
-        reporting.keep_log(sqlite, lab.reported().id, LogText(log, b"", len(log)), 0, 2 * len(log), clock())
+        reporting.keep_log(sqlite, lab.reported().id, ReportedLog(log, b"", len(log)), 0, 2 * len(log), clock())
     sqlite.close()
     (growth,) = in_processes(growth_kib, [(sqlite_url, postgresql.create())])
     assert growth < 45 * len(log) // 1024

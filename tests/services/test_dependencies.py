@@ -414,7 +414,7 @@ def test_what_the_version_before_has_made_waits_for_what_it_names(lab: Lab) -> N
 def test_the_scheduler_finds_what_the_version_before_has_decided_without_telling(lab: Lab, is_known: bool) -> None:
     first = lab.launched()
     run = after(lab, first.run.id)
-    search = dependents.Search()
+    search = dependents.UntoldSearch()
     if is_known:
         search.look(lab.database, lab.clock())
     lab.end(first)
@@ -526,7 +526,7 @@ def test_the_retries_that_the_version_before_has_made_are_waited_for(lab: Lab) -
     lab.end(first, 3)
     retry = next(one for one in lab.runs() if one.cause == "retry")
     lab.database.write(lambda connection: runs.change(connection, runs.get(connection, retry.id), {"stands_for": None}))
-    dependents.Search().look(lab.database, lab.clock())
+    dependents.UntoldSearch().look(lab.database, lab.clock())
     tick(lab)
     assert lab.state(run.id) is SCHEDULED
     queueing.queue_due(lab.database, lab.clock.forward(10))

@@ -10,7 +10,7 @@ from lackey.domain.run import RunState
 from lackey.services.admin import health
 from lackey.services.dispatch import hearing, launching, queueing, silence
 from lackey.services.runs import reporting
-from lackey.services.runs.reporting import Progress
+from lackey.services.runs.reporting import ReportedProgress
 from lackey.store import gaps
 from tests.services.lab import Lab
 
@@ -118,7 +118,7 @@ def test_the_next_sign_of_life_ends_lost_at_once_though_the_clock_was_an_hour_ah
     leader.look_for(130)
     assert [lab.state(one) for one in (run_id, claim.run.id)] == [RunState.LOST] * 2
     lab.clock.forward(-3600)
-    told = reporting.progress(lab.database, run_id, Progress(1.0, fraction=0.5), lab.clock())
+    told = reporting.progress(lab.database, run_id, ReportedProgress(1.0, fraction=0.5), lab.clock())
     assert (told.state, told.heard_at) == (RunState.RUNNING, lab.clock())
     lab.begin(claim)
     assert lab.state(claim.run.id) is RunState.RUNNING
@@ -129,7 +129,7 @@ def test_the_next_sign_of_life_ends_lost_at_once_though_the_clock_was_an_hour_ah
 def test_what_was_heard_by_a_clock_that_was_ahead_keeps_no_run_going_whose_process_is_gone(lab: Lab) -> None:
     claim = lab.launched(instead={"retries": 1})
     lab.clock.forward(3600)
-    reporting.progress(lab.database, claim.run.id, Progress(1.0, fraction=0.5), lab.clock())
+    reporting.progress(lab.database, claim.run.id, ReportedProgress(1.0, fraction=0.5), lab.clock())
     lab.clock.forward(-3590)
     launching.gone(lab.database, claim.ticket, None, lab.clock())
     run = lab.run(claim.run.id)
@@ -143,7 +143,7 @@ def test_a_late_word_of_a_run_whose_process_is_gone_keeps_it_going_for_two_minut
     claim = lab.launched(instead={"retries": 1})
     launching.gone(lab.database, claim.ticket, None, lab.clock())
     leader.look_for(10)
-    reporting.progress(lab.database, claim.run.id, Progress(1.0, fraction=0.5), lab.clock())
+    reporting.progress(lab.database, claim.run.id, ReportedProgress(1.0, fraction=0.5), lab.clock())
     leader.look_for(118)
     assert lab.state(claim.run.id) is RunState.RUNNING
     leader.look_for(4)

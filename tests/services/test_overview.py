@@ -15,7 +15,7 @@ from lackey.services.admin import health
 from lackey.services.dispatch import attempts, claiming, launching, share_states
 from lackey.services.runs import cancelling, overview, reporting, scheduling
 from lackey.services.runs.overview import Now
-from lackey.services.runs.reporting import Progress
+from lackey.services.runs.reporting import ReportedProgress
 from lackey.store.database import Database
 from tests.clock import Clock
 from tests.services.lab import Lab
@@ -168,7 +168,7 @@ def test_an_application_at_a_glance_shows_its_last_runs_how_long_they_take_and_h
 
 
 def tell(lab: Lab, run_id: int, fraction: float) -> Run:
-    told = Progress(fraction=fraction, done=None, total=None, message=None, ts=lab.clock.ts)
+    told = ReportedProgress(fraction=fraction, done=None, total=None, message=None, ts=lab.clock.ts)
     return reporting.progress(lab.database, run_id, told, lab.clock())
 
 

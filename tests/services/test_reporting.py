@@ -11,7 +11,7 @@ from lackey.domain.run import RunState
 from lackey.services.dispatch import silence
 from lackey.services.runs import cancelling, log_text, reporting
 from lackey.services.runs.log_text import Part
-from lackey.services.runs.reporting import LogText, Progress
+from lackey.services.runs.reporting import ReportedLog, ReportedProgress
 from lackey.store import metrics
 from lackey.store.metrics import Metric
 from tests.services.lab import LOG_LIMIT, Lab
@@ -26,7 +26,7 @@ def log(lab: Lab, run_id: int, part: Part = "reported", limit: int = LOG_LIMIT) 
 
 
 def send_log(lab: Lab, run_id: int, content: bytes, offset: int | None = None, limit: int = LOG_LIMIT) -> None:
-    kept = LogText(content, b"", len(content))
+    kept = ReportedLog(content, b"", len(content))
     reporting.keep_log(lab.database, run_id, kept, offset, limit, lab.clock())
 
 
@@ -94,7 +94,7 @@ def test_a_stop_with_an_exit_code_corrects_one_without(lab: Lab) -> None:
 def test_any_report_makes_an_unstarted_run_running(lab: Lab) -> None:
     reports: list[Any] = [
         lambda run_id: lab.start(run_id),
-        lambda run_id: reporting.progress(lab.database, run_id, Progress(lab.clock.ts, 0.5), lab.clock()),
+        lambda run_id: reporting.progress(lab.database, run_id, ReportedProgress(lab.clock.ts, 0.5), lab.clock()),
         lambda run_id: reporting.keep_metrics(lab.database, run_id, [Metric("t", 1.0, 1.0)], lab.clock()),
         lambda run_id: send_log(lab, run_id, b"x"),
     ]
@@ -114,7 +114,7 @@ def test_a_start_takes_a_queued_run_out_of_the_queue(lab: Lab) -> None:
 def test_a_report_after_the_end_changes_no_outcome(lab: Lab) -> None:
     run_id = lab.reported().id
     lab.stop(run_id, 0)
-    reporting.progress(lab.database, run_id, Progress(lab.clock.ts, 0.9), lab.clock())
+    reporting.progress(lab.database, run_id, ReportedProgress(lab.clock.ts, 0.9), lab.clock())
     send_log(lab, run_id, b"late words")
     run = lab.run(run_id)
     assert (run.state, run.progress and run.progress["fraction"]) == (RunState.SUCCEEDED, 0.9)
@@ -124,8 +124,8 @@ def test_a_report_after_the_end_changes_no_outcome(lab: Lab) -> None:
 def test_the_latest_progress_stands(lab: Lab) -> None:
     run_id = lab.reported().id
     for ts, fraction in ((5.0, 0.5), (9.0, 0.9), (7.0, 0.7)):
-        reporting.progress(lab.database, run_id, Progress(ts, fraction), lab.clock())
-    assert lab.run(run_id).progress == vars(Progress(9.0, 0.9))
+        reporting.progress(lab.database, run_id, ReportedProgress(ts, fraction), lab.clock())
+    assert lab.run(run_id).progress == vars(ReportedProgress(9.0, 0.9))
 
 
 def test_the_host_a_reported_run_names_is_shown_and_a_launched_one_keeps_its_own(lab: Lab) -> None:
@@ -167,7 +167,7 @@ def test_a_gap_in_a_log_is_told_in_a_line(lab: Lab) -> None:
 def test_a_log_of_which_head_and_tail_alone_were_kept_while_it_was_read(lab: Lab) -> None:
     run_id = lab.reported().id
     stop = Stop(0, None, lab.clock.ts)
-    kept = LogText(b"begin", b"finis", 1 << 30)
+    kept = ReportedLog(b"begin", b"finis", 1 << 30)
     run = reporting.stop(lab.database, run_id, stop, None, kept, 10, lab.clock())
     assert run.stop_log_size == 1 << 30
     assert log(lab, run_id, "stop", 10) == b"begin\n[lackey: %d bytes left out]\nfinis" % ((1 << 30) - 10)

@@ -12,7 +12,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from lackey.domain.dependencies import Dependency
 from lackey.domain.refusals import AlreadyFinal, Conflict, OtherOutcome
 from lackey.services.runs import cancelling, reporting, rerunning, scheduling
-from lackey.services.runs.reporting import Progress
+from lackey.services.runs.reporting import ReportedProgress
 from lackey.store.database import Database
 from tests.clock import Clock
 from tests.model import GRACE_SECONDS, Machine
@@ -45,7 +45,7 @@ class ServicesDoor:
         self.lab.start(run_id)
 
     def progress(self, run_id: int) -> None:
-        reporting.progress(self.database, run_id, Progress(self.lab.clock.ts, 0.5), self.lab.clock())
+        reporting.progress(self.database, run_id, ReportedProgress(self.lab.clock.ts, 0.5), self.lab.clock())
 
     def stop(self, run_id: int, code: int | None) -> bool:
         try:

@@ -12,14 +12,14 @@ from lackey.services.admin.health import beat
 from lackey.services.dispatch import launching, share_states
 from lackey.services.dispatch.claiming import Memory, Site, claim
 from lackey.services.runs import scheduling
-from lackey.services.runs.waiting import NO_SCHEDULER, STARTS_SOON, Turns, Wait
+from lackey.services.runs.waiting import NO_SCHEDULER, STARTS_SOON, Wait, WaitReasons
 from lackey.store.database import Database
 from lackey.store.models import ShareStateRow
 from tests.services.lab import Lab
 
 
 def wait(lab: Lab, run_id: int) -> Wait | None:
-    return Turns(lab.database, lab.clock()).wait_of(lab.run(run_id))
+    return WaitReasons(lab.database, lab.clock()).wait_of(lab.run(run_id))
 
 
 def test_a_run_waits_for_a_free_slot_only_where_a_scheduler_is_at_work_and_has_none(lab: Lab) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lackey.files import Files
+from lackey.files import ShareFiles
 from lackey.shares import Readers
 from tests.shares.seen import WITHIN_SECONDS, answers, eventually, reading
 
@@ -24,6 +24,6 @@ def readers(share: Path, tmp_path: Path) -> Iterator[Readers]:
 
 
 @pytest.fixture
-def files(readers: Readers, tmp_path: Path) -> Files:
-    eventually(lambda: answers(Files(tmp_path / "readers")))
-    return Files(tmp_path / "readers", deadline_seconds=WITHIN_SECONDS)
+def files(readers: Readers, tmp_path: Path) -> ShareFiles:
+    eventually(lambda: answers(ShareFiles(tmp_path / "readers")))
+    return ShareFiles(tmp_path / "readers", deadline_seconds=WITHIN_SECONDS)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from lackey.files import Files, ShareAway
+from lackey.files import ShareAway, ShareFiles
 from lackey.shares import Readers
 
 WITHIN_SECONDS = 20.0
@@ -21,7 +21,7 @@ def eventually(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def answers(files: Files, share: str = "lab") -> bool:
+def answers(files: ShareFiles, share: str = "lab") -> bool:
     """Whether the share's reader says that the share is there."""
     try:
         files.probe(share)

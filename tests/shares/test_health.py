@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 from lackey.domain.paths import Share
-from lackey.domain.share_health import Health, Look, troubles
-from lackey.files import FileRefused, Files, ShareAway
+from lackey.domain.share_health import Look, ShareHealth, troubles
+from lackey.files import FileRefused, ShareAway, ShareFiles
 from tests.shares.hanging import Mounted, mounted
 from tests.shares.seen import WITHIN_SECONDS, answers, eventually, processes_of, reading
 
 
-def look_at(files: Files) -> Look:
+def look_at(files: ShareFiles) -> Look:
     """What the first full look found."""
     eventually(lambda: files.health("lab").look is not None)
     look = files.health("lab").look
@@ -31,15 +31,15 @@ def look_at(files: Files) -> Look:
 
 
 @contextmanager
-def looking(path: Path, place: Path, must_be_mounted: bool = False, user: str | None = None) -> Iterator[Files]:
+def looking(path: Path, place: Path, must_be_mounted: bool = False, user: str | None = None) -> Iterator[ShareFiles]:
     """A reader of the share `lab` at `path`, and a client for it."""
     with reading({"lab": (str(path), must_be_mounted)}, place / "readers", user):
-        files = Files(place / "readers", deadline_seconds=WITHIN_SECONDS)
+        files = ShareFiles(place / "readers", deadline_seconds=WITHIN_SECONDS)
         eventually(lambda: (found := files.health("lab").away) is None or found.kind != "unread")
         yield files
 
 
-def said(path: Path, health: Health) -> tuple[str, str]:
+def said(path: Path, health: ShareHealth) -> tuple[str, str]:
     """What is told to users of the share: what is wrong, and what to do."""
     (trouble,) = troubles(Share("lab", str(path)), health)
     return trouble.what, trouble.mend
@@ -157,7 +157,7 @@ def test_files_that_hang_one_by_one_leave_room_for_the_shares_health(mount: Moun
     (tmp_path / "served" / "log.txt").write_text("hello")
     with looking(mount.path, tmp_path) as files:
         look_at(files)
-        hurried = Files(tmp_path / "readers", deadline_seconds=0.5)
+        hurried = ShareFiles(tmp_path / "readers", deadline_seconds=0.5)
 
         def told(_: int = 0) -> str:
             try:
@@ -244,7 +244,7 @@ def open_place() -> Iterator[Path]:
     shutil.rmtree(place)
 
 
-def as_nobody(place: Path, mode: int) -> tuple[Health, list[str]]:
+def as_nobody(place: Path, mode: int) -> tuple[ShareHealth, list[str]]:
     """How the share is to readers that run as another user, and what is wrong, while it is open to this extent."""
     (place / "lab").chmod(mode)
     with looking(place / "lab", place, user="nobody") as files:

@@ -13,12 +13,12 @@ from typing import Any
 import psutil
 import pytest
 
-from lackey.files import Files, ShareAway
+from lackey.files import ShareAway, ShareFiles
 from lackey.shares import Readers
 from tests.shares.seen import WITHIN_SECONDS, answers, eventually, processes_of, reading
 
 
-def test_a_share_that_goes_is_away_until_it_is_back(share: Path, files: Files) -> None:
+def test_a_share_that_goes_is_away_until_it_is_back(share: Path, files: ShareFiles) -> None:
     (share / "log.txt").write_text("hello")
     share.rename(share.with_name("elsewhere"))
     with pytest.raises(ShareAway, match="The share lab is not there"):
@@ -35,7 +35,7 @@ def test_a_share_that_must_be_mounted_and_is_not_is_away(share: Path, tmp_path: 
     (tmp_path / "proc").symlink_to("/proc")
     shares = {"lab": (str(share), True), "proc": ("/proc", True), "linked": (str(tmp_path / "proc"), True)}
     with reading(shares, tmp_path / "readers"):
-        files = Files(tmp_path / "readers", deadline_seconds=WITHIN_SECONDS)
+        files = ShareFiles(tmp_path / "readers", deadline_seconds=WITHIN_SECONDS)
         eventually(lambda: answers(files, "proc") and answers(files, "linked"))
         eventually((tmp_path / "readers" / "lab.sock").exists)
         with pytest.raises(ShareAway, match="is not mounted"):
@@ -45,10 +45,10 @@ def test_a_share_that_must_be_mounted_and_is_not_is_away(share: Path, tmp_path: 
 
 
 def test_a_share_that_hangs_is_away_within_the_deadline_and_well_again_after(
-    share: Path, files: Files, tmp_path: Path
+    share: Path, files: ShareFiles, tmp_path: Path
 ) -> None:
     (share / "log.txt").write_text("hello")
-    hurried = Files(tmp_path / "readers", deadline_seconds=0.2)
+    hurried = ShareFiles(tmp_path / "readers", deadline_seconds=0.2)
     (process,) = processes_of(tmp_path)
     process.suspend()
     try:
@@ -63,7 +63,7 @@ def test_a_share_that_hangs_is_away_within_the_deadline_and_well_again_after(
 def test_a_share_that_hangs_holds_up_no_other_share(share: Path, tmp_path: Path) -> None:
     shares = {"lab": (str(share), False), "other": (str(share), False)}
     with reading(shares, tmp_path / "readers") as readers:
-        files = Files(tmp_path / "readers", deadline_seconds=WITHIN_SECONDS)
+        files = ShareFiles(tmp_path / "readers", deadline_seconds=WITHIN_SECONDS)
         eventually(lambda: answers(files, "lab") and answers(files, "other"))
         lab = next(process for process in processes_of(tmp_path) if "lab" in process.cmdline())
         lab.suspend()
@@ -72,7 +72,7 @@ def test_a_share_that_hangs_holds_up_no_other_share(share: Path, tmp_path: Path)
         assert lab.is_running()
 
 
-def test_a_reader_that_was_killed_is_started_again(files: Files, readers: Readers, tmp_path: Path) -> None:
+def test_a_reader_that_was_killed_is_started_again(files: ShareFiles, readers: Readers, tmp_path: Path) -> None:
     (killed,) = processes_of(tmp_path)
     killed.kill()
 
@@ -119,7 +119,7 @@ def test_a_reader_that_fails_for_a_while_is_tried_again_and_that_is_told_once(
 
         def works() -> bool:
             readers.tend()
-            return answers(Files(tmp_path / "readers"))
+            return answers(ShareFiles(tmp_path / "readers"))
 
         eventually(works)
     finally:
@@ -128,7 +128,7 @@ def test_a_reader_that_fails_for_a_while_is_tried_again_and_that_is_told_once(
 
 
 def test_a_reader_whose_socket_somebody_removed_is_replaced(
-    files: Files, readers: Readers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    files: ShareFiles, readers: Readers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "readers" / "lab.sock").unlink()
     with monkeypatch.context() as patch:
@@ -143,7 +143,7 @@ def test_a_reader_whose_socket_somebody_removed_is_replaced(
     assert len(processes_of(tmp_path)) == 1
 
 
-def test_tending_leaves_a_reader_that_works_alone(files: Files, readers: Readers, tmp_path: Path) -> None:
+def test_tending_leaves_a_reader_that_works_alone(files: ShareFiles, readers: Readers, tmp_path: Path) -> None:
     before = [process.pid for process in processes_of(tmp_path)]
     for _ in range(100):
         readers.tend()
@@ -154,7 +154,7 @@ def test_tending_leaves_a_reader_that_works_alone(files: Files, readers: Readers
 def test_stopping_ends_the_readers_even_one_that_was_suspended(share: Path, tmp_path: Path) -> None:
     shares = {"lab": (str(share), False), "other": (str(share), False)}
     with reading(shares, tmp_path / "readers"):
-        files = Files(tmp_path / "readers")
+        files = ShareFiles(tmp_path / "readers")
         eventually(lambda: answers(files, "lab") and answers(files, "other"))
         processes_of(tmp_path)[0].suspend()
     eventually(lambda: processes_of(tmp_path) == [])
@@ -165,7 +165,7 @@ def test_sigterm_ends_a_reader_though_its_parent_blocks_and_ignores_it(share: Pa
     handler = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         with reading({"lab": (str(share), False)}, tmp_path / "readers"):
-            eventually(lambda: answers(Files(tmp_path / "readers")))
+            eventually(lambda: answers(ShareFiles(tmp_path / "readers")))
             (process,) = processes_of(tmp_path)
             process.terminate()
             eventually(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
@@ -187,7 +187,7 @@ def test_a_reader_ends_with_its_parent_however_that_ends(share: Path, tmp_path: 
     command = [sys.executable, "-c", PARENT, str(share), str(tmp_path / "readers")]
     with subprocess.Popen(command, cwd=Path(__file__).parents[2]) as parent:
         try:
-            eventually(lambda: answers(Files(tmp_path / "readers")))
+            eventually(lambda: answers(ShareFiles(tmp_path / "readers")))
             (process,) = [found for found in processes_of(tmp_path) if found.ppid() == parent.pid]
         finally:
             parent.kill()
@@ -200,7 +200,7 @@ def test_a_reader_has_nothing_of_the_services_environment_or_files(
     monkeypatch.setenv("LACKEY_KEY", "secret")
     with (tmp_path / "database").open("w") as database, reading({"lab": (str(share), False)}, tmp_path / "readers"):
         os.set_inheritable(database.fileno(), True)
-        eventually(lambda: answers(Files(tmp_path / "readers")))
+        eventually(lambda: answers(ShareFiles(tmp_path / "readers")))
         (process,) = processes_of(tmp_path)
         assert "LACKEY_KEY" not in process.environ()
         assert str(tmp_path / "database") not in [file.path for file in process.open_files()]
@@ -212,7 +212,7 @@ def test_a_socket_that_an_earlier_reader_left_is_replaced(share: Path, tmp_path:
     with socket.socket(socket.AF_UNIX) as earlier:
         earlier.bind(str(tmp_path / "readers" / "lab.sock"))
     with reading({"lab": (str(share), False)}, tmp_path / "readers"):
-        eventually(lambda: answers(Files(tmp_path / "readers")))
+        eventually(lambda: answers(ShareFiles(tmp_path / "readers")))
     assert [path.name for path in (tmp_path / "readers").iterdir()] == ["lab.sock"]
 
 
@@ -221,7 +221,7 @@ def test_a_reader_is_reached_below_a_directory_whose_path_is_longer_than_a_socke
 ) -> None:
     directory = tmp_path / ("d" * 100) / ("e" * 100) / "readers"
     with reading({"lab": (str(share), False)}, directory) as readers:
-        eventually(lambda: answers(Files(directory)))
+        eventually(lambda: answers(ShareFiles(directory)))
         readers.tend()
         assert stat.filemode((directory / "lab.sock").stat().st_mode) == "srw-rw----"
 
@@ -231,7 +231,7 @@ def test_a_directory_given_as_relative_is_found_by_the_readers_too(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with reading({"-lab": ("share", False)}, Path("readers")):
-        eventually(lambda: answers(Files(Path("readers")), "-lab"))
+        eventually(lambda: answers(ShareFiles(Path("readers")), "-lab"))
 
 
 @pytest.mark.usefixtures("files")
@@ -241,13 +241,15 @@ def test_a_reader_that_is_stopped_is_replaced_within_seconds(readers: Readers, t
 
     def is_replaced() -> bool:
         readers.tend()
-        return answers(Files(tmp_path / "readers", deadline_seconds=0.2))
+        return answers(ShareFiles(tmp_path / "readers", deadline_seconds=0.2))
 
     eventually(is_replaced)
     assert stopped not in processes_of(tmp_path)
 
 
-def test_a_reader_that_is_suspended_for_a_moment_is_left_alone(readers: Readers, files: Files, tmp_path: Path) -> None:
+def test_a_reader_that_is_suspended_for_a_moment_is_left_alone(
+    readers: Readers, files: ShareFiles, tmp_path: Path
+) -> None:
     (suspended,) = processes_of(tmp_path)
     suspended.suspend()
     readers.tend()
@@ -271,4 +273,4 @@ def test_a_reader_that_lives_and_answers_nobody_is_replaced(tmp_path: Path, read
             return deaf not in processes_of(tmp_path)
 
         eventually(is_replaced)
-        eventually(lambda: answers(Files(tmp_path / "readers", deadline_seconds=0.2)))
+        eventually(lambda: answers(ShareFiles(tmp_path / "readers", deadline_seconds=0.2)))

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from lackey.files import FileMissing, FileRefused, Files, ShareAway
+from lackey.files import FileMissing, FileRefused, ShareAway, ShareFiles
 from tests.shares.seen import WITHIN_SECONDS, answers, eventually
 from tests.swapping import swapped_with_link
 
 
 @pytest.fixture
-def ask(files: Files, tmp_path: Path) -> Callable[[bytes], dict[str, Any]]:
+def ask(files: ShareFiles, tmp_path: Path) -> Callable[[bytes], dict[str, Any]]:
     """Send the reader any line, and get the header of its answer."""
 
     def ask(line: bytes) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def ask(files: Files, tmp_path: Path) -> Callable[[bytes], dict[str, Any]]:
     return ask
 
 
-def test_a_log_is_followed_piece_by_piece_while_it_grows(share: Path, files: Files) -> None:
+def test_a_log_is_followed_piece_by_piece_while_it_grows(share: Path, files: ShareFiles) -> None:
     with (share / "log.txt").open("wb", buffering=0) as log:
         log.write(b"step 1\n")
         first = files.read("lab", "log.txt", 0, 100)
@@ -41,7 +41,7 @@ def test_a_log_is_followed_piece_by_piece_while_it_grows(share: Path, files: Fil
     assert second.mtime == (share / "log.txt").stat().st_mtime
 
 
-def test_a_file_that_grew_is_the_same_and_one_that_took_its_place_is_another(share: Path, files: Files) -> None:
+def test_a_file_that_grew_is_the_same_and_one_that_took_its_place_is_another(share: Path, files: ShareFiles) -> None:
     log = share / "log.txt"
     log.write_bytes(b"step 1\n")
     first = files.read("lab", "log.txt", 0, 0)
@@ -56,7 +56,7 @@ def test_a_file_that_grew_is_the_same_and_one_that_took_its_place_is_another(sha
     assert files.read("lab", "log.txt", 0, 100).is_of_another_than(second)
 
 
-def test_a_piece_ends_at_its_length_and_at_the_files_end(share: Path, files: Files) -> None:
+def test_a_piece_ends_at_its_length_and_at_the_files_end(share: Path, files: ShareFiles) -> None:
     (share / "log.txt").write_bytes(bytes(range(256)) * 8192)
     assert files.read("lab", "log.txt", 3, 5).content == bytes([3, 4, 5, 6, 7])
     assert len(files.read("lab", "log.txt", 0, 1 << 20).content) == 1 << 20
@@ -65,7 +65,7 @@ def test_a_piece_ends_at_its_length_and_at_the_files_end(share: Path, files: Fil
     assert files.read("lab", "log.txt", 0, 0).content == b""
 
 
-def test_a_missing_file_and_a_missing_directory_are_said_to_be_missing(share: Path, files: Files) -> None:
+def test_a_missing_file_and_a_missing_directory_are_said_to_be_missing(share: Path, files: ShareFiles) -> None:
     (share / "file").touch()
     for path in ("log.txt", "heat/log.txt", "file/log.txt"):
         with pytest.raises(FileMissing, match="on the share lab"):
@@ -74,7 +74,7 @@ def test_a_missing_file_and_a_missing_directory_are_said_to_be_missing(share: Pa
         files.listing("lab", "heat")
 
 
-def test_links_that_stay_on_the_share_are_followed(share: Path, files: Files) -> None:
+def test_links_that_stay_on_the_share_are_followed(share: Path, files: ShareFiles) -> None:
     (share / "scratch" / "7").mkdir(parents=True)
     (share / "scratch" / "7" / "log.txt").write_text("mine")
     (share / "heat").mkdir()
@@ -87,7 +87,7 @@ def test_links_that_stay_on_the_share_are_followed(share: Path, files: Files) ->
 
 
 def test_nothing_is_read_through_a_link_that_leaves_the_share_wherever_it_stands(
-    share: Path, files: Files, tmp_path: Path
+    share: Path, files: ShareFiles, tmp_path: Path
 ) -> None:
     (tmp_path / "secret").mkdir()
     (tmp_path / "secret" / "key").write_text("secret")
@@ -106,7 +106,7 @@ def test_nothing_is_read_through_a_link_that_leaves_the_share_wherever_it_stands
         files.listing("lab", "on_the_way")
 
 
-def test_links_in_a_circle_and_links_to_nothing_are_said_to_be_so(share: Path, files: Files) -> None:
+def test_links_in_a_circle_and_links_to_nothing_are_said_to_be_so(share: Path, files: ShareFiles) -> None:
     (share / "one").symlink_to("other")
     (share / "other").symlink_to("one")
     (share / "nowhere").symlink_to("gone")
@@ -117,7 +117,7 @@ def test_links_in_a_circle_and_links_to_nothing_are_said_to_be_so(share: Path, f
 
 
 def test_nothing_is_read_through_a_link_that_is_swapped_in_at_any_moment(
-    share: Path, files: Files, tmp_path: Path
+    share: Path, files: ShareFiles, tmp_path: Path
 ) -> None:
     for place, text in ((share / "heat", "mine"), (tmp_path / "secret", "secret")):
         place.mkdir()
@@ -137,7 +137,7 @@ def test_nothing_is_read_through_a_link_that_is_swapped_in_at_any_moment(
 
 
 @pytest.mark.parametrize("path", ["../key", "heat/../../key", "/etc/passwd", "..", "lo\0g", "x" * 300, "\ud800"])
-def test_a_path_that_leaves_the_share_or_is_none_is_refused(share: Path, files: Files, path: str) -> None:
+def test_a_path_that_leaves_the_share_or_is_none_is_refused(share: Path, files: ShareFiles, path: str) -> None:
     (share / "heat").mkdir()
     (share.parent / "key").write_text("secret")
     with pytest.raises(FileRefused):
@@ -146,7 +146,7 @@ def test_a_path_that_leaves_the_share_or_is_none_is_refused(share: Path, files: 
         files.listing("lab", path)
 
 
-def test_what_is_no_regular_file_is_refused_without_waiting_for_it(share: Path, files: Files) -> None:
+def test_what_is_no_regular_file_is_refused_without_waiting_for_it(share: Path, files: ShareFiles) -> None:
     os.mkfifo(share / "fifo")
     (share / "directory").mkdir()
     with socket.socket(socket.AF_UNIX) as listener:
@@ -161,7 +161,7 @@ def test_what_is_no_regular_file_is_refused_without_waiting_for_it(share: Path, 
                 files.listing("lab", path)
 
 
-def test_a_listing_tells_names_sizes_and_kinds_in_order(share: Path, files: Files) -> None:
+def test_a_listing_tells_names_sizes_and_kinds_in_order(share: Path, files: ShareFiles) -> None:
     (share / "heat").mkdir()
     (share / "heat" / "log.txt").write_bytes(b"12345")
     (share / "heat" / "frames").mkdir()
@@ -187,14 +187,16 @@ def test_a_listing_tells_names_sizes_and_kinds_in_order(share: Path, files: File
     assert [entry.name for entry in files.listing("lab", "").entries] == ["heat", "over"]
 
 
-def test_a_name_that_is_no_utf8_is_listed_and_can_be_read(share: Path, files: Files) -> None:
+def test_a_name_that_is_no_utf8_is_listed_and_can_be_read(share: Path, files: ShareFiles) -> None:
     Path(os.fsdecode(os.fsencode(share) + b"/\xff\xfe.log")).write_text("found")
     (entry,) = files.listing("lab", "").entries
     assert os.fsencode(entry.name) == b"\xff\xfe.log"
     assert files.read("lab", entry.name, 0, 10).content == b"found"
 
 
-def test_a_listing_of_a_thousand_is_complete_and_one_of_more_says_that_it_is_not(share: Path, files: Files) -> None:
+def test_a_listing_of_a_thousand_is_complete_and_one_of_more_says_that_it_is_not(
+    share: Path, files: ShareFiles
+) -> None:
     for number in range(1000):
         (share / (f"{number:04}" + "\udcff" * 200)).touch()
     listing = files.listing("lab", "")
@@ -229,7 +231,7 @@ def test_a_listing_of_a_thousand_is_complete_and_one_of_more_says_that_it_is_not
     ],
 )
 def test_a_request_that_makes_no_sense_gets_an_error_and_ends_nothing(
-    share: Path, files: Files, ask: Callable[[bytes], dict[str, Any]], line: bytes
+    share: Path, files: ShareFiles, ask: Callable[[bytes], dict[str, Any]], line: bytes
 ) -> None:
     (share / "log.txt").write_text("hello")
     answer = ask(line)
@@ -237,7 +239,7 @@ def test_a_request_that_makes_no_sense_gets_an_error_and_ends_nothing(
     assert files.read("lab", "log.txt", 0, 10).content == b"hello"
 
 
-def test_a_client_that_says_nothing_keeps_nobody_waiting(share: Path, files: Files, tmp_path: Path) -> None:
+def test_a_client_that_says_nothing_keeps_nobody_waiting(share: Path, files: ShareFiles, tmp_path: Path) -> None:
     (share / "log.txt").write_text("hello")
     idle = [socket.socket(socket.AF_UNIX) for _ in range(10)]
     try:
@@ -250,7 +252,7 @@ def test_a_client_that_says_nothing_keeps_nobody_waiting(share: Path, files: Fil
             client.close()
 
 
-def test_when_a_reader_has_too_many_clients_the_next_hears_so_at_once(files: Files, tmp_path: Path) -> None:
+def test_when_a_reader_has_too_many_clients_the_next_hears_so_at_once(files: ShareFiles, tmp_path: Path) -> None:
     idle = [socket.socket(socket.AF_UNIX) for _ in range(270)]
     try:
         for client in idle:

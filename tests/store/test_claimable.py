@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, event, text
 
-from lackey.domain.policy import Taken, lane_of
+from lackey.domain.policy import InUse, lane_of
 from lackey.domain.resources import Demand
 from lackey.domain.run import Garbled, Run, RunState
 from lackey.store import attempts, claimable, runs
-from lackey.store.claimable import Place
+from lackey.store.claimable import LaneHead
 from lackey.store.database import Database
 from tests.clock import Clock
 from tests.store.rows import add_application, add_project, add_run
@@ -31,12 +31,12 @@ def make(database: Database, clock: Clock) -> Any:
     return made
 
 
-def places(database: Database, **more: Any) -> list[Place]:
+def places(database: Database, **more: Any) -> list[LaneHead]:
     with database.read() as connection:
         return claimable.lanes(connection, "local", **more)
 
 
-def lane(database: Database, place: Place, chunk: int = 2) -> list[int]:
+def lane(database: Database, place: LaneHead, chunk: int = 2) -> list[int]:
     with database.read() as connection:
         return [one.run_id for one in claimable.runs_of(connection, "local", place, chunk)]
 
@@ -140,9 +140,9 @@ def test_what_is_taken_is_told_by_the_attempts_that_are_open(database: Database,
     with database.read() as connection:
         taken = claimable.taken(connection, "local", "h1", {"store"})
     assert sorted(taken, key=lambda one: one.demand.cpus) == [
-        Taken(None, "anna", "lab", Demand(1), here=False),
-        Taken(None, "anna", "lab", Demand(2), lost=True, is_idle=True),
-        Taken(None, "anna", "store", Demand(3, 5, 2), devices=("a", "b"), is_idle=True),
+        InUse(None, "anna", "lab", Demand(1), here=False),
+        InUse(None, "anna", "lab", Demand(2), lost=True, is_idle=True),
+        InUse(None, "anna", "store", Demand(3, 5, 2), devices=("a", "b"), is_idle=True),
     ]
 
 
@@ -226,7 +226,7 @@ def expected_lanes(queue: list[tuple[int, Queued]]) -> dict[tuple[str, int, int]
     return lanes
 
 
-def in_pieces(database: Database, first: list[Place]) -> Iterator[Place]:
+def in_pieces(database: Database, first: list[LaneHead]) -> Iterator[LaneHead]:
     """The lanes found at first, and of each user those beyond."""
     for _, mine in itertools.groupby(first, key=lambda place: place.by):
         known = list(mine)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from lackey.store import metric_summaries, metrics
 from lackey.store.database import Database
-from lackey.store.metric_summaries import Summary
+from lackey.store.metric_summaries import MetricSummary
 from lackey.store.metrics import Metric
 from tests.clock import Clock
 from tests.store.rows import add_run
@@ -49,12 +49,12 @@ def keep_as_before(database: Database, run_id: int, *told: Metric) -> None:
     database.write(work)
 
 
-def of_run(database: Database, run_id: int, *, with_cells: bool = False) -> list[Summary]:
+def of_run(database: Database, run_id: int, *, with_cells: bool = False) -> list[MetricSummary]:
     with database.read() as connection:
         return metric_summaries.of_run(connection, run_id, with_cells=with_cells)
 
 
-def told(found: list[Summary]) -> dict[str, Any]:
+def told(found: list[MetricSummary]) -> dict[str, Any]:
     """What is shown of them, so that NaN is equal to NaN."""
     return {
         one.name: repr(
@@ -65,7 +65,7 @@ def told(found: list[Summary]) -> dict[str, Any]:
     }
 
 
-def curves(found: list[Summary]) -> dict[str, str]:
+def curves(found: list[MetricSummary]) -> dict[str, str]:
     return {one.name: repr((one.level, sorted(one.cells.items()))) for one in found}
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 from lackey.domain.refusals import NotFound
 from lackey.domain.run import Event
 from lackey.store import applications, events, keys, service, tokens
-from lackey.store.database import Database, Taken
+from lackey.store.database import Database, NotUnique
 from lackey.store.service import Heartbeat
 from tests.clock import Clock
 from tests.store.rows import add_application, add_project, add_run
@@ -30,9 +30,9 @@ def test_a_project_is_found_by_id_and_by_name(database: Database, clock: Clock) 
 def test_two_projects_cannot_have_one_name(database: Database, clock: Clock) -> None:
     database.write(lambda connection: add_project(connection, clock(), "heat"))
     other = database.write(lambda connection: add_project(connection, clock(), "flow"))
-    with pytest.raises(Taken):
+    with pytest.raises(NotUnique):
         database.write(lambda connection: add_project(connection, clock(), "heat"))
-    with pytest.raises(Taken):
+    with pytest.raises(NotUnique):
         database.write(lambda connection: applications.change_project(connection, other, {"name": "heat"}))
 
 
@@ -61,7 +61,7 @@ def test_names_of_applications_are_unique_within_their_project_alone(database: D
         return heat
 
     heat = database.write(work)
-    with pytest.raises(Taken):
+    with pytest.raises(NotUnique):
         database.write(lambda connection: add_application(connection, clock(), heat, "explicit"))
 
 
@@ -149,7 +149,7 @@ def test_an_answered_request_is_remembered_for_its_time(database: Database, cloc
         return asker
 
     asker = database.write(remember)
-    with pytest.raises(Taken):
+    with pytest.raises(NotUnique):
         database.write(lambda connection: keys.remember(connection, asker, "once", b"x", 8, clock(), clock() - day))
     with database.read() as connection:
         assert keys.answered(connection, asker, "once", clock() - day) == (b"r", 7)

@@ -14,7 +14,7 @@ from lackey.domain.run import ACTIVE, FINAL, Run, RunState
 from lackey.domain.run_list import Cursor, Order
 from lackey.store import run_lists, words
 from lackey.store.database import Database
-from lackey.store.run_lists import Page
+from lackey.store.run_lists import RunPage
 from lackey.store.runs import Filter
 from tests.clock import Clock
 from tests.store.rows import add_application, add_project, add_run
@@ -47,12 +47,12 @@ def read(
     down: bool = True,
     limit: int = 3,
     **wanted: Any,
-) -> Page:
+) -> RunPage:
     with database.read() as connection:
         return run_lists.page(connection, Filter(**wanted), order, down, cursor, limit)
 
 
-def walk(page: Page, go: Callable[[Page], Cursor | None], read_at: Callable[[Cursor], Page]) -> list[Page]:
+def walk(page: RunPage, go: Callable[[RunPage], Cursor | None], read_at: Callable[[Cursor], RunPage]) -> list[RunPage]:
     """The page and all behind it, through their cursors as a URL holds them."""
     pages = [page]
     while (cursor := go(pages[-1])) is not None:
@@ -60,7 +60,7 @@ def walk(page: Page, go: Callable[[Page], Cursor | None], read_at: Callable[[Cur
     return pages
 
 
-def ids(pages: list[Page]) -> list[int]:
+def ids(pages: list[RunPage]) -> list[int]:
     return [run.id for page in pages for run in page.runs]
 
 
@@ -78,7 +78,7 @@ _KEYS: dict[Order, Callable[[Run], Any]] = {
 def test_the_pages_hold_each_run_once_in_order_and_lead_back_the_same_way(
     database: Database, made: list[Run], order: Order, down: bool, wanted: dict[str, Any]
 ) -> None:
-    def at(cursor: Cursor | None) -> Page:
+    def at(cursor: Cursor | None) -> RunPage:
         return read(database, cursor, order, down, limit=2, **wanted)
 
     key = _KEYS[order]
@@ -109,7 +109,7 @@ def test_what_is_rare_is_found_though_no_page_passes_many_runs(
     monkeypatch.setattr(run_lists, "_FEW", 0)
     wanted: dict[str, Any] = {"states": frozenset({RunState.FAILED}), "by": "bob"}
 
-    def at(cursor: Cursor | None) -> Page:
+    def at(cursor: Cursor | None) -> RunPage:
         return read(database, cursor, order, limit=1, **wanted)
 
     there = [run for run in made if run.by == "bob" and run.state is RunState.FAILED]
@@ -157,7 +157,7 @@ def test_several_states_are_listed_in_one_order(
     there = [run for run in database.write(work) if run.state in ACTIVE and wanted.get("by") in (None, run.by)]
     there = [run for run in there if "since" not in wanted or run.scheduled_at >= wanted["since"]]
 
-    def at(cursor: Cursor | None) -> Page:
+    def at(cursor: Cursor | None) -> RunPage:
         return read(database, cursor, order, down, states=ACTIVE, **wanted)
 
     pages = walk(at(None), lambda page: page.next, at)
@@ -214,7 +214,7 @@ def test_words_that_many_have_are_all_found_though_each_page_looks_into_few_runs
         for run in made:
             words.index(connection, run.id, "heat explicit" if run.id % 3 else "heat")
 
-    def all_with(text: str) -> list[Page]:
+    def all_with(text: str) -> list[RunPage]:
         return walk(read(database, text=text), lambda page: page.next, lambda at: read(database, at, text=text))
 
     database.write(work)

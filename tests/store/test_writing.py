@@ -20,7 +20,7 @@ from lackey.domain.refusals import NotFound, Unavailable
 from lackey.domain.run import RunState
 from lackey.store import database as stored
 from lackey.store import events, runs, schema
-from lackey.store.database import Changed, Database, Taken, unique
+from lackey.store.database import Changed, Database, NotUnique, unique
 from tests.clock import Clock
 from tests.processes import in_processes
 from tests.store.rows import add_run
@@ -210,7 +210,7 @@ def test_something_unique_that_is_there_already_is_taken(database: Database, clo
             with unique():
                 connection.execute(text("INSERT INTO installation (id, created_at) VALUES ('a', 0)"))
 
-    with pytest.raises(Taken):
+    with pytest.raises(NotUnique):
         database.write(work)
     with database.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM installation")).scalar_one() == 0

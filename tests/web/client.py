@@ -10,7 +10,7 @@ from webtest import TestApp
 from lackey.services import Database
 from lackey.services.admin import keys
 from lackey.settings import Settings
-from lackey.web.wsgi import Application
+from lackey.web.wsgi import WsgiApplication
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -32,7 +32,7 @@ class Clock:
 class Api:
     """A client with an admin key, and what lies behind the service that it talks to. `wakes` counts wakes."""
 
-    wsgi: Application
+    wsgi: WsgiApplication
     database: Database
     settings: Settings
     clock: Clock

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lackey.web.bodies import BodyError, Kept, ReportBody, read_report
+from lackey.web.bodies import BodyError, KeptBytes, ReportBody, read_report
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=xYz"
@@ -25,7 +25,7 @@ def read(body: bytes, content_type: str, log_field: str = "log", cuts: list[int]
     return read_report(pieces(body, cuts or []), content_type, log_field, LIMIT)
 
 
-def text_of(log: Kept | None) -> bytes | None:
+def text_of(log: KeptBytes | None) -> bytes | None:
     return None if log is None else log.head + log.tail
 
 

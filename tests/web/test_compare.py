@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from lackey.files import FileError, FileMissing, Files, Piece, ShareAway
+from lackey.files import FileError, FileMissing, FilePiece, ShareAway, ShareFiles
 from lackey.services.dispatch import kept_logs
 from lackey.store import runs
 from lackey.web.call import Service
-from lackey.web.wsgi import Application
+from lackey.web.wsgi import WsgiApplication
 from tests.web.client import Api
 from tests.web.visitor import Visitor
 
@@ -92,18 +92,18 @@ def test_the_ends_of_the_logs_stand_side_by_side_as_a_terminal_would_leave_them(
     assert ends[1] == "begun\nended"
 
 
-class Share(Files):
+class Share(ShareFiles):
     """A share with logs that are read only if all are read at once; it can go away."""
 
     readers = 0
     trouble: FileError | None = None
 
-    def read(self, share: str, path: str, offset: int, length: int) -> Piece:
+    def read(self, share: str, path: str, offset: int, length: int) -> FilePiece:
         if self.trouble:
             raise self.trouble
         if length == 0:
             self.together.wait(DEADLINE_SECONDS)
-        return Piece(len(path), 0.0, path.encode()[offset : offset + length])
+        return FilePiece(len(path), 0.0, path.encode()[offset : offset + length])
 
     @cached_property
     def together(self) -> Barrier:
@@ -119,7 +119,7 @@ def share() -> Share:
 def on_share(api: Api, share: Share) -> Visitor:
     """Somebody who sees three runs that were launched on the share."""
     service = Service(api.database, share, api.settings.shares, 1 << 20, api.clock, lambda: None)
-    api = replace(api, wsgi=Application(service), client=None)
+    api = replace(api, wsgi=WsgiApplication(service), client=None)
     api.application()
     for number in (1, 2, 3):
         api.post("/api/run", {"application": "heat/explicit"})

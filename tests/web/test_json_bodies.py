@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lackey.web.bodies import BodyError, Kept, ReportBody, read_report
+from lackey.web.bodies import BodyError, KeptBytes, ReportBody, read_report
 
 LIMIT = 1 << 20
 
@@ -19,7 +19,7 @@ def read(body: bytes, cuts: list[int] | None = None) -> ReportBody:
     return read_report(chunks, "application/json", "log", LIMIT)
 
 
-def text_of(log: Kept | None) -> bytes | None:
+def text_of(log: KeptBytes | None) -> bytes | None:
     return None if log is None else log.head + log.tail
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from lackey.files import Entry, FileMissing, Files, Listing, Piece, ShareAway
+from lackey.files import Entry, FileMissing, FilePiece, Listing, ShareAway, ShareFiles
 from lackey.services.dispatch import kept_logs
 from lackey.store import runs
 from lackey.web.call import Service
-from lackey.web.wsgi import Application
+from lackey.web.wsgi import WsgiApplication
 from tests.web.client import Api
 from tests.web.conftest import MakeApi
 
@@ -118,18 +118,18 @@ def test_a_stops_log_comes_last_and_a_cut_is_shown(make_api: MakeApi) -> None:
     assert api.run(run)["log_size"] == 10_007
 
 
-class Share(Files):
+class Share(ShareFiles):
     """A share with one run's directory on it, which can go away."""
 
     log = b""
     away = False
     entries: tuple[Entry, ...] = ()
 
-    def read(self, share: str, path: str, offset: int, length: int) -> Piece:
+    def read(self, share: str, path: str, offset: int, length: int) -> FilePiece:
         self._be_there()
         if (share, path) != ("lab", "heat/explicit/lackey-runs/1/log.txt"):
             raise FileMissing("there is no such file")
-        return Piece(len(self.log), 0.0, self.log[offset : offset + length])
+        return FilePiece(len(self.log), 0.0, self.log[offset : offset + length])
 
     def listing(self, share: str, path: str) -> Listing:
         self._be_there()
@@ -150,7 +150,7 @@ def api(api: Api, share: Share) -> Api:
     """A service that reads the share at hand."""
     limit = api.settings.server.log_limit
     service = Service(api.database, share, api.settings.shares, limit, api.clock, lambda: None)
-    return replace(api, wsgi=Application(service), client=None)
+    return replace(api, wsgi=WsgiApplication(service), client=None)
 
 
 @pytest.fixture

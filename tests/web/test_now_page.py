@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from lackey.domain.share_health import Away, Health
-from lackey.files import Files
+from lackey.domain.share_health import Away, ShareHealth
+from lackey.files import ShareFiles
 from lackey.services.admin import health
 from lackey.services.runs import overview
 from lackey.store import overview as stored_overview
 from tests.web.client import Api
 from tests.web.visitor import HOSTILE, Visitor
 
-WELL = Health(None, None)
+WELL = ShareHealth(None, None)
 
 
 class Shares:
@@ -23,15 +23,15 @@ class Shares:
         self.asked = 0
         self.away: dict[str, Away] = {}
 
-    def healths(self, _: Files, names: Iterable[str]) -> dict[str, Health]:
+    def healths(self, _: ShareFiles, names: Iterable[str]) -> dict[str, ShareHealth]:
         self.asked += 1
-        return {name: Health(self.away.get(name), None) for name in names}
+        return {name: ShareHealth(self.away.get(name), None) for name in names}
 
 
 @pytest.fixture
 def shares(monkeypatch: pytest.MonkeyPatch) -> Shares:
     shares = Shares()
-    monkeypatch.setattr(Files, "healths", lambda files, names: shares.healths(files, names))
+    monkeypatch.setattr(ShareFiles, "healths", lambda files, names: shares.healths(files, names))
     return shares
 
 

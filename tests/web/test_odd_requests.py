@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from lackey.files import Files, Piece
+from lackey.files import FilePiece, ShareFiles
 from lackey.services.runs import queries
 from tests.web.client import Api, fields_at_fault
 from tests.web.visitor import Visitor, form_to
@@ -139,10 +139,10 @@ class Torn:
     def __init__(self, whole: int) -> None:
         self.left = whole
 
-    def read(self, share: str, path: str, offset: int, length: int) -> Piece:
+    def read(self, share: str, path: str, offset: int, length: int) -> FilePiece:
         self.left -= 1
         size = 3 << 20 if self.left >= 0 else 5
-        return Piece(size, 0.0, (b"x" * size)[offset : offset + length])
+        return FilePiece(size, 0.0, (b"x" * size)[offset : offset + length])
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def fetch(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, A
     monkeypatch.setattr(queries, "run", lambda database, run_id: replace(real(database, run_id), **placed))
 
     def fetched(page: str, file: Any) -> tuple[int, bytes]:
-        monkeypatch.setattr(Files, "read", lambda _, *asked: file.read(*asked))
+        monkeypatch.setattr(ShareFiles, "read", lambda _, *asked: file.read(*asked))
         headers = {"HTTP_AUTHORIZATION": f"Bearer {api.key}"}
         cookies = "; ".join(f"{name}={value}" for name, value in visitor.browser.cookies.items())
         return ask_as_it_is(api, "GET", page.format(run["id"]), {**headers, "HTTP_COOKIE": cookies})
@@ -175,11 +175,11 @@ class Swapped:
     mtime: float
     inode: int
 
-    def read(self, share: str, path: str, offset: int, length: int) -> Piece:
+    def read(self, share: str, path: str, offset: int, length: int) -> FilePiece:
         self.whole -= 1
         known = (3 << 20, 1.0, 1, b"a") if self.whole >= 0 else (self.size, self.mtime, self.inode, b"b")
         size, mtime, inode, letter = known
-        return Piece(size, mtime, (letter * size)[offset : offset + length], inode)
+        return FilePiece(size, mtime, (letter * size)[offset : offset + length], inode)
 
 
 @pytest.mark.parametrize("page", FILE_PAGES)

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from lackey.domain.run import Event
-from lackey.files import Entry, FileMissing, Files, Listing, Piece
+from lackey.files import Entry, FileMissing, FilePiece, Listing, ShareFiles
 from lackey.services.admin import health
 from lackey.services.dispatch import silence
 from lackey.store import events, runs
 from lackey.web.call import Service
-from lackey.web.wsgi import Application
+from lackey.web.wsgi import WsgiApplication
 from tests.web.client import Api
 from tests.web.visitor import Visitor, form_to
 
@@ -22,7 +22,7 @@ WINDOWS = "Mozilla/5.0 (Windows NT 10.0; Win64; x64)"
 MAC = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)"
 
 
-class Share(Files):
+class Share(ShareFiles):
     """A share with the directory of run 1 on it: what lies in it by path."""
 
     def __init__(self) -> None:
@@ -30,12 +30,12 @@ class Share(Files):
         self.contents: dict[str, bytes] = {}
         self.asked: list[str] = []
 
-    def read(self, share: str, path: str, offset: int, length: int) -> Piece:
+    def read(self, share: str, path: str, offset: int, length: int) -> FilePiece:
         self.asked.append(path)
         content = self.contents.get(path.removeprefix(f"{RUN_DIRECTORY}/"))
         if content is None:
             raise FileMissing(f"{path!r} on the share lab: there is no such file.")
-        return Piece(len(content), 0.0, content[offset : offset + length])
+        return FilePiece(len(content), 0.0, content[offset : offset + length])
 
     def listing(self, share: str, path: str) -> Listing:
         self.asked.append(path)
@@ -54,7 +54,7 @@ def share() -> Share:
 def visitor(api: Api, share: Share) -> Visitor:
     limit = api.settings.server.log_limit
     service = Service(api.database, share, api.settings.shares, limit, api.clock, lambda: api.wakes.append(None))
-    api = replace(api, wsgi=Application(service), client=None)
+    api = replace(api, wsgi=WsgiApplication(service), client=None)
     health.beat(api.database, "host", api.clock.now, True, api.clock.now)
     visitor = Visitor(api)
     visitor.sign_in()

@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from lackey.cli.checks.finding import Finding, Level
-from lackey.cli.session import Trouble
+from lackey.cli.session import CommandFailed
 
 if TYPE_CHECKING:
     from lackey.cli.client import Client
@@ -21,7 +21,7 @@ def from_afar(client: "Client") -> list[Finding]:
     try:
         before = time.time()
         date = client.date("/healthz")
-    except Trouble as trouble:
+    except CommandFailed as trouble:
         mend = "Start it, or correct LACKEY_URL."
         return [_finding("service", "trouble", trouble.message.partition("; ")[0], mend)]
     found = [_finding("service", "ok", f"it answers at {client.place}"), *_clock(date, before)]
@@ -36,7 +36,7 @@ def from_afar(client: "Client") -> list[Finding]:
 def _asked(about: str, ask: Any, mend: str) -> list[Finding]:
     try:
         found: list[Finding] = ask()
-    except Trouble as trouble:
+    except CommandFailed as trouble:
         return [_finding(about, "trouble", trouble.message, mend)]
     return found
 

@@ -2,7 +2,7 @@
 
 from lackey.cli.checks.finding import Finding
 from lackey.cli.client import Client, own_service
-from lackey.cli.session import Trouble
+from lackey.cli.session import CommandFailed
 from lackey.settings import Settings
 
 
@@ -11,7 +11,7 @@ def service(settings: Settings) -> list[Finding]:
     url = own_service(settings).url
     try:
         answer = Client(url, None).get("/healthz")
-    except Trouble as trouble:
+    except CommandFailed as trouble:
         mend = "Start it; if it runs elsewhere, say so in [server] url."
         return [Finding("service", "trouble", trouble.message.partition("; ")[0], mend)]
     if answer != {"status": "ok"}:

@@ -8,8 +8,8 @@ from lackey import privileges
 from lackey.cli.checks.finding import Finding
 from lackey.domain import sizes
 from lackey.domain.paths import Share
-from lackey.domain.share_health import Health, troubles
-from lackey.files import Files
+from lackey.domain.share_health import ShareHealth, troubles
+from lackey.files import ShareFiles
 from lackey.scheduler.reader import DIRECTORY
 from lackey.scheduler.rights import unable
 from lackey.settings import Settings
@@ -22,7 +22,7 @@ _POLL_SECONDS = 0.1
 def shares(settings: Settings) -> list[Finding]:
     """How each share is."""
     known = settings.shares
-    healths = _settled(Files(settings.data_dir / DIRECTORY), list(known))
+    healths = _settled(ShareFiles(settings.data_dir / DIRECTORY), list(known))
     unread = [share for share in known.values() if _is_unread(healths[share.name])]
     findings = [finding for share in known.values() for finding in _judged(share, healths[share.name])]
     # Without root's rights they are looked at as whoever asks; with them, as the user of simulations, if there is one.
@@ -33,7 +33,7 @@ def shares(settings: Settings) -> list[Finding]:
     return findings
 
 
-def _judged(share: Share, health: Health) -> list[Finding]:
+def _judged(share: Share, health: ShareHealth) -> list[Finding]:
     about = f"share {share.name}"
     found = [
         Finding(about, "trouble" if trouble.grave else "warning", trouble.what.rstrip("."), trouble.mend)
@@ -46,22 +46,22 @@ def _judged(share: Share, health: Health) -> list[Finding]:
     return [Finding(about, "ok", what)]
 
 
-def _is_unread(health: Health) -> bool:
+def _is_unread(health: ShareHealth) -> bool:
     return health.away is not None and health.away.kind == "unread"
 
 
-def _looked_at_here(unread: list[Share], user: str | None) -> dict[str, Health]:
+def _looked_at_here(unread: list[Share], user: str | None) -> dict[str, ShareHealth]:
     paths = {share.name: (share.path, share.must_be_mounted) for share in unread}
     with tempfile.TemporaryDirectory(prefix="lackey-doctor-") as directory:
         readers = Readers(paths, Path(directory), user)
         readers.start()
         try:
-            return _settled(Files(Path(directory)), list(paths), starting=True)
+            return _settled(ShareFiles(Path(directory)), list(paths), starting=True)
         finally:
             readers.stop()
 
 
-def _settled(files: Files, names: list[str], starting: bool = False) -> dict[str, Health]:
+def _settled(files: ShareFiles, names: list[str], starting: bool = False) -> dict[str, ShareHealth]:
     """How they are, once each has been looked at, or is away.
 
     `starting`: their readers have only just been started.

@@ -9,7 +9,7 @@ dash and bash read some texts differently (`$'…'`, `((`, `[[`), so that a text
 
 import re
 
-from lackey.domain.shell.reading import Context, Reading, Simple, SyntaxFault, Unreadable
+from lackey.domain.shell.reading import Context, Reading, Simple, SyntaxFault, UnreadableShell
 from lackey.domain.shell.words import ENDS_WORD, NAME, Word, Words
 
 # After these a command begins; after the others none does.
@@ -217,7 +217,7 @@ class _Commands(Words):
             self.at += 1
         operator = self._matched(_REDIRECTIONS)
         if operator is None:
-            raise Unreadable("it has a redirection of an unknown kind")
+            raise UnreadableShell("it has a redirection of an unknown kind")
         self.at = operator.end()
         if self._here() == "(" and operator[0] in "<>":
             self.reading.features.add(f"{operator[0]}(…)")
@@ -253,7 +253,7 @@ class _Commands(Words):
     def _subscript(self, word: Word, first: int, begins: int) -> None:
         closes = self.text.find("]", begins, word.end)
         if closes < 0:
-            raise Unreadable("it has an index with blanks")
+            raise UnreadableShell("it has an index with blanks")
         self.reading.features.add("an array, a[…]=")
         for place in self.reading.places[first:]:
             if place.start < closes and place.context is Context.WORD:

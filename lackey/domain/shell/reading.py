@@ -33,7 +33,7 @@ class Context(Enum):
 
 
 @dataclass
-class Place:
+class BracedName:
     """A name in braces. `start` and `end` are those of as many braces as there are on both sides (`braces`)."""
 
     start: int
@@ -73,7 +73,7 @@ class Reading:
     `compound`: it is more than simple commands one after the other. `features`: what POSIX does not know, as written.
     """
 
-    places: list[Place] = field(default_factory=list)
+    places: list[BracedName] = field(default_factory=list)
     variables: list[Variable] = field(default_factory=list)
     commands: list[Simple] = field(default_factory=list)
     compound: bool = False
@@ -81,11 +81,11 @@ class Reading:
     features: set[str] = field(default_factory=set)
 
 
-class Unreadable(Exception):
+class UnreadableShell(Exception):
     """The text is not understood here; a shell may well do so."""
 
 
-class SyntaxFault(Unreadable):
+class SyntaxFault(UnreadableShell):
     """No shell of this kind runs the text."""
 
 

@@ -4,7 +4,7 @@ dash stays as the parent of what `sh -c 'a simple command'` starts; bash does no
 """
 
 from lackey.domain.shell.program import DEFAULT_SHELL
-from lackey.domain.shell.reading import Reading, Unreadable
+from lackey.domain.shell.reading import Reading, UnreadableShell
 from lackey.domain.shell.text import readings
 
 # Of dash 0.5.12 and bash 5.2: what exec would not find, or find as another program (/bin/echo knows -e).
@@ -89,7 +89,7 @@ def replacing_the_shell(command: str, shell: str = DEFAULT_SHELL) -> str:
         return command
     try:
         starts = {_start(reading) for reading in readings(command)}
-    except Unreadable:
+    except UnreadableShell:
         return command
     start = starts.pop()
     if starts or start is None:

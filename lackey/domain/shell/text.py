@@ -13,7 +13,7 @@ from lackey.domain.application import Parameter
 from lackey.domain.refusals import invalid
 from lackey.domain.shell.commands import read
 from lackey.domain.shell.program import DEFAULT_SHELL
-from lackey.domain.shell.reading import Context, Place, Reading, SyntaxFault, Unreadable, candidates
+from lackey.domain.shell.reading import BracedName, Context, Reading, SyntaxFault, UnreadableShell, candidates
 
 _INTEGERS_ONLY = (Context.ARITHMETIC, Context.INDEX, Context.EVALUATED)
 _LEFT_ALONE = (Context.SINGLE_QUOTES, Context.QUOTED_HERE_DOCUMENT)
@@ -63,7 +63,7 @@ def fill(command: str, parameters: Iterable[Parameter], shell: str = DEFAULT_SHE
         return Filled(command, frozenset())
     try:
         found = readings(command, shell)
-    except Unreadable as fault:
+    except UnreadableShell as fault:
         _refuse_unread(command, declared, fault)
         return Filled(command, frozenset())
     filled = [_filled(command, reading.places, declared) for reading in found]
@@ -83,7 +83,7 @@ def _all_candidates(command: str) -> Iterator[tuple[int, int, str, int]]:
         yield found.start(1), found.end(1), found[1][1:-1], 1
 
 
-def _refuse_unread(command: str, declared: dict[str, Parameter], fault: Unreadable) -> None:
+def _refuse_unread(command: str, declared: dict[str, Parameter], fault: UnreadableShell) -> None:
     """Raise Invalid if there is a placeholder where nobody knows what it is part of."""
     for start, end, name, braces in _all_candidates(command):
         if name in declared:
@@ -100,7 +100,7 @@ def _refuse_unread(command: str, declared: dict[str, Parameter], fault: Unreadab
             )
 
 
-def _filled(command: str, places: list[Place], declared: dict[str, Parameter]) -> Filled:
+def _filled(command: str, places: list[BracedName], declared: dict[str, Parameter]) -> Filled:
     pieces, at, calculated = [], 0, set()
     for place in sorted(places, key=lambda each: each.start):
         pieces += [command[at : place.start], _piece(command, place, declared)]
@@ -110,7 +110,7 @@ def _filled(command: str, places: list[Place], declared: dict[str, Parameter]) -
     return Filled("".join([*pieces, command[at:]]), frozenset(calculated))
 
 
-def _piece(command: str, place: Place, declared: dict[str, Parameter]) -> str:
+def _piece(command: str, place: BracedName, declared: dict[str, Parameter]) -> str:
     written = command[place.start : place.end]
     known = declared.get(place.name)
     if place.context is Context.COMMENT:
@@ -133,7 +133,7 @@ def _unknown(declared: Iterable[str]) -> str:
     return f"names no declared parameter (declared: {', '.join(sorted(declared)) or 'none'})"
 
 
-def _undeclared(place: Place, written: str, declared: Iterable[str]) -> str:
+def _undeclared(place: BracedName, written: str, declared: Iterable[str]) -> str:
     if place.context is Context.EXPANSION:
         return f"{written} {_unknown(declared)}; within ${{…}}, a variable that holds it can stand there instead"
     if place.context is Context.BACKTICKS:
@@ -142,7 +142,7 @@ def _undeclared(place: Place, written: str, declared: Iterable[str]) -> str:
     return f"{written} {_unknown(declared)}; if these braces are the command's own, write {doubled}"
 
 
-def _value(command: str, place: Place, parameter: Parameter) -> str:
+def _value(command: str, place: BracedName, parameter: Parameter) -> str:
     """What stands for the value. Raises Invalid where nothing can."""
     name = variable(parameter.name)
     if place.in_backticks or place.context in _ADVICE:
@@ -158,7 +158,7 @@ def _value(command: str, place: Place, parameter: Parameter) -> str:
     }.get(place.context, f'"${{{name}}}"')
 
 
-def _check_calculation(command: str, place: Place, parameter: Parameter) -> None:
+def _check_calculation(command: str, place: BracedName, parameter: Parameter) -> None:
     if parameter.kind != "integer":
         raise invalid(
             "command",

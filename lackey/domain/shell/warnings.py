@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from lackey.domain.shell.program import DEFAULT_SHELL
-from lackey.domain.shell.reading import Context, Reading, Unreadable
+from lackey.domain.shell.reading import Context, Reading, UnreadableShell
 from lackey.domain.shell.text import readings
 
 _BOTH = "> file 2>&1"
@@ -54,7 +54,7 @@ def warnings_of(
 def _of_command(command: str, parameters: set[str], shell: str) -> list[str]:
     try:
         found = readings(command, shell)
-    except Unreadable:
+    except UnreadableShell:
         return []
     said: dict[str, None] = {}
     if not any(name in shell for name in _FURTHER_SHELLS):

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from lackey.domain.shell.reading import (
     CANDIDATE,
+    BracedName,
     Context,
-    Place,
     Reading,
     SyntaxFault,
-    Unreadable,
+    UnreadableShell,
     Variable,
     candidates,
     trimmed,
@@ -75,7 +75,7 @@ class Words(ABC):
     def _deeper(self) -> Iterator[None]:
         self.depth += 1
         if self.depth > _DEEPEST:
-            raise Unreadable("it is nested too deeply")
+            raise UnreadableShell("it is nested too deeply")
         yield
         self.depth -= 1
 
@@ -83,7 +83,7 @@ class Words(ABC):
         found = self._matched(CANDIDATE)
         if found is None or self.text[max(self.at - 2, 0) : self.at] == "\\$":
             return False
-        place = Place(*trimmed(found), context, self.backticks > 0)
+        place = BracedName(*trimmed(found), context, self.backticks > 0)
         self.reading.places.append(place)
         self.at = place.end
         return True
@@ -188,14 +188,14 @@ class Words(ABC):
             word.is_function = True
         else:
             self._needs_bash("(")
-            raise Unreadable("there is a ( in a word")
+            raise UnreadableShell("there is a ( in a word")
 
     # Quotes
 
     def _raw(self, end: int, context: Context, delimiter: str = "") -> None:
         """What no shell looks into."""
         for start, stop, name, braces in candidates(self.text[self.at : end]):
-            place = Place(self.at + start, self.at + stop, name, braces, context, self.backticks > 0, delimiter)
+            place = BracedName(self.at + start, self.at + stop, name, braces, context, self.backticks > 0, delimiter)
             self.reading.places.append(place)
         self.at = end
 
@@ -277,7 +277,7 @@ class Words(ABC):
         elif self._here(2) == "$'" and not quoted and self.bash:
             self._ansi_c_quotes()
         elif self._here(2) == "$[" and self.bash:
-            raise Unreadable("$[…] is no arithmetic that all shells know; write $((…))")
+            raise UnreadableShell("$[…] is no arithmetic that all shells know; write $((…))")
         else:
             self.at += 2 if self._here(2) in ("$$", "$#") else 1
 
@@ -292,7 +292,7 @@ class Words(ABC):
         self.commands(closer)
         self.expect_no_more_here_documents()
         if outside and "\n" in self.text[start : self.at]:
-            raise Unreadable("a line ends within $(…) before a here-document has begun")
+            raise UnreadableShell("a line ends within $(…) before a here-document has begun")
         self.pending = outside
         reading.commands, reading.compound, reading.background = commands, compound, background
 
@@ -303,9 +303,9 @@ class Words(ABC):
             while not (parentheses == 0 and self._take("))")):
                 here = self._here()
                 if not here or (here == ")" and parentheses == 0):
-                    raise Unreadable("(( has no )); write ( ( for one command within another")
+                    raise UnreadableShell("(( has no )); write ( ( for one command within another")
                 if here in "'\"" or (here == "\\" and self._here(2) != "\\\n") or (here == "\n" and self.pending):
-                    raise Unreadable("there are quotes in arithmetic")
+                    raise UnreadableShell("there are quotes in arithmetic")
                 if here in "()":
                     parentheses += 1 if here == "(" else -1
                     self.at += 1
@@ -324,7 +324,7 @@ class Words(ABC):
                     raise SyntaxFault("a ${ has no }")
                 if here in "'\"":
                     if quoted:
-                        raise Unreadable("there are quotes in a quoted ${…}")
+                        raise UnreadableShell("there are quotes in a quoted ${…}")
                     self._special(here)
                 elif here == "\\":
                     self.at += 2
@@ -341,15 +341,15 @@ class Words(ABC):
             place.context = Context.DELIMITER
         raw = self.text[start : self.at]
         if "$" in raw or "`" in raw or "\n" in raw:
-            raise Unreadable("the delimiter of a here-document has an expansion")
+            raise UnreadableShell("the delimiter of a here-document has an expansion")
         if word.literal is None and len(self.reading.places) == first:
-            raise Unreadable("the delimiter of a here-document is written in an unusual way")
+            raise UnreadableShell("the delimiter of a here-document is written in an unusual way")
         return _HereDocument(word.literal or "", strips_tabs, word.quoted)
 
     def expect_no_more_here_documents(self) -> None:
         """Raise Unreadable if one has not begun."""
         if self.pending:
-            raise Unreadable("a here-document has no lines")
+            raise UnreadableShell("a here-document has no lines")
 
     def _newline(self) -> None:
         self.at += 1

@@ -15,14 +15,14 @@ from typing import NoReturn
 
 from lackey.accounts import Account
 from lackey.domain.shell.program import shell_words
-from lackey.executors.local.directories import Places, refusal
+from lackey.executors.local.directories import RunDirectories, refusal
 from lackey.executors.protocol import Launch, NotStarted
 
 _RESETTABLE = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 
 @dataclass(frozen=True)
-class Waiting:
+class HeldProcess:
     """A process that becomes the command when told to `begin`."""
 
     pid: int
@@ -57,7 +57,7 @@ class Waiting:
         return refusal(step, OSError(code, words))
 
 
-def prepare(launch: Launch, account: Account, places: Places, env: dict[str, str]) -> Waiting:
+def prepare(launch: Launch, account: Account, places: RunDirectories, env: dict[str, str]) -> HeldProcess:
     """Fork the command's process, which then waits. Raises OSError."""
     go, tell_go = os.pipe()
     said, tell_said = os.pipe()
@@ -67,10 +67,12 @@ def prepare(launch: Launch, account: Account, places: Places, env: dict[str, str
         _become(launch, account, places, env, go, tell_said)
     for descriptor in (go, tell_said, places.application):
         os.close(descriptor)
-    return Waiting(pid, tell_go, said)
+    return HeldProcess(pid, tell_go, said)
 
 
-def _become(launch: Launch, account: Account, places: Places, env: dict[str, str], go: int, said: int) -> NoReturn:
+def _become(
+    launch: Launch, account: Account, places: RunDirectories, env: dict[str, str], go: int, said: int
+) -> NoReturn:
     step = "the process"
     try:
         if not os.read(go, 1):

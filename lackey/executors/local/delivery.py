@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 
 from lackey.accounts import Account
 from lackey.domain.receipt import Receipt
-from lackey.executors.local.directories import RECEIPT, Places, add_file
+from lackey.executors.local.directories import RECEIPT, RunDirectories, add_file
 from lackey.executors.local.own_log import OwnLog
 from lackey.executors.local.tickets import Mark
 from lackey.executors.protocol import Launch
@@ -68,7 +68,7 @@ def _put(launch: Launch, verb: str, content_type: str, body: str) -> int | None:
         return None
 
 
-def leave_with_run(launch: Launch, mark: Mark, receipt: Receipt, places: Places, account: Account) -> None:
+def leave_with_run(launch: Launch, mark: Mark, receipt: Receipt, places: RunDirectories, account: Account) -> None:
     """Leave a copy of the receipt with the run, and its log, if it removed that itself.
 
     By a process that nobody waits for: its share may be away by now, or hang.

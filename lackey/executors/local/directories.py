@@ -71,7 +71,7 @@ class RanAlready(Exception):
 
 
 @dataclass(frozen=True)
-class Places:
+class RunDirectories:
     """Descriptors of the application's directory, the run's own and its log.
 
     `run_directory` is where the run's own lies, relative to the share.
@@ -100,7 +100,7 @@ def refusal(what: str, error: OSError) -> NotStarted:
     return NotStarted(f"{what} {_WORDS.get(error.errno or 0, f'can not be used: {said}')}")
 
 
-def make_places(launch: Launch, never_ran: Callable[[str], bool]) -> Places:
+def make_run_directories(launch: Launch, never_ran: Callable[[str], bool]) -> RunDirectories:
     """Make the run directory, with `parameters.json`, an empty `log.txt` and the run's identity in it.
 
     Normally it is named by the run's id; where that name is taken, by the next of `directory_names`: whoever launches
@@ -119,7 +119,7 @@ def make_places(launch: Launch, never_ran: Callable[[str], bool]) -> Places:
         made = _make_run(launch, runs, name)
         if made is not None:
             os.close(runs)
-            return Places(application, *made, on_share(launch.directory, RUNS, name))
+            return RunDirectories(application, *made, on_share(launch.directory, RUNS, name))
     raise NotStarted(f"the run directory {launch.run_id!r} and all that could stand in for it are taken")
 
 

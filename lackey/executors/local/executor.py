@@ -21,7 +21,18 @@ from lackey.executors.local.leftovers import Leftovers
 from lackey.executors.local.processes import family, send
 from lackey.executors.local.tickets import Mark, Owner, Voided, make_tickets
 from lackey.executors.local.watches import Watches
-from lackey.executors.protocol import Absent, Ended, Gone, Launch, Look, Running, Starting, Unowned, Unreadable, Void
+from lackey.executors.protocol import (
+    Absent,
+    Ended,
+    Gone,
+    Launch,
+    Observation,
+    Running,
+    Starting,
+    Unowned,
+    Unreadable,
+    Void,
+)
 
 _ANSWER_SECONDS = 10.0
 _LONGEST_ANSWER = 4096
@@ -87,11 +98,11 @@ class LocalExecutor:
             self._watches.add(launch.ticket, descriptor)
             self._under_way.add(launch.ticket)
 
-    def observe(self, tickets: Collection[str]) -> dict[str, Look]:
+    def observe(self, tickets: Collection[str]) -> dict[str, Observation]:
         """What each ticket's mark and processes say."""
         return {ticket: self._observe(ticket) for ticket in tickets}
 
-    def _observe(self, ticket: str) -> Look:
+    def _observe(self, ticket: str) -> Observation:
         try:
             look = self._look(Mark(self._tickets, ticket))
         except (OSError, ValueError) as error:
@@ -119,7 +130,7 @@ class LocalExecutor:
         self._watches.drop(ticket)
         self._under_way.discard(ticket)
 
-    def _look(self, mark: Mark) -> Look:
+    def _look(self, mark: Mark) -> Observation:
         owner = mark.owner()
         if owner is None:
             return Unowned() if mark.path.is_dir() else Absent()

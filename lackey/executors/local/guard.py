@@ -18,7 +18,7 @@ from lackey.accounts import Account, NoSuchAccount
 from lackey.domain.receipt import KillCause, Receipt
 from lackey.executors.local import command as commands
 from lackey.executors.local.delivery import hand_in, keep, leave_with_run
-from lackey.executors.local.directories import Places, RanAlready, forget_run, make_places
+from lackey.executors.local.directories import RanAlready, RunDirectories, forget_run, make_run_directories
 from lackey.executors.local.ending import Ending
 from lackey.executors.local.environment import environment
 from lackey.executors.local.processes import start_ticks, tree
@@ -42,14 +42,14 @@ _LONG = 3600.0
 
 
 @dataclass
-class Followed:
+class Launched:
     """A command that was started: where, when (by a clock that can't be set), and what became of it.
 
     `ended_at` and `duration` go up to its own end or, where lackey ends it, to that of the last process of it.
     """
 
-    process: commands.Waiting
-    places: Places
+    process: commands.HeldProcess
+    places: RunDirectories
     account: Account
     started_at: float
     began: float
@@ -100,7 +100,7 @@ def take(mark: Mark, launch: Launch) -> bool:
         return False
 
 
-def start(launch: Launch, mark: Mark) -> Followed:
+def start(launch: Launch, mark: Mark) -> Launched:
     """Have the command run. Raises NotStarted if it can't; nothing has run then, whatever is raised."""
     launch.check()
     try:
@@ -132,13 +132,13 @@ def start(launch: Launch, mark: Mark) -> Followed:
         process.abandon()
         raise
     process.begin()
-    return Followed(process, places, account, now, time.monotonic(), Usage(process))
+    return Launched(process, places, account, now, time.monotonic(), Usage(process))
 
 
-def _make_places(launch: Launch, mark: Mark, account: Account) -> Places:
+def _make_places(launch: Launch, mark: Mark, account: Account) -> RunDirectories:
     try:
         with account.acting():
-            return make_places(launch, lambda earlier: never_ran(mark.path.parent, earlier))
+            return make_run_directories(launch, lambda earlier: never_ran(mark.path.parent, earlier))
     except RanAlready as earlier:
         reason = f"this run ran already, as ticket {earlier.ticket}: the database is older than the run directory"
         raise NotStarted(reason, ran_as=earlier.ticket) from None
@@ -153,7 +153,7 @@ def never_ran(tickets: Path, ticket: str) -> bool:
     return receipt is not None and receipt.result == "not_started" and receipt.ran_as is None
 
 
-def follow(launch: Launch, mark: Mark, followed: Followed) -> None:
+def follow(launch: Launch, mark: Mark, followed: Launched) -> None:
     """Wait until the command has ended, and end it when told to, with all that it has started: wait for that, too."""
     linger_until = math.inf
     while True:
@@ -173,20 +173,20 @@ def follow(launch: Launch, mark: Mark, followed: Followed) -> None:
             _end(followed, followed.ending)
 
 
-def _wait(followed: Followed) -> float:
+def _wait(followed: Launched) -> float:
     """For how many seconds there is nothing to do but to wait for a signal."""
     rounds = followed.ending is not None or followed.status is not None
     return min(max(0.0, followed.usage.due - time.monotonic()), _LOOK_SECONDS if rounds else _LONG)
 
 
-def _is_over(followed: Followed, left: bool, now: float) -> bool:
+def _is_over(followed: Launched, left: bool, now: float) -> bool:
     """Whether all that counts has ended: the command, and where lackey ends it, all else, unless nothing ends that."""
     if followed.status is None:
         return False
     return not left or (followed.ending is not None and now >= followed.ending.kill_at + _SPARE_SECONDS)
 
 
-def _end(followed: Followed, ending: Ending) -> None:
+def _end(followed: Launched, ending: Ending) -> None:
     """Whatever goes wrong with that, the receipt is still to be written."""
     try:
         ending.go_on()
@@ -202,7 +202,7 @@ def _cause(mark: Mark) -> KillCause | None:
         return None  # no reason on record, so none to end anything
 
 
-def _reap(followed: Followed | None) -> bool:
+def _reap(followed: Launched | None) -> bool:
     """Bury what has ended; keep the command's status. Returns whether any child is left."""
     while True:
         try:
@@ -220,7 +220,7 @@ def _reap(followed: Followed | None) -> bool:
                 followed.duration = time.monotonic() - followed.began
 
 
-def outcome(launch: Launch, followed: Followed) -> Receipt:
+def outcome(launch: Launch, followed: Launched) -> Receipt:
     """The receipt of a command that has ended, or that failed in becoming one."""
     refused = followed.process.refusal()
     if refused:

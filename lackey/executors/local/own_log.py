@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import BinaryIO
 
 from lackey.confined import open_beneath, open_root
-from lackey.executors.local.directories import IDENTITY, LOG, NEW_FILE, RUNS, Places, add_file, identity_of
+from lackey.executors.local.directories import IDENTITY, LOG, NEW_FILE, RUNS, RunDirectories, add_file, identity_of
 from lackey.executors.local.tickets import KeptLog
 from lackey.executors.protocol import Launch
 
@@ -23,7 +23,7 @@ _DIRECTORY = os.O_PATH | os.O_DIRECTORY
 class OwnLog:
     """The log.txt of a run that has ended, as its guard holds it. All of this may hang with its share."""
 
-    def __init__(self, launch: Launch, places: Places) -> None:
+    def __init__(self, launch: Launch, places: RunDirectories) -> None:
         """Nothing is looked at yet."""
         self._launch = launch
         self.places = places

@@ -21,7 +21,7 @@ import resource
 import time
 from contextlib import suppress
 
-from lackey.executors.local.command import Waiting
+from lackey.executors.local.command import HeldProcess
 from lackey.executors.local.processes import Seen, read_whole, tree
 
 # At first it is looked often, so that something is seen of short runs too.
@@ -40,7 +40,7 @@ _NEGLIGIBLE = 0.03
 class Usage:
     """What the descendants of this process take."""
 
-    def __init__(self, process: Waiting) -> None:
+    def __init__(self, process: HeldProcess) -> None:
         """Nothing was seen yet. `process`: what is to become the command."""
         self._own_bytes = int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 * _GROWTH)
         self._process = process

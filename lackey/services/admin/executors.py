@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from lackey.domain.policy import Paused, Taken
+from lackey.domain.policy import InUse, Paused
 from lackey.domain.refusals import FieldError, Invalid, NotFound
 from lackey.domain.resources import Capacity, Demand
 from lackey.services.admin import health
@@ -25,7 +25,7 @@ WAITING_AT_MOST = claimable.COUNTED_AT_MOST
 
 
 @dataclass(frozen=True)
-class Executor:
+class ExecutorState:
     """How an executor is.
 
     `capacity`: what it has for runs, None where no scheduler tells; `taken`: what runs hold whose processes may live;
@@ -35,7 +35,7 @@ class Executor:
 
     name: str
     capacity: Capacity | None
-    taken: list[Taken]
+    taken: list[InUse]
     waiting: int
     paused: Paused | None
     served_by: Heartbeat | None
@@ -51,7 +51,7 @@ class Executor:
         return None if self.served_by else "Start lackey scheduler on the host of the simulations."
 
 
-def listing(database: Database, now: datetime) -> list[Executor]:
+def listing(database: Database, now: datetime) -> list[ExecutorState]:
     """All executors. Raises Unavailable."""
     with database.read() as connection:
         leader = health.leader(connection, now)
@@ -59,8 +59,8 @@ def listing(database: Database, now: datetime) -> list[Executor]:
         return [_executor(connection, name, paused.get(name), leader) for name in EXECUTORS]
 
 
-def _executor(connection: Connection, name: str, paused: Paused | None, leader: Heartbeat | None) -> Executor:
-    return Executor(
+def _executor(connection: Connection, name: str, paused: Paused | None, leader: Heartbeat | None) -> ExecutorState:
+    return ExecutorState(
         name=name,
         capacity=leader.capacity if leader else None,
         taken=[one for one in claimable.taken(connection, name, "") if not one.lost],
@@ -70,7 +70,7 @@ def _executor(connection: Connection, name: str, paused: Paused | None, leader: 
     )
 
 
-def named(database: Database, name: str, now: datetime) -> Executor:
+def named(database: Database, name: str, now: datetime) -> ExecutorState:
     """One of them. Raises NotFound."""
     _check(name)
     return next(one for one in listing(database, now) if one.name == name)

@@ -12,13 +12,13 @@ from lackey.domain.application import Application, Parameter, Project
 from lackey.domain.command import check_command, check_parameters
 from lackey.domain.environment import check_environment
 from lackey.domain.limits import ENVIRONMENT_BYTES
-from lackey.domain.paths import Place, Share
+from lackey.domain.paths import Share, SharePath
 from lackey.domain.refusals import Conflict, NotFound, invalid
 from lackey.domain.shell.program import DEFAULT_SHELL
-from lackey.domain.typed_paths import place_of
+from lackey.domain.typed_paths import share_path_of
 from lackey.services.idempotency import Once, answered, remember
 from lackey.store import applications
-from lackey.store.database import Changed, Database, Taken
+from lackey.store.database import Changed, Database, NotUnique
 
 EXECUTORS = ("local",)
 
@@ -28,7 +28,7 @@ def add_project(
 ) -> Project:
     """Make a project. `values`: name, title, description, directory, share. Raises Invalid, Conflict.
 
-    `directory` in any form that `place_of` understands. Without a `share`, it is the one that the directory lies on, or
+    `directory` in any form that `share_path_of` understands. Without a `share`, it is the one that the directory lies on, or
     the first one where the directory does not tell.
     """
     checked = {**values, **_place(values, shares, None)}
@@ -71,7 +71,7 @@ def add_application(
 ) -> Application:
     """Make an application. `values` as the contract lists them; `project` is an id or name.
 
-    `directory` is relative to the project's, or lies in it, in any form that `place_of` understands.
+    `directory` is relative to the project's, or lies in it, in any form that `share_path_of` understands.
 
     Raises Invalid, NotFound, Conflict.
     """
@@ -132,7 +132,7 @@ def _place(values: dict[str, Any], shares: Mapping[str, Share], known: str | Non
         raise invalid("share", f"there is no share {share!r} here; there are: {', '.join(sorted(shares))}")
     if "directory" not in values:
         return {}
-    place = place_of(values["directory"], shares, None if share is None else Place(share, ""))
+    place = share_path_of(values["directory"], shares, None if share is None else SharePath(share, ""))
     if place.share != values.get("share", place.share):
         raise invalid("share", f"is {share}, but the directory lies on {place.share}; leave out one of the two")
     return {"share": place.share, "directory": place.directory}
@@ -140,8 +140,8 @@ def _place(values: dict[str, Any], shares: Mapping[str, Share], known: str | Non
 
 def _directory(typed: str, project: Project, shares: Mapping[str, Share]) -> str:
     """The directory of an application as it is stored: relative to its project's."""
-    top = Place(project.share, project.directory)
-    place = place_of(typed, shares, top)
+    top = SharePath(project.share, project.directory)
+    place = share_path_of(typed, shares, top)
     directory = place.within(top)
     if directory is None:
         raise invalid("directory", f"{place} does not lie in the directory of its project, {top}")
@@ -184,7 +184,7 @@ def _unless_made_meanwhile() -> Iterator[None]:
     """Let the use case begin anew, and see what another one has made since it looked: it may be what was asked for."""
     try:
         yield
-    except Taken as error:
+    except NotUnique as error:
         raise Changed from error
 
 
@@ -193,5 +193,5 @@ def _unique(message: str) -> Iterator[None]:
     """Turn what is taken into a Conflict that says what is there already."""
     try:
         yield
-    except Taken as error:
+    except NotUnique as error:
         raise Conflict(message) from error

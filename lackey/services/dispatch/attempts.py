@@ -5,13 +5,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from lackey.domain.attempt import Followed
+from lackey.domain.attempt import OpenAttempt
 from lackey.domain.run import Garbled
 from lackey.store import attempts, queue
 from lackey.store.database import Database
 
 
-def followed(database: Database, executor: str, scheduler: str) -> tuple[list[Followed], list[Garbled]]:
+def followed(database: Database, executor: str, scheduler: str) -> tuple[list[OpenAttempt], list[Garbled]]:
     """What a scheduler has open on one of its executors, the oldest first; and the runs of it that can't be read."""
     with database.read() as connection:
         return attempts.followed(connection, executor, scheduler)

@@ -15,13 +15,13 @@ from typing import Any, cast
 
 from sqlalchemy import Connection
 
-from lackey.domain.attempt import Followed
-from lackey.domain.policy import Choice, Lane, Room, Taken, Waiting, choose, cpus_in_use, free_devices
+from lackey.domain.attempt import OpenAttempt
+from lackey.domain.policy import Choice, InUse, Lane, QueuedRun, Room, choose, cpus_in_use, free_devices
 from lackey.domain.resources import Capacity
 from lackey.domain.run import Event, Run, RunState, scheduler_of
 from lackey.services.dispatch.launching import scheduler_on
 from lackey.store import attempts, claimable, events, executors, queue, runs, tokens
-from lackey.store.claimable import LANES_AT_MOST, USERS_AT_MOST, Place
+from lackey.store.claimable import LANES_AT_MOST, USERS_AT_MOST, LaneHead
 from lackey.store.database import Database
 
 # So that no transaction is long: each holds up all who write, on SQLite.
@@ -59,7 +59,7 @@ class Memory:
     kept_for: int | None = None
     cpus: Counter[str] = field(default_factory=Counter)
     looked_at: datetime | None = None
-    further: Place | None = None
+    further: LaneHead | None = None
     after_user: str = ""
 
     def used_before(self, now: datetime) -> Mapping[str, int]:
@@ -116,8 +116,8 @@ def waiting_by_share(database: Database) -> dict[str, int]:
 class _Pick:
     """A run that is to start, and the lane that it stands in."""
 
-    place: Place
-    waiting: Waiting
+    place: LaneHead
+    waiting: QueuedRun
 
 
 @dataclass(frozen=True)
@@ -149,15 +149,15 @@ class _Claiming:
             memory.cpus[picks[run_id].place.by] += picks[run_id].place.demand.cpus
         return [picks[run_id] for run_id in choice.start]
 
-    def _taken(self, connection: Connection) -> list[Taken]:
+    def _taken(self, connection: Connection) -> list[InUse]:
         return claimable.taken(connection, self.site.executor, self.site.scheduler, self.away)
 
     def _choice(
-        self, lanes: Sequence[Lane], taken: list[Taken], kept_for: int | None, used_before: Mapping[str, int]
+        self, lanes: Sequence[Lane], taken: list[InUse], kept_for: int | None, used_before: Mapping[str, int]
     ) -> Choice:
         return choose(lanes, self.site.capacity, taken, self.blocked, self.now, kept_for, used_before)
 
-    def _places(self, connection: Connection) -> list[Place]:
+    def _places(self, connection: Connection) -> list[LaneHead]:
         executor, after_user = self.site.executor, self.memory.after_user
         places = claimable.lanes(connection, executor, self.not_yet, after_user)
         users = list(dict.fromkeys(place.by for place in places))
@@ -169,7 +169,7 @@ class _Claiming:
             places = [place for place in claimable.lanes(connection, executor, self.not_yet, after_user) if place.lane]
         return places + self._further(connection, places)
 
-    def _further(self, connection: Connection, places: list[Place]) -> list[Place]:
+    def _further(self, connection: Connection, places: list[LaneHead]) -> list[LaneHead]:
         """Some of the lanes for which a user's part is too small; all of them come in turn."""
         users = Counter(place.by for place in places)
         last = {place.by: place for place in places if users[place.by] >= LANES_AT_MOST // len(users)}
@@ -183,13 +183,13 @@ class _Claiming:
         self.memory.further = found[-1] if found else self._next_user(after, last)
         return [place for place in found if place.lane]
 
-    def _next_user(self, after: Place, last: Mapping[str, Place]) -> Place | None:
+    def _next_user(self, after: LaneHead, last: Mapping[str, LaneHead]) -> LaneHead | None:
         return next((last[by] for by in sorted(last) if by > after.by), None)
 
-    def _lane(self, connection: Connection, place: Place, picks: dict[int, _Pick]) -> Lane:
+    def _lane(self, connection: Connection, place: LaneHead, picks: dict[int, _Pick]) -> Lane:
         """The lane; each run that is taken from it is noted."""
 
-        def taken_from_it() -> Iterator[Waiting]:
+        def taken_from_it() -> Iterator[QueuedRun]:
             for waiting in claimable.runs_of(connection, self.site.executor, place, _CLAIMED_AT_ONCE):
                 if waiting.run_id not in self.not_yet:
                     picks[waiting.run_id] = _Pick(place, waiting)
@@ -251,7 +251,7 @@ class _Claiming:
         }
 
 
-def _lane(place: Place, waiting: Iterator[Waiting]) -> Lane:
+def _lane(place: LaneHead, waiting: Iterator[QueuedRun]) -> Lane:
     return Lane(
         priority=place.priority,
         by=place.by,
@@ -268,7 +268,7 @@ def starting(host: str | None) -> str:
     return f"starting on {host}"
 
 
-def note_held_up(database: Database, launched: list[Followed], away: Mapping[str, str]) -> None:
+def note_held_up(database: Database, launched: list[OpenAttempt], away: Mapping[str, str]) -> None:
     """Say of each of the launched that has not started whether its share, one of `away`, holds it up, and why."""
     for run in launched:
         reason = away.get(run.share, starting(run.host))

@@ -39,7 +39,7 @@ class Begun:
 
 
 @dataclass(frozen=True)
-class Ending:
+class Closing:
     """What came of a ticket, from its receipt."""
 
     ticket: str
@@ -91,7 +91,7 @@ def started(database: Database, begun: list[Begun], now: datetime) -> None:
     database.write(work)
 
 
-def ended(database: Database, endings: list[Ending], now: datetime) -> None:
+def ended(database: Database, endings: list[Closing], now: datetime) -> None:
     """Record what came of these tickets. Those recorded already, and those of other databases, change nothing."""
 
     def work(connection: Connection) -> None:
@@ -120,7 +120,7 @@ def handed_in(database: Database, run_id: int, receipt: Receipt, now: datetime) 
             return run
         ordered = {"cancelled": run.cancel_requested_at is not None, "timed_out": run.time_limit is not None}
         ending = replace(
-            Ending.of(receipt),
+            Closing.of(receipt),
             killed=receipt.killed if receipt.killed and ordered[receipt.killed] else None,
             run_directory=receipt.run_directory if receipt.run_directory in _own_directories(run) else None,
         )
@@ -135,7 +135,7 @@ def _own_directories(run: Run) -> list[str]:
     return ["/".join(part for part in (run.directory, "lackey-runs", name) if part) for name in names]
 
 
-def _end(connection: Connection, run: Run, ending: Ending, now: datetime, ticket_open: bool = False) -> Run:
+def _end(connection: Connection, run: Run, ending: Closing, now: datetime, ticket_open: bool = False) -> Run:
     evidence = replace(evidence_of(run), observed=ending.observed)
     if ending.killed and evidence.kill is None:
         cause: Any = ending.killed

@@ -31,35 +31,37 @@ from sqlalchemy import Connection
 from lackey.domain.paths import Share
 from lackey.domain.refusals import NotImportable
 from lackey.services.importing import catalogue, history
-from lackey.services.importing.takeover import Found, Options, Summary, Takeover
+from lackey.services.importing.takeover import Found, ImportSummary, Options, Takeover
 from lackey.store import lackey_1, sequences
-from lackey.store.database import Changed, Database, Taken, take_your_time
+from lackey.store.database import Changed, Database, NotUnique, take_your_time
 
-__all__ = ["Found", "Options", "Summary", "import_v1"]
+__all__ = ["Found", "Options", "ImportSummary", "import_v1"]
 
 
-def import_v1(database: Database, file: Path, options: Options, shares: Mapping[str, Share], now: datetime) -> Summary:
+def import_v1(
+    database: Database, file: Path, options: Options, shares: Mapping[str, Share], now: datetime
+) -> ImportSummary:
     """Take over what is in the file. Raises NotImportable, with nothing written; OSError where there is no file."""
     live = Path(database.url.database or "") if database.is_sqlite else None
     if live is not None and live.exists() and live.samefile(file):
         raise NotImportable(f"{file.name} is the database of this installation itself")
     with lackey_1.opened(file) as old:
 
-        def work(connection: Connection) -> Summary:
+        def work(connection: Connection) -> ImportSummary:
             take_your_time(connection)
             return _take_over(Takeover(connection, old, options, shares, now))
 
         return database.write(work)
 
 
-def _take_over(takeover: Takeover) -> Summary:
+def _take_over(takeover: Takeover) -> ImportSummary:
     """Raises Changed when somebody else took an id or a name meanwhile: next time it is seen to be taken."""
     for table in lackey_1.COLUMNS:
         sequences.move_past(takeover.connection, table, takeover.old.highest_id(table))
     try:
         applications = catalogue.take_over(takeover)
         history.take_over(takeover, applications)
-    except Taken as error:
+    except NotUnique as error:
         raise Changed from error
     takeover.refuse_if_in_the_way()
     return takeover.summary()

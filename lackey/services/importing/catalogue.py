@@ -7,7 +7,7 @@ from typing import Any
 from lackey.domain import lackey_1
 from lackey.domain.application import Application
 from lackey.domain.lackey_1 import OldApplication, OldProject
-from lackey.domain.taking_over import place_of, possible_names, project_part, runnable, split_off
+from lackey.domain.taking_over import possible_names, project_part, runnable, share_path_of, split_off
 from lackey.services.importing.takeover import Takeover
 from lackey.store import applications
 
@@ -87,7 +87,7 @@ class _Projects:
 
     def _add(self, old: OldProject, name: str) -> None:
         takeover = self._takeover
-        place = place_of(project_part(old.directory), takeover.shares, takeover.options.share)
+        place = share_path_of(project_part(old.directory), takeover.shares, takeover.options.share)
         if place is None:
             takeover.note(AT_TOP, f"{old.id} ({name})")
         lost = {"name": None if name == old.name else old.name, "directory": None if place else old.directory}
@@ -159,7 +159,7 @@ class _Applications:
     def _directory(self, old: OldApplication, project: OldProject) -> str | None:
         """Where it lies, from the directory that its project has here; None if it does not lie there."""
         takeover = self._takeover
-        place = place_of(project.directory + old.directory, takeover.shares, takeover.options.share)
+        place = share_path_of(project.directory + old.directory, takeover.shares, takeover.options.share)
         here = applications.project(takeover.connection, project.id)
         if place is None or place[0] != here.share:
             return None

@@ -13,11 +13,11 @@ from lackey.domain.application import Application
 from lackey.domain.evidence import Evidence, Kill, Stop
 from lackey.domain.lackey_1 import OldApplication, OldRun
 from lackey.domain.run import Event, Run, RunState
-from lackey.domain.taking_over import place_of
+from lackey.domain.taking_over import share_path_of
 from lackey.services.importing.takeover import Takeover
 from lackey.services.runs.creation import waiting_reason
 from lackey.services.runs.outcomes import evidence_of, judged
-from lackey.services.runs.reporting import LogText, keep_text
+from lackey.services.runs.reporting import ReportedLog, keep_text
 from lackey.services.runs.settling import settle
 from lackey.store import events, logs, runs, tokens, words
 
@@ -131,10 +131,10 @@ class _Texts:
         self._words: list[tuple[int, str, None]] = []
         self._size = 0
 
-    def add(self, columns: dict[str, Any], log: LogText | None) -> None:
+    def add(self, columns: dict[str, Any], log: ReportedLog | None) -> None:
         """The words of a new run and, if it has one, its log."""
         run_id, names = columns["id"], f"{columns['name']}\n{columns['command']}"
-        log = log or LogText(b"", b"", 0)
+        log = log or ReportedLog(b"", b"", 0)
         part = "stop" if columns["stop_log_size"] else "reported"
         self._words.append((run_id, f"{names}\n{log.head.decode(errors='replace')}", None))
         self._words.append((run_id, log.tail.decode(errors="replace"), None))
@@ -152,7 +152,7 @@ class _Texts:
 
 
 def _newcomer(takeover: Takeover, old: OldRun, applications: Applications) -> _Newcomer:
-    place = place_of(old.directory, takeover.shares, takeover.options.share)
+    place = share_path_of(old.directory, takeover.shares, takeover.options.share)
     if place is None:
         takeover.note(NO_DIRECTORY, old.id)
     share, directory = place or (None, None)
@@ -226,7 +226,7 @@ def _speaking(takeover: Takeover, batch: list[OldRun]) -> Iterator[tuple[bytes, 
             yield digest, old.id
 
 
-def _log_of(takeover: Takeover, old: OldRun) -> LogText | None:
+def _log_of(takeover: Takeover, old: OldRun) -> ReportedLog | None:
     """What is kept of its log; it is counted."""
     if not old.log_size:
         return None
@@ -234,4 +234,4 @@ def _log_of(takeover: Takeover, old: OldRun) -> LogText | None:
     takeover.log_bytes += old.log_size
     if old.log_size > takeover.options.log_limit:
         takeover.note(CUT, old.id)
-    return LogText(*takeover.old.log(old.row, takeover.options.log_limit), old.log_size)
+    return ReportedLog(*takeover.old.log(old.row, takeover.options.log_limit), old.log_size)

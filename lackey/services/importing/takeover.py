@@ -48,7 +48,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Summary:
+class ImportSummary:
     """What an import did. `states`: those of the new runs. `logs` counts new ones, `log_bytes` what they had."""
 
     projects: Counts
@@ -129,12 +129,12 @@ class Takeover:
             more = [f"… and {count - _NAMED_AT_MOST} more"] if count > _NAMED_AT_MOST else []
             raise NotImportable("\n".join([first, *self._in_the_way[:_NAMED_AT_MOST], *more]))
 
-    def summary(self) -> Summary:
+    def summary(self) -> ImportSummary:
         """What was done."""
         if self.clock.doubtful:
             what = "times when the clocks were changed: the earlier of two was taken, one that never was put forward"
             self._found[what] = Found(what, self.clock.doubtful)
-        return Summary(
+        return ImportSummary(
             self.projects,
             self.applications,
             self.runs,

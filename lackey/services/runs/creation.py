@@ -16,9 +16,9 @@ from lackey.domain.dependencies import (
     as_stored,
     awaited,
     decision_of,
+    family_of,
     in_vain,
     outcome_of,
-    place_of,
     retry_wait,
     was_withdrawn,
 )
@@ -159,7 +159,7 @@ def again(
     """A new run with the inputs of `run`, which names it as its parent. `stands_for`: the run in whose place it is."""
     inputs = {name: getattr(run, name) for name in _INPUTS}
     if run.cause == "retry":
-        inputs["retries"] = runs.get(connection, place_of(run)).retries
+        inputs["retries"] = runs.get(connection, family_of(run)).retries
     values = {**inputs, "parent_id": run.id, "cause": cause, "stands_for": stands_for}
     return create(connection, values, by, now, at, after)
 
@@ -171,7 +171,7 @@ def retry(connection: Connection, run: Run, now: datetime) -> None:
     """
     if not all(was_withdrawn(one) for one in _retries(connection, run.id)):
         return
-    place = place_of(run)
+    place = family_of(run)
     first = run if place == run.id else runs.get(connection, place)
     at = now + retry_wait(run.retry_wait, max(0, first.retries - run.retries))
     values = {name: getattr(run, name) for name in _INPUTS}

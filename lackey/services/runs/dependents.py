@@ -23,9 +23,9 @@ from lackey.domain.dependencies import (
     Wants,
     decided,
     decision_of,
+    family_of,
     in_vain,
     outcome_of,
-    place_of,
 )
 from lackey.domain.evidence import Evidence
 from lackey.domain.refusals import Unavailable
@@ -107,7 +107,7 @@ def _put_right(connection: Connection, run_id: int, more: int, why: str | None, 
         log.warning("run %d can't be told what has become of another one: %s", run_id, error)
         return None
     changed = _as_it_should_be(connection, run, why, now)
-    return place_of(run) if decided(changed) != decided(run) else None
+    return family_of(run) if decided(changed) != decided(run) else None
 
 
 def _as_it_should_be(connection: Connection, run: Run, why: str | None, now: datetime) -> Run:
@@ -187,7 +187,7 @@ def _tell_noted(connection: Connection, place: int, now: datetime) -> None:
         tell(connection, place, now, _PIECE, passed)
 
 
-class Search:
+class UntoldSearch:
     """Finds what the version before has decided without telling those that wait: it knows of no edges.
 
     As long as it runs, during an upgrade. All is looked at once, and later what was settled since the last look.

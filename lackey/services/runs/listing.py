@@ -4,10 +4,10 @@ from lackey.domain.run_list import Cursor, Order
 from lackey.services.runs.queries import Search, narrowed
 from lackey.store import run_lists
 from lackey.store.database import Database
-from lackey.store.run_lists import Page, cursor_at
+from lackey.store.run_lists import RunPage, cursor_at
 from lackey.store.runs import COUNTED_AT_MOST
 
-__all__ = ["COUNTED_AT_MOST", "Cursor", "Order", "Page", "cursor_at", "order_of", "page"]
+__all__ = ["COUNTED_AT_MOST", "Cursor", "Order", "RunPage", "cursor_at", "order_of", "page"]
 
 
 def order_of(search: Search) -> Order:
@@ -27,7 +27,7 @@ def page(
     order: Order | None = None,
     down: bool = True,
     counted: bool = True,
-) -> Page:
+) -> RunPage:
     """The runs searched for, at most `limit`; `down`: the newest, latest or longest first.
 
     Without an `order` it is that of `order_of`. A page may hold fewer than `limit`, or none, and still have one after

@@ -34,7 +34,7 @@ EXAMPLE = "examples/heat"
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningRun:
     """A run under way, and when it may end, if anything tells."""
 
     run: Run
@@ -65,7 +65,7 @@ class Now:
     """
 
     fingerprint: str
-    running: list[Running]
+    running: list[RunningRun]
     queued: list[Run]
     overdue: list[Run]
     coming: list[Run]
@@ -183,9 +183,9 @@ def _schedulers(connection: Connection, now: datetime) -> list[Scheduler]:
     return [Scheduler(one.name, one.leads, one.beat_at, is_late(one, now)) for one in service.heartbeats(connection)]
 
 
-def _running(connection: Connection) -> list[Running]:
+def _running(connection: Connection) -> list[RunningRun]:
     known: dict[int, float | None] = {}
-    return [Running(run, _expected(connection, run, known)) for run in stored.running(connection, RUNNING_AT_MOST)]
+    return [RunningRun(run, _expected(connection, run, known)) for run in stored.running(connection, RUNNING_AT_MOST)]
 
 
 def _expected(connection: Connection, run: Run, known: dict[int, float | None]) -> ExpectedEnd | None:

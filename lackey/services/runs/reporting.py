@@ -28,7 +28,7 @@ Marks = Collection[str]
 
 
 @dataclass(frozen=True)
-class LogText:
+class ReportedLog:
     """What is kept of some log bytes: the first and the last of `size` that were sent; together all, if they fit."""
 
     head: bytes
@@ -37,7 +37,7 @@ class LogText:
 
 
 @dataclass(frozen=True)
-class Progress:
+class ReportedProgress:
     """How far a run is: `fraction` 0…1 and/or `done` of `total`, in words; `ts` is its own time, or that of receipt."""
 
     ts: float
@@ -84,7 +84,7 @@ def stop(
     run_id: int,
     stopped: Stop,
     host: str | None,
-    log: LogText | None,
+    log: ReportedLog | None,
     log_limit: int,
     now: datetime,
     marks: Marks = (),
@@ -121,7 +121,7 @@ def stop(
     return run
 
 
-def progress(database: Database, run_id: int, said: Progress, now: datetime, marks: Marks = ()) -> Run:
+def progress(database: Database, run_id: int, said: ReportedProgress, now: datetime, marks: Marks = ()) -> Run:
     """How far it is. Of each thing that it says the latest by its own time counts."""
 
     def merge(run: Run, _: Connection) -> dict[str, Any]:
@@ -155,7 +155,7 @@ def _refuse_too_many(connection: Connection, run_id: int, told: list[Metric]) ->
 def keep_log(
     database: Database,
     run_id: int,
-    log: LogText,
+    log: ReportedLog,
     offset: int | None,
     log_limit: int,
     now: datetime,
@@ -205,7 +205,7 @@ def _noted(run: Run, told: told_of.Told) -> dict[str, Any]:
 
 
 def _with_last_words(
-    connection: Connection, run: Run, told: told_of.Told, log: LogText, log_limit: int, *, names_exit: bool
+    connection: Connection, run: Run, told: told_of.Told, log: ReportedLog, log_limit: int, *, names_exit: bool
 ) -> tuple[told_of.Told, dict[str, Any]]:
     """Keep the log of a stop, if it is the one that counts; what was told then, and what changes in the run."""
     held = told.get("stop_log")
@@ -220,7 +220,7 @@ def _with_last_words(
 
 
 def keep_text(
-    connection: Connection, run_id: int, part: str, start: int, log: LogText, end: int, log_limit: int
+    connection: Connection, run_id: int, part: str, start: int, log: ReportedLog, end: int, log_limit: int
 ) -> int:
     """Store what is kept of a piece of a log that reaches up to `end`, and its words; how many rows more that takes."""
     head = logs.put(connection, run_id, part, start, log.head)

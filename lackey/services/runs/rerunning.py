@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from lackey.domain.dependencies import awaited, decision_of, place_of
+from lackey.domain.dependencies import awaited, decision_of, family_of
 from lackey.domain.refusals import Conflict
 from lackey.domain.run import Run, RunState
 from lackey.services.admin import executors
@@ -50,7 +50,7 @@ def _place_to_take(connection: Connection, run: Run, now: datetime) -> int:
     """The place in which its rerun is to stand. Raises Conflict."""
     if not run.state.is_final:
         raise Conflict(f"run {run.id} has not ended: {run.state}; what is to start after it waits for it already")
-    place = place_of(run)
+    place = family_of(run)
     dependencies.lock(connection, place)
     decision = decision_of(dependencies.family(connection, place))
     if decision is not None and decision.state is RunState.SUCCEEDED:

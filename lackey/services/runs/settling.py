@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from lackey.domain.dependencies import decided, is_to_be_retried, place_of
+from lackey.domain.dependencies import decided, family_of, is_to_be_retried
 from lackey.domain.evidence import Evidence
 from lackey.domain.run import Event, Run
 from lackey.services.runs import creation, dependents
@@ -48,7 +48,7 @@ def follow(connection: Connection, before: Run, after: Run, now: datetime, told_
         return after
     if after.launched and after.retries:
         _retry_or_withdraw(connection, after, now)
-    dependents.tell(connection, place_of(after), now, told_at_once)
+    dependents.tell(connection, family_of(after), now, told_at_once)
     return after
 
 

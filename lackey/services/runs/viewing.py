@@ -15,7 +15,7 @@ from lackey.store import metrics as stored_metrics
 from lackey.store import runs as stored_runs
 from lackey.store.database import Database
 from lackey.store.dependencies import Linked
-from lackey.store.metric_summaries import Summary
+from lackey.store.metric_summaries import MetricSummary
 from lackey.store.metrics import Metric
 
 COMPARED_AT_MOST = 20
@@ -102,7 +102,7 @@ def _last_values(connection: Connection, run_ids: Sequence[int]) -> dict[int, di
     return {run_id: {one.name: one.last.value for one in some if one.name in names} for run_id, some in found.items()}
 
 
-def figures(database: Database, run_id: int) -> list[Summary]:
+def figures(database: Database, run_id: int) -> list[MetricSummary]:
     """The figures that a run has, at a glance, in the order of their names."""
     with database.read() as connection:
         return metric_summaries.of_run(connection, run_id)
@@ -136,7 +136,7 @@ def curves(database: Database, run_id: int, names: Sequence[str], known: dict[st
         return [found[name] for name in dict.fromkeys(names) if name in found]
 
 
-def _following(connection: Connection, run_id: int, summary: Summary, known: Known) -> Curve | None:
+def _following(connection: Connection, run_id: int, summary: MetricSummary, known: Known) -> Curve | None:
     """What follows on what is known; None where points came before that, or many follow."""
     points = metric_summaries.following(connection, run_id, summary.name, known.place, POINTS_AT_MOST + 1)
     if len(points) > POINTS_AT_MOST or summary.count - len(points) != known.count:
@@ -162,7 +162,7 @@ def stretch(
 
 
 def _between(
-    connection: Connection, run_id: int, summary: Summary, first: float, last: float, most: int
+    connection: Connection, run_id: int, summary: MetricSummary, first: float, last: float, most: int
 ) -> list[Point]:
     points = metric_summaries.between(connection, run_id, summary.name, first, last, _READ_AT_MOST + 1)
     if len(points) <= _READ_AT_MOST:

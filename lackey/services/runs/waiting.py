@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from lackey.domain.dependencies import NAMED_AT_MOST, awaited, waits_for
-from lackey.domain.policy import Away, Paused, Room, ShareState, not_configured
+from lackey.domain.policy import AwayShares, Paused, Room, ShareState, not_configured
 from lackey.domain.resources import Capacity, Demand, said
 from lackey.domain.run import Run, RunState, scheduler_of
 from lackey.services.admin import health
@@ -48,7 +48,7 @@ class _Now:
     room: Room | None
 
 
-class Turns:
+class WaitReasons:
     """How it stands at one moment; the database is asked once, and only if there is a run that waits for its turn."""
 
     def __init__(self, database: Database, now: datetime) -> None:
@@ -84,7 +84,7 @@ class Turns:
                 leader = health.leader(connection, self._now)
                 name = scheduler_of(leader.name) if leader else ""
                 shares = share_states.of_scheduler(connection, name)
-                away = Away(shares, {share: state.why or "" for share, state in shares.items() if state.is_away})
+                away = AwayShares(shares, {share: state.why or "" for share, state in shares.items() if state.is_away})
                 taken = claimable.taken(connection, executor, name, away if shares else ())
                 self._seen[executor] = _Now(
                     leader=leader,

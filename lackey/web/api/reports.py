@@ -8,8 +8,8 @@ from lackey.domain.run import Run
 from lackey.services.dispatch import launching
 from lackey.services.runs import reporting
 from lackey.services.runs.queries import Metric
-from lackey.services.runs.reporting import LogText, Progress
-from lackey.web.bodies import Kept
+from lackey.services.runs.reporting import ReportedLog, ReportedProgress
+from lackey.web.bodies import KeptBytes
 from lackey.web.call import Call
 from lackey.web.present import run_out
 from lackey.web.routes import report
@@ -26,13 +26,13 @@ from lackey.web.schemas.runs import RunOut
 
 
 @report("start")
-def start(call: Call, run_id: int, body: StartReport, log: Kept | None) -> RunOut:
+def start(call: Call, run_id: int, body: StartReport, log: KeptBytes | None) -> RunOut:
     """Report that the run has started."""
     return _answered(call, reporting.start(call.database, run_id, body.ts, body.host, call.now, _marks(call)))
 
 
 @report("stop", may=[OtherOutcome])
-def stop(call: Call, run_id: int, body: StopReport, log: Kept | None) -> RunOut:
+def stop(call: Call, run_id: int, body: StopReport, log: KeptBytes | None) -> RunOut:
     """Report that the run has ended.
 
     The same again changes nothing; a different one is refused with the outcome on record. A stop without an exit code
@@ -45,7 +45,7 @@ def stop(call: Call, run_id: int, body: StopReport, log: Kept | None) -> RunOut:
 
 
 @report("receipt", may=[Conflict])
-def receipt(call: Call, run_id: int, body: ReceiptReport, log: Kept | None) -> RunOut:
+def receipt(call: Call, run_id: int, body: ReceiptReport, log: KeptBytes | None) -> RunOut:
     """Hand in what came of a launched run's process.
 
     For the process that waits for a launched command, when the disk of its host is full. The same again changes
@@ -59,15 +59,15 @@ def receipt(call: Call, run_id: int, body: ReceiptReport, log: Kept | None) -> R
 
 
 @report("progress")
-def progress(call: Call, run_id: int, body: ProgressReport, log: Kept | None) -> RunOut:
+def progress(call: Call, run_id: int, body: ProgressReport, log: KeptBytes | None) -> RunOut:
     """Report how far the run is; it is a sign of life too. Each of the fields is kept until a later one comes."""
     at = _moment(call, body.ts)
-    said = Progress(at.at, body.fraction, body.done, body.total, body.message)
+    said = ReportedProgress(at.at, body.fraction, body.done, body.total, body.message)
     return _answered(call, reporting.progress(call.database, run_id, said, call.now, _marks(call, at)))
 
 
 @report("metric")
-def metric(call: Call, run_id: int, body: MetricReport, log: Kept | None) -> RunOut:
+def metric(call: Call, run_id: int, body: MetricReport, log: KeptBytes | None) -> RunOut:
     """Report a figure, or several.
 
     There is one value for each name and step, or name and time where there is no step; the latest wins. Of several in
@@ -86,7 +86,7 @@ def metric(call: Call, run_id: int, body: MetricReport, log: Kept | None) -> Run
 
 
 @report("log", log_field="text")
-def log(call: Call, run_id: int, body: LogReport, query: LogReportQuery, log: Kept | None) -> RunOut:
+def log(call: Call, run_id: int, body: LogReport, query: LogReportQuery, log: KeptBytes | None) -> RunOut:
     """Report a piece of the log.
 
     With an `offset` it may be sent again without harm; without one it goes to the end. A body of any other type than
@@ -118,5 +118,5 @@ def _marks(call: Call, *moments: told.Moment) -> list[str]:
     return [mark for mark, is_so in odd.items() if is_so]
 
 
-def _text(log: Kept | None) -> LogText | None:
-    return None if log is None else LogText(log.head, log.tail, log.size)
+def _text(log: KeptBytes | None) -> ReportedLog | None:
+    return None if log is None else ReportedLog(log.head, log.tail, log.size)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from lackey.domain.paths import join
 from lackey.domain.refusals import Unavailable
 from lackey.domain.run import Run
-from lackey.files import FileError, FileMissing, Piece
+from lackey.files import FileError, FileMissing, FilePiece
 from lackey.services.runs import queries
 from lackey.services.runs.log_text import PIECE, Held, LogText, Missing, stored
 from lackey.web import problems
@@ -81,14 +81,14 @@ class _LogFile:
         first = self._piece(0, 0)
         return Held(first.size, lambda start, length: self._of(first, start, length))
 
-    def _of(self, first: Piece, start: int, length: int) -> bytes:
+    def _of(self, first: FilePiece, start: int, length: int) -> bytes:
         """Raises Unavailable where it is another file now."""
         piece = self._piece(start, length)
         if piece.is_of_another_than(first):
             raise Unavailable("the log was written anew while it was read; read it again")
         return piece.content
 
-    def _piece(self, start: int, length: int) -> Piece:
+    def _piece(self, start: int, length: int) -> FilePiece:
         return self.call.service.files.read(self.share, self.path, start, length)
 
 

@@ -57,7 +57,7 @@ def _unended(address: ListAddress) -> Search:
     return replace(search, states=search.states & _UNENDED if search.states else _UNENDED)
 
 
-def _count(found: listing.Page) -> str:
+def _count(found: listing.RunPage) -> str:
     if found.total is None:
         return "some"
     return f"more than {COUNTED_AT_MOST}" if found.total > COUNTED_AT_MOST else str(found.total)

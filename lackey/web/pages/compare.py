@@ -46,7 +46,7 @@ _IN_WORDS: dict[str, Callable[[float], str]] = {
 
 
 @dataclass(frozen=True)
-class Line:
+class CompareRow:
     """A row of the table. `kind` says how its cells look: `state`, `text`, `code` or `num`.
 
     `beside`: of each value how far it is from the first run's; empty where there is nothing to reckon.
@@ -94,19 +94,19 @@ def compare(visit: Visit) -> Html:
     return Html("compare.html", shown)
 
 
-def _outcome(row: Row) -> Line:
+def _outcome(row: Row) -> CompareRow:
     kind = {"state": "state", "command": "code", "shell": "code"}.get(
         row.name, "num" if row.name in _IN_WORDS else "text"
     )
     return _line(_LABELS[row.name], kind, row)
 
 
-def _line(label: str, kind: str, row: Row) -> Line:
+def _line(label: str, kind: str, row: Row) -> CompareRow:
     # Only the outcome's rows have names that mean something here; a parameter may be called as it likes.
     name = "" if kind == "code" else row.name
     values = tuple(_in_words(name, each) for each in row.values)
     # What differs by less than the words can say is the same to whoever reads them.
-    return Line(label, kind, values, len(set(values)) > 1 if name in _IN_WORDS else row.differs)
+    return CompareRow(label, kind, values, len(set(values)) > 1 if name in _IN_WORDS else row.differs)
 
 
 def _in_words(name: str, value: Value) -> str:
@@ -120,7 +120,7 @@ def _in_words(name: str, value: Value) -> str:
     return text if len(text) <= _VALUE else f"{text[:_VALUE]}… ({len(text)} characters)"
 
 
-def _metric(row: Row) -> Line:
+def _metric(row: Row) -> CompareRow:
     numbers = [None if value is None else float(value) for value in row.values]
     first = numbers[0]
     beside = [
@@ -128,7 +128,7 @@ def _metric(row: Row) -> Line:
         for number in numbers
     ]
     shown = tuple("–" if number is None else f"{number:.10g}" for number in numbers)
-    return Line(row.name, "num", shown, row.differs, tuple(beside))
+    return CompareRow(row.name, "num", shown, row.differs, tuple(beside))
 
 
 def _ends(visit: Visit, runs: tuple[Run, ...]) -> list[End]:

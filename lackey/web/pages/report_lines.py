@@ -95,7 +95,7 @@ end"""
 
 
 @dataclass(frozen=True)
-class Lines:
+class ReportLines:
     """How a script in this language reports: each step with what it is for. `needs` says what must be there."""
 
     language: str
@@ -117,14 +117,14 @@ def end_of_token(run_id: int) -> dict[str, Cookie]:
     return {TOKEN: Cookie("", f"/run/{run_id}")}
 
 
-def report_lines(run_id: int, url: str, token: str | None) -> list[Lines]:
+def report_lines(run_id: int, url: str, token: str | None) -> list[ReportLines]:
     """The lines for this run of the service at `url`; without a token they take it from LACKEY_TOKEN."""
     return [_curl(run_id, url, token), _python(run_id, url, token), _r(run_id, url, token), _matlab(run_id, url, token)]
 
 
-def _curl(run_id: int, url: str, token: str | None) -> Lines:
+def _curl(run_id: int, url: str, token: str | None) -> ReportLines:
     known = f"LACKEY_URL={shlex.quote(url)} LACKEY_RUN_ID={run_id}{f' LACKEY_TOKEN={token}' if token else ''}"
-    return Lines(
+    return ReportLines(
         "curl",
         "In a script for a shell of Linux, of macOS, or Git Bash on Windows; for bash too.",
         (
@@ -136,9 +136,9 @@ def _curl(run_id: int, url: str, token: str | None) -> Lines:
     )
 
 
-def _python(run_id: int, url: str, token: str | None) -> Lines:
+def _python(run_id: int, url: str, token: str | None) -> ReportLines:
     secret = 'os.environ["LACKEY_TOKEN"]' if token is None else f'"{token}"'
-    return Lines(
+    return ReportLines(
         "Python",
         "Python 3 and nothing else.",
         (
@@ -150,9 +150,9 @@ def _python(run_id: int, url: str, token: str | None) -> Lines:
     )
 
 
-def _r(run_id: int, url: str, token: str | None) -> Lines:
+def _r(run_id: int, url: str, token: str | None) -> ReportLines:
     secret = 'Sys.getenv("LACKEY_TOKEN")' if token is None else f'"{token}"'
-    return Lines(
+    return ReportLines(
         "R",
         'With the package httr: install.packages("httr").',
         (
@@ -167,10 +167,10 @@ def _r(run_id: int, url: str, token: str | None) -> Lines:
     )
 
 
-def _matlab(run_id: int, url: str, token: str | None) -> Lines:
+def _matlab(run_id: int, url: str, token: str | None) -> ReportLines:
     secret = "getenv('LACKEY_TOKEN')" if token is None else f"'{token}'"
     place = "'" + f"{url}/api/run/".replace("'", "''") + "'"
-    return Lines(
+    return ReportLines(
         "MATLAB",
         "MATLAB alone, R2016b or later.",
         (

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote_to_bytes
 from lackey.domain.paths import join
 from lackey.domain.refusals import NotFound, Unavailable
 from lackey.domain.run import Run
-from lackey.files import Entry, FileError, Files, Piece
+from lackey.files import Entry, FileError, FilePiece, ShareFiles
 from lackey.services.runs import queries
 from lackey.web.api import run_log
 from lackey.web.call import Call
@@ -82,7 +82,7 @@ def file(visit: Visit, run_id: int, place: str) -> Raw:
     )
 
 
-def _pieces(files: Files, share: str, path: str, first: Piece) -> Iterator[bytes]:
+def _pieces(files: ShareFiles, share: str, path: str, first: FilePiece) -> Iterator[bytes]:
     for start in range(0, first.size, _PIECE):
         length = min(_PIECE, first.size - start)
         piece = files.read(share, path, start, length)

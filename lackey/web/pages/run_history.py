@@ -23,7 +23,7 @@ _MOVED = {
 
 
 @dataclass(frozen=True)
-class Line:
+class HistoryLine:
     """One line of a run's history: who did what, the state that it came to, and what is known beside that."""
 
     at: datetime
@@ -34,7 +34,7 @@ class Line:
     told_at: datetime | None = None
 
 
-def line_of(event: Event) -> Line:
+def line_of(event: Event) -> HistoryLine:
     """An event in words."""
     details = event.details
     what, why = event.text, ""
@@ -50,7 +50,7 @@ def line_of(event: Event) -> Line:
     elif "exit" in details:
         why = f"exit code {details['exit']}"
     who = "the run itself" if event.by == "run" else event.by
-    return Line(event.at, who, what, details.get("to"), why, moment(details.get("ts")))
+    return HistoryLine(event.at, who, what, details.get("to"), why, moment(details.get("ts")))
 
 
 def _changes(details: dict[str, Any]) -> str:

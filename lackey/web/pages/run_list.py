@@ -6,7 +6,7 @@ from lackey.domain.refusals import Invalid
 from lackey.domain.run import Run, RunState
 from lackey.services.catalogue import reading
 from lackey.services.runs import listing
-from lackey.services.runs.listing import COUNTED_AT_MOST, Order, Page
+from lackey.services.runs.listing import COUNTED_AT_MOST, Order, RunPage
 from lackey.services.runs.queries import Search
 from lackey.web.pages.forms import problems_of
 from lackey.web.pages.list_address import TIMES, UNENDED, ListAddress, address_of
@@ -27,7 +27,7 @@ class Listed:
     """A page of the list that an address asks for, and how it is sorted."""
 
     search: Search
-    page: Page
+    page: RunPage
     order: Order
     down: bool
     back: bool
@@ -86,7 +86,7 @@ def _head(address: ListAddress, listed: Listed, order: Order) -> tuple[ListAddre
     return address.sorted_by(order, down=not listed.down), "descending" if listed.down else "ascending"
 
 
-def _total(page: Page) -> str | None:
+def _total(page: RunPage) -> str | None:
     if page.total is None:
         return None
     return f"more than {COUNTED_AT_MOST}" if page.total > COUNTED_AT_MOST else str(page.total)

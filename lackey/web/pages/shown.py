@@ -9,7 +9,7 @@ from lackey.web.visits import Visit
 
 
 @dataclass(frozen=True)
-class RunRow:
+class ShownRun:
     """A run in a table. `duration` in seconds; `fraction` 0…1, None where it is not known.
 
     `late_by`: how long ago it should have ended, where that is worth a word; `heard_at`: when it last reported.
@@ -33,10 +33,10 @@ class RunRow:
     heard_at: datetime | None
 
 
-def run_row(run: Run, visit: Visit, expected: ExpectedEnd | None = None) -> RunRow:
+def run_row(run: Run, visit: Visit, expected: ExpectedEnd | None = None) -> ShownRun:
     """The row of a run, and when it may end."""
     progress = progress_of(run)
-    return RunRow(
+    return ShownRun(
         id=run.id,
         name=run.name,
         application_id=run.application_id,

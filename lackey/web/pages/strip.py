@@ -26,7 +26,7 @@ _MARKS = {
 
 
 @dataclass(frozen=True)
-class Bar:
+class StripBar:
     """A run's bar: `left` and `width` in per cent of the strip, `top` and `height` in pixels.
 
     `seconds` is how long it took, or has taken; None if that is not known.
@@ -51,7 +51,7 @@ class Bar:
 class Strip:
     """Bars, the oldest first; `median` is the height at which the line of the typical duration lies, in pixels."""
 
-    bars: list[Bar]
+    bars: list[StripBar]
     counts: list[tuple[RunState, int]]
     typical_seconds: float | None
     median: float | None
@@ -73,10 +73,10 @@ def strip_of(latest: Sequence[Run], typical_seconds: float | None, now: datetime
     return Strip(bars, [(state, counts[state]) for state in RunState if counts[state]], typical_seconds, median)
 
 
-def _bar(run: Run, seconds: float | None, left: float, step: float, highest: float) -> Bar:
+def _bar(run: Run, seconds: float | None, left: float, step: float, highest: float) -> StripBar:
     height = _height(seconds or 0.0, highest)
     mark = _MARKS.get(run.state, "") + (_CUT_MARK if (seconds or 0.0) > highest else "")
-    return Bar(run.id, run.state, seconds, left, step * 0.8, HEIGHT - height, height, mark)
+    return StripBar(run.id, run.state, seconds, left, step * 0.8, HEIGHT - height, height, mark)
 
 
 def _height(seconds: float, highest: float) -> float:
