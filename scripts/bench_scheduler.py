@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lackey.domain.policy import AwayShares
-from lackey.domain.receipt import KillCause, Receipt
+from lackey.domain.evidence import KillCause
+from lackey.domain.receipt import Receipt
 from lackey.domain.refusals import Unavailable
 from lackey.domain.resources import Capacity
 from lackey.executors.protocol import Ended, Launch, Observation, Running

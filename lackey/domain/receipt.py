@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-KillCause = Literal["cancelled", "timed_out"]
+from lackey.domain.evidence import KillCause
 
 RECEIPT_VERSION = 1
 

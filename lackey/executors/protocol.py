@@ -1,8 +1,8 @@
 """What every executor is asked, and what it may answer.
 
 An executor knows tickets, not runs: a ticket is the name, used once, of one attempt to launch one run. What is known
-of a ticket is a `Observation`, one of a closed set, so that whoever judges it has to say what each of them means; none of them
-but a receipt says how a run ended.
+of a ticket is an `Observation`, one of a closed set, so that whoever judges it has to say what each of them means;
+none of them but a receipt says how a run ended.
 """
 
 import math
@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from lackey.domain.receipt import KillCause, Receipt
+from lackey.domain.evidence import KillCause
+from lackey.domain.receipt import Receipt
 from lackey.domain.resources import Capacity
 from lackey.domain.shell.program import DEFAULT_SHELL, shell_words
 

@@ -47,7 +47,7 @@ class Driver:
         self,
         database: Database,
         executor: Executor,
-        place: Host,
+        here: Host,
         shares: SharesWatch,
         holds: Holds,
         follower: Follower,
@@ -58,7 +58,7 @@ class Driver:
 
         `ended` is told the shares on which runs have ended.
         """
-        self._database, self.executor, self._place, self._shares = database, executor, place, shares
+        self._database, self.executor, self._here, self._shares = database, executor, here, shares
         self._holds, self._follower, self._leads, self._ended = holds, follower, leads, ended
         self._memory = _Memory()
         self._faults = Faults(f" (executor {executor.name})")
@@ -106,7 +106,7 @@ class Driver:
         everything = now >= memory.reconcile_at
         if everything:
             memory.reconcile_at = now + _RECONCILE_SECONDS
-        found, garbled = attempts.followed(self._database, self.executor.name, self._place.scheduler)
+        found, garbled = attempts.followed(self._database, self.executor.name, self._here.scheduler)
         for each in garbled:
             self._follower.troubles.tell(each.run_id, str(each))
         self._follower.troubles.keep({one.run_id for one in found} | {each.run_id for each in garbled})
@@ -138,7 +138,7 @@ class Driver:
         if not_begun and self._follower.void(attempt.run_id, attempt.ticket, "cancelled before it started"):
             self.executor.forget(attempt.ticket)
         else:
-            self.executor.kill(attempt.ticket, cause, self._place.kill_grace)
+            self.executor.kill(attempt.ticket, cause, self._here.kill_grace)
 
     def _overdue(self, attempt: OpenAttempt) -> bool:
         """Whether its time is up, counted from its command's own start, by a clock that nobody can set."""
@@ -159,7 +159,7 @@ class Driver:
             try:
                 return claiming.claim(
                     self._database,
-                    self._place.site(executor.name, executor.capacity()),
+                    self._here.site(executor.name, executor.capacity()),
                     self._shares.away(),
                     pauses.still(),
                     self._database.clock(),
@@ -185,7 +185,7 @@ class Driver:
 
     def _launch(self, claim: Claim) -> None:
         try:
-            self.executor.launch(self._place.launch_of(claim, self.executor.capacity()))
+            self.executor.launch(self._here.launch_of(claim, self.executor.capacity()))
         except NotStarted as refused:
             self._follower.refuse(claim.run.uid, claim.ticket, refused.reason)
         except Exception as error:

@@ -58,10 +58,10 @@ class Loop:
     """One scheduler at work."""
 
     def __init__(
-        self, database: Database, place: Host, drivers: Sequence[Driver], lead: Lead, clock: Callable[[], datetime]
+        self, database: Database, here: Host, drivers: Sequence[Driver], lead: Lead, clock: Callable[[], datetime]
     ) -> None:
         """Nothing is done before `tick`. `drivers`: of the executors, the host's own first."""
-        self._database, self._place, self._clock = database, place, clock
+        self._database, self._here, self._clock = database, here, clock
         self._own, self._lead = drivers[0], lead
         self._aside = [Aside(driver, self._leads) for driver in drivers[1:]]
         self._memory, self._faults = _Memory(), Faults()
@@ -150,12 +150,12 @@ class Loop:
             self._wait_seconds = min(_POLL_SECONDS, max(0.0, (next_due - self._clock()).total_seconds()))
 
     def _beat(self) -> None:
-        memory, place, now = self._memory, self._place, self._clock()
+        memory, here, now = self._memory, self._here, self._clock()
         leads = bool(memory.led)
         if leads:
             hearing.note_look(self._database, memory.looked_at, now)
         if time.monotonic() >= memory.beat_at:
-            name, capacity = place.host + place.series, self._own.executor.capacity()
+            name, capacity = here.host + here.series, self._own.executor.capacity()
             trouble, kept_for = self._own.launches_nothing, self._own.kept_for
             health.beat(self._database, name, self._started_at, leads, now, capacity, trouble, kept_for)
             memory.launches_nothing, memory.kept_for = trouble, kept_for
@@ -168,7 +168,7 @@ class Loop:
     def _publish_shares(self) -> None:
         states = self._own.share_states()
         if states != self._memory.shares:
-            share_states.publish(self._database, self._place.scheduler, states, self._clock())
+            share_states.publish(self._database, self._here.scheduler, states, self._clock())
             self._memory.shares = states
 
     def _note_silence(self) -> None:
@@ -177,7 +177,7 @@ class Loop:
         if time.monotonic() >= self._memory.silence_at:
             self._memory.silence_at = time.monotonic() + _POLL_SECONDS
             silence.note_silence(self._database, now)
-            silence.note_silent_schedulers(self._database, now, self._place.host + self._place.series)
+            silence.note_silent_schedulers(self._database, now, self._here.host + self._here.series)
 
 
 class Aside:

@@ -72,7 +72,7 @@ def _stand_by_for(lock: FileLock, data_dir: Path, stop: threading.Event) -> bool
 
 def _schedule(settings: Settings, database: Database, stop: threading.Event, descriptors: int) -> None:
     """`descriptors`: how many a simulation may have to begin with."""
-    place = _place(settings, _installation(database, stop))
+    here = _host(settings, _installation(database, stop))
     data_dir = settings.data_dir
     with contextlib.ExitStack() as held:
         listener = held.enter_context(wake.listen(data_dir))
@@ -80,14 +80,12 @@ def _schedule(settings: Settings, database: Database, stop: threading.Event, des
         held.callback(readers.stop)
         readers.tend()
         files = ShareFiles(data_dir / DIRECTORY)
-        keeper = LogKeeper(
-            database, files, place.shares, place.host, place.series, data_dir / "tickets", place.kill_grace
-        )
-        shares = SharesWatch(place.shares, files, lambda: wake.send(data_dir))
+        keeper = LogKeeper(database, files, here.shares, here.host, here.series, data_dir / "tickets", here.kill_grace)
+        shares = SharesWatch(here.shares, files, lambda: wake.send(data_dir))
         lead = Lead(database)
         executors = _executors(settings, descriptors)
-        drivers = [_driver(database, each, place, shares, lead, keeper.wake) for each in executors]
-        loop = Loop(database, place, drivers, lead, database.clock)
+        drivers = [_driver(database, each, here, shares, lead, keeper.wake) for each in executors]
+        loop = Loop(database, here, drivers, lead, database.clock)
         held.callback(loop.close)
         loop.listen(listener.fileno())
         loop.start()
@@ -114,18 +112,18 @@ def _executors(settings: Settings, descriptors: int) -> list[Executor]:
 def _driver(
     database: Database,
     executor: Executor,
-    place: Host,
+    here: Host,
     shares: SharesWatch,
     lead: Lead,
     ended: Callable[[Collection[str]], None],
 ) -> Driver:
     """What drives an executor. `ended` is told the shares on which runs have ended."""
     holds = shares.holds()
-    follower = Follower(database, executor, database.clock, _SECOND_LOOK_SECONDS, holds.hold, place.kill_grace)
-    return Driver(database, executor, place, shares, holds, follower, lead.is_ours, ended)
+    follower = Follower(database, executor, database.clock, _SECOND_LOOK_SECONDS, holds.hold, here.kill_grace)
+    return Driver(database, executor, here, shares, holds, follower, lead.is_ours, ended)
 
 
-def _place(settings: Settings, installation: str) -> Host:
+def _host(settings: Settings, installation: str) -> Host:
     local = settings.executor.local
     return Host(
         installation=installation,

@@ -112,7 +112,7 @@ _CLAIM = (
 class LaneHead:
     """Where a lane is among those of its executor, and what its runs have in common; `lane` is its name.
 
-    `application_id` and the rest are those of its first run, which `head` is.
+    `application_id` and the rest are those of its first run, which `first` is.
     """
 
     by: str
@@ -122,7 +122,7 @@ class LaneHead:
     max_running: int | None
     share: str
     demand: Demand
-    head: QueuedRun
+    first: QueuedRun
 
 
 def exist(connection: Connection, executor: str) -> bool:
@@ -155,12 +155,12 @@ def further_lanes(
     return _places(connection, _FURTHER, given, passed_over)
 
 
-def runs_of(connection: Connection, executor: str, place: LaneHead, chunk: int) -> Iterator[QueuedRun]:
+def runs_of(connection: Connection, executor: str, head: LaneHead, chunk: int) -> Iterator[QueuedRun]:
     """The runs of a lane, the oldest first; read `chunk` at a time, and none before it is asked for.
 
     Raises Garbled.
     """
-    last, given = place.head, {"executor": executor, "by": place.by, "priority": place.priority, "lane": place.lane}
+    last, given = head.first, {"executor": executor, "by": head.by, "priority": head.priority, "lane": head.lane}
     yield last
     while True:
         rows = connection.execute(_AFTER, {**given, "at": last.scheduled_at, "id": last.run_id, "limit": chunk}).all()
@@ -174,9 +174,9 @@ def runs_of(connection: Connection, executor: str, place: LaneHead, chunk: int) 
             return
 
 
-def name_lanes(connection: Connection, executor: str, place: LaneHead, limit: int) -> None:
+def name_lanes(connection: Connection, executor: str, head: LaneHead, limit: int) -> None:
     """Give the runs of a lane without a name their lanes: a scheduler or service of the version before made them."""
-    given = {"executor": executor, "by": place.by, "priority": place.priority, "limit": limit}
+    given = {"executor": executor, "by": head.by, "priority": head.priority, "limit": limit}
     named = [
         {"unnamed": run_id, "its_lane": lane_of(application_id, share, cpus, memory_bytes, gpus)}
         for run_id, application_id, share, cpus, memory_bytes, gpus in connection.execute(_UNNAMED, given)
@@ -220,10 +220,10 @@ def _places(
     connection: Connection, statement: TextClause, given: dict[str, Any], passed_over: Collection[int]
 ) -> list[LaneHead]:
     rows = connection.execute(statement, given).mappings().all()
-    return [place for row in rows if (place := _place(row, passed_over)) is not None]
+    return [head for row in rows if (head := _head(row, passed_over)) is not None]
 
 
-def _place(row: RowMapping, passed_over: Collection[int]) -> LaneHead | None:
+def _head(row: RowMapping, passed_over: Collection[int]) -> LaneHead | None:
     """None where its first run can't be read and is to be passed over. Raises Garbled."""
     run_id = row["id"]
     try:
@@ -235,7 +235,7 @@ def _place(row: RowMapping, passed_over: Collection[int]) -> LaneHead | None:
             max_running=row["max_running"],
             share=row["share"] or "",
             demand=Demand(int(row["cpus"] or 1), row["memory_bytes"], int(row["gpus"] or 0)),
-            head=_waiting(run_id, row["scheduled_at"], row["queued_at"]),
+            first=_waiting(run_id, row["scheduled_at"], row["queued_at"]),
         )
     except _UNREADABLE as error:
         if run_id in passed_over:

@@ -47,12 +47,12 @@ _ADD = insert(_EDGE).from_select(
         bindparam("outcome", type_=_EDGE.c.outcome.type),
     ).where(_RUN.c.id.in_(bindparam("run_ids", expanding=True))),
 )
-_PLACE = bindparam("place", type_=_RUN.c.id.type)
-_MEMBERS = select(*_STANDING).where(or_(_RUN.c.id == _PLACE, _RUN.c.stands_for == _PLACE)).order_by(_RUN.c.id)
+_FAMILY = bindparam("family", type_=_RUN.c.id.type)
+_MEMBERS = select(*_STANDING).where(or_(_RUN.c.id == _FAMILY, _RUN.c.stands_for == _FAMILY)).order_by(_RUN.c.id)
 _AWAITED = select(func.coalesce(_RUN.c.stands_for, _RUN.c.id)).where(
     or_(
-        _RUN.c.id.in_(bindparam("places", expanding=True)),
-        _RUN.c.stands_for.in_(bindparam("places", expanding=True)),
+        _RUN.c.id.in_(bindparam("families", expanding=True)),
+        _RUN.c.stands_for.in_(bindparam("families", expanding=True)),
     ),
     exists().where(_EDGE.c.on_run_id == _RUN.c.id),
 )
@@ -75,7 +75,7 @@ _FAILED = (
     .order_by(_EDGE.c.id)
     .limit(bindparam("most"))
 )
-_LOCK = select(_RUN.c.id).where(_RUN.c.id == _PLACE).with_for_update()
+_LOCK = select(_RUN.c.id).where(_RUN.c.id == _FAMILY).with_for_update()
 _COUNT = (
     update(_RUN)
     .where(_RUN.c.id == bindparam("wanted_id"))
@@ -117,23 +117,23 @@ def add_all(connection: Connection, run_id: int, awaited: Iterable[tuple[Depende
             connection.execute(_ADD, {"by": run_id, "wants": wants, "outcome": outcome, "run_ids": some})
 
 
-def lock(connection: Connection, place: int) -> None:
+def lock(connection: Connection, family: int) -> None:
     """Let nobody else decide, or add an edge, on the run in whose place others stand, before this transaction ends."""
     if connection.dialect.name == "postgresql":
-        connection.execute(_LOCK, {"place": place})
+        connection.execute(_LOCK, {"family": family})
 
 
-def awaited_among(connection: Connection, places: Sequence[int]) -> list[int]:
+def awaited_among(connection: Connection, families: Sequence[int]) -> list[int]:
     """Those of these runs for which, or for one in whose place, anything waits, or has waited."""
-    if not places:
+    if not families:
         return []
-    found = set(connection.execute(_AWAITED, {"places": places}).scalars())
-    return [one for one in places if one in found]
+    found = set(connection.execute(_AWAITED, {"families": families}).scalars())
+    return [one for one in families if one in found]
 
 
-def family(connection: Connection, place: int) -> list[Standing]:
+def members(connection: Connection, family: int) -> list[Standing]:
     """A run and those that stand in its place, in the order in which they were made."""
-    return [_standing(row) for row in connection.execute(_MEMBERS, {"place": place}).mappings()]
+    return [_standing(row) for row in connection.execute(_MEMBERS, {"family": family}).mappings()]
 
 
 def families(connection: Connection, run_ids: Collection[int]) -> dict[int, list[Standing]]:
@@ -145,17 +145,17 @@ def families(connection: Connection, run_ids: Collection[int]) -> dict[int, list
     members: dict[int, dict[int, Standing]] = defaultdict(dict)
     begun = or_(_RUN.c.ended_at.is_not(None), _RUN.c.stands_for.is_not(None))
     named = _standings(connection, _RUN.c.id, run_ids, begun)
-    places = {family_of(one) for one in named}
-    _lock_all(connection, places)
-    standing = _standings(connection, _RUN.c.stands_for, places | set(run_ids))
-    firsts = _standings(connection, _RUN.c.id, places | {family_of(one) for one in standing})
+    families = {family_of(one) for one in named}
+    _lock_all(connection, families)
+    standing = _standings(connection, _RUN.c.stands_for, families | set(run_ids))
+    firsts = _standings(connection, _RUN.c.id, families | {family_of(one) for one in standing})
     for one in (*named, *firsts, *standing):
         members[family_of(one)][one.id] = one
-    place = {one.id: family_of(one) for each in members.values() for one in each.values()}
+    family = {one.id: family_of(one) for each in members.values() for one in each.values()}
     return {
-        run_id: [members[place[run_id]][each] for each in sorted(members[place[run_id]])]
+        run_id: [members[family[run_id]][each] for each in sorted(members[family[run_id]])]
         for run_id in run_ids
-        if run_id in place
+        if run_id in family
     }
 
 
@@ -214,10 +214,10 @@ def waiting_for(connection: Connection, run_id: int, limit: int) -> list[Linked]
     return _linked(connection, _EDGE.c.on_run_id == run_id, _EDGE.c.run_id, limit)
 
 
-def note(connection: Connection, place: int, passed: int) -> None:
+def note(connection: Connection, family: int, passed: int) -> None:
     """Those who wait for a run, and whose edges come after `passed`, are yet to be told what has become of it."""
     dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
-    row = dialect.insert(_DECISION).values(run_id=place, passed=passed)
+    row = dialect.insert(_DECISION).values(run_id=family, passed=passed)
     connection.execute(row.on_conflict_do_update(index_elements=["run_id"], set_={"passed": passed}))
 
 
@@ -226,9 +226,9 @@ def noted(connection: Connection) -> int | None:
     return connection.execute(select(_DECISION.c.run_id).order_by(_DECISION.c.run_id).limit(1)).scalar_one_or_none()
 
 
-def take_note(connection: Connection, place: int) -> int | None:
+def take_note(connection: Connection, family: int) -> int | None:
     """After which edge they are to be told; it is noted no more. None: somebody else has told them."""
-    taken = delete(_DECISION).where(_DECISION.c.run_id == place).returning(_DECISION.c.passed)
+    taken = delete(_DECISION).where(_DECISION.c.run_id == family).returning(_DECISION.c.passed)
     return connection.execute(taken).scalar_one_or_none()
 
 
@@ -248,18 +248,18 @@ def undecided_of_ended(connection: Connection, after: int, limit: int) -> tuple[
 
 def undecided_of_settled(connection: Connection, since: datetime) -> list[int]:
     """The same of those alone that were settled since then."""
-    place = func.coalesce(_RUN.c.stands_for, _RUN.c.id)
-    waited_for = exists().where(_EDGE.c.outcome.is_(None), _EDGE.c.on_run_id == place)
-    return sorted(set(connection.execute(select(place).where(_RUN.c.settled_at >= since, waited_for)).scalars()))
+    family = func.coalesce(_RUN.c.stands_for, _RUN.c.id)
+    waited_for = exists().where(_EDGE.c.outcome.is_(None), _EDGE.c.on_run_id == family)
+    return sorted(set(connection.execute(select(family).where(_RUN.c.settled_at >= since, waited_for)).scalars()))
 
 
-def adopt_retries(connection: Connection, places: Sequence[int]) -> None:
+def adopt_retries(connection: Connection, families: Sequence[int]) -> None:
     """Let the retries of these runs, and of those in their place, stand in their place too: older ones don't yet."""
     parent = _RUN.alias()
-    theirs = select(parent.c.id).where(or_(parent.c.id.in_(places), parent.c.stands_for.in_(places)))
-    place = select(func.coalesce(parent.c.stands_for, parent.c.id)).where(parent.c.id == _RUN.c.parent_id)
+    theirs = select(parent.c.id).where(or_(parent.c.id.in_(families), parent.c.stands_for.in_(families)))
+    family = select(func.coalesce(parent.c.stands_for, parent.c.id)).where(parent.c.id == _RUN.c.parent_id)
     older = (_RUN.c.cause == "retry", _RUN.c.stands_for.is_(None), _RUN.c.parent_id.in_(theirs))
-    connection.execute(update(_RUN).where(*older).values(stands_for=place.scalar_subquery()))
+    connection.execute(update(_RUN).where(*older).values(stands_for=family.scalar_subquery()))
 
 
 def _linked(connection: Connection, mine: Any, other: Any, limit: int) -> list[Linked]:

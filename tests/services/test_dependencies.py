@@ -462,14 +462,14 @@ def test_one_that_can_not_be_told_keeps_no_other_from_being_told(lab: Lab, monke
     waiting = [[after(lab, one.run.id) for _ in range(30)] for one in (first, second)]
     lab.end(first)
     lab.end(second)
-    real = dependencies.family
+    real = dependencies.members
 
-    def family(connection: Any, place: int) -> Any:
-        if place == first.run.id:
+    def members(connection: Any, family: int) -> Any:
+        if family == first.run.id:
             raise ValueError("a fault")
-        return real(connection, place)
+        return real(connection, family)
 
-    monkeypatch.setattr(dependencies, "family", family)
+    monkeypatch.setattr(dependencies, "members", members)
     tick(lab)
     assert SCHEDULED in states(lab, *waiting[0])
     assert set(states(lab, *waiting[1])) == {QUEUED}

@@ -44,11 +44,11 @@ def lane(database: Database, place: LaneHead, chunk: int = 2) -> list[int]:
 def test_each_lane_is_named_by_its_oldest_run_and_gives_the_others_in_order(database: Database, make: Any) -> None:
     younger, oldest, urgent, large = make(0), make(-60), make(0, priority=5), make(0, cpus=4)
     last, bobs = make(0), make(0, by="bob")
-    found = {place.head.run_id: place for place in places(database)}
+    found = {place.first.run_id: place for place in places(database)}
     assert sorted(found) == sorted([oldest.id, urgent.id, large.id, bobs.id])
     assert lane(database, found[oldest.id]) == [oldest.id, younger.id, last.id]
     assert (found[urgent.id].priority, found[large.id].demand, found[bobs.id].by) == (5, Demand(4), "bob")
-    assert found[oldest.id].head.scheduled_at == oldest.scheduled_at
+    assert found[oldest.id].first.scheduled_at == oldest.scheduled_at
 
 
 def test_none_is_claimed_held_cancelled_or_of_another_executor(database: Database, clock: Clock, make: Any) -> None:
@@ -83,7 +83,7 @@ def test_of_each_user_as_many_lanes_are_found_and_the_others_in_turn(database: D
         found = places(database)
         mine = [place for place in found if place.by == "anna"]
         assert [place.demand.cpus for place in mine] == [1, 2, 3]
-        assert [place.head.run_id for place in found if place.by == "zoe"] == [other.id]
+        assert [place.first.run_id for place in found if place.by == "zoe"] == [other.id]
         with database.read() as connection:
             further = claimable.further_lanes(connection, "local", mine[-1], 2)
             last = claimable.further_lanes(connection, "local", further[-1], 9)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from lackey.domain.receipt import KillCause
+from lackey.domain.evidence import KillCause
 from lackey.domain.resources import Capacity
 from lackey.executors.local.descriptors import check_spare
 from lackey.executors.local.launcher import GUARDED, LENGTH

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lackey.accounts import Account, NoSuchAccount
-from lackey.domain.receipt import KillCause, Receipt
+from lackey.domain.evidence import KillCause
+from lackey.domain.receipt import Receipt
 from lackey.executors.local import command as commands
 from lackey.executors.local.delivery import hand_in, keep, leave_with_run
 from lackey.executors.local.directories import RanAlready, RunDirectories, forget_run, make_run_directories

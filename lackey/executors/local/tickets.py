@@ -25,7 +25,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from lackey.domain.receipt import KillCause, Receipt, parse_receipt
+from lackey.domain.evidence import KillCause
+from lackey.domain.receipt import Receipt, parse_receipt
 from lackey.executors.local.packed import NAMES, Packed
 from lackey.executors.local.processes import age_seconds, boot_id, living, start_ticks
 from lackey.executors.protocol import Launch

@@ -28,10 +28,10 @@ def add_project(
 ) -> Project:
     """Make a project. `values`: name, title, description, directory, share. Raises Invalid, Conflict.
 
-    `directory` in any form that `share_path_of` understands. Without a `share`, it is the one that the directory lies on, or
-    the first one where the directory does not tell.
+    `directory` in any form that `share_path_of` understands. Without a `share`, it is the one that the directory
+    lies on, or the first one where the directory does not tell.
     """
-    checked = {**values, **_place(values, shares, None)}
+    checked = {**values, **_share_and_directory(values, shares, None)}
 
     def work(connection: Connection) -> Project:
         def was_answered() -> bool:
@@ -59,7 +59,7 @@ def change_project(database: Database, project_id: int, values: dict[str, Any], 
         known = applications.project(connection, project_id)
         if values:
             with _unique(f"there is a project {values.get('name')} already"):
-                changed = {**values, **_place(values, shares, known.share)}
+                changed = {**values, **_share_and_directory(values, shares, known.share)}
                 applications.change_project(connection, project_id, changed)
         return applications.project(connection, project_id)
 
@@ -125,26 +125,26 @@ def change_application(
     return database.write(work)
 
 
-def _place(values: dict[str, Any], shares: Mapping[str, Share], known: str | None) -> dict[str, str]:
+def _share_and_directory(values: dict[str, Any], shares: Mapping[str, Share], known: str | None) -> dict[str, str]:
     """The share and directory of a project as they are stored; `known` is the share it has already."""
     share = values.get("share", known)
     if "share" in values and share not in shares:
         raise invalid("share", f"there is no share {share!r} here; there are: {', '.join(sorted(shares))}")
     if "directory" not in values:
         return {}
-    place = share_path_of(values["directory"], shares, None if share is None else SharePath(share, ""))
-    if place.share != values.get("share", place.share):
-        raise invalid("share", f"is {share}, but the directory lies on {place.share}; leave out one of the two")
-    return {"share": place.share, "directory": place.directory}
+    path = share_path_of(values["directory"], shares, None if share is None else SharePath(share, ""))
+    if path.share != values.get("share", path.share):
+        raise invalid("share", f"is {share}, but the directory lies on {path.share}; leave out one of the two")
+    return {"share": path.share, "directory": path.directory}
 
 
 def _directory(typed: str, project: Project, shares: Mapping[str, Share]) -> str:
     """The directory of an application as it is stored: relative to its project's."""
     top = SharePath(project.share, project.directory)
-    place = share_path_of(typed, shares, top)
-    directory = place.within(top)
+    path = share_path_of(typed, shares, top)
+    directory = path.within(top)
     if directory is None:
-        raise invalid("directory", f"{place} does not lie in the directory of its project, {top}")
+        raise invalid("directory", f"{path} does not lie in the directory of its project, {top}")
     return directory
 
 

@@ -116,7 +116,7 @@ def waiting_by_share(database: Database) -> dict[str, int]:
 class _Pick:
     """A run that is to start, and the lane that it stands in."""
 
-    place: LaneHead
+    head: LaneHead
     waiting: QueuedRun
 
 
@@ -142,11 +142,11 @@ class _Claiming:
             if Room(self.site.capacity, taken).is_full:
                 return []
             picks: dict[int, _Pick] = {}
-            lanes = [self._lane(connection, place, picks) for place in self._places(connection)]
+            lanes = [self._lane(connection, head, picks) for head in self._heads(connection)]
             choice = self._choice(lanes, taken, memory.kept_for, used_before)
         memory.kept_for = choice.kept_for
         for run_id in choice.start:
-            memory.cpus[picks[run_id].place.by] += picks[run_id].place.demand.cpus
+            memory.cpus[picks[run_id].head.by] += picks[run_id].head.demand.cpus
         return [picks[run_id] for run_id in choice.start]
 
     def _taken(self, connection: Connection) -> list[InUse]:
@@ -157,22 +157,22 @@ class _Claiming:
     ) -> Choice:
         return choose(lanes, self.site.capacity, taken, self.blocked, self.now, kept_for, used_before)
 
-    def _places(self, connection: Connection) -> list[LaneHead]:
+    def _heads(self, connection: Connection) -> list[LaneHead]:
         executor, after_user = self.site.executor, self.memory.after_user
-        places = claimable.lanes(connection, executor, self.not_yet, after_user)
-        users = list(dict.fromkeys(place.by for place in places))
+        heads = claimable.lanes(connection, executor, self.not_yet, after_user)
+        users = list(dict.fromkeys(head.by for head in heads))
         self.memory.after_user = users[-1] if len(users) >= USERS_AT_MOST else ""
-        if unnamed := [place for place in places if not place.lane]:
-            for place in unnamed:
-                name = partial(claimable.name_lanes, executor=executor, place=place, limit=_NAMED_AT_ONCE)
+        if unnamed := [head for head in heads if not head.lane]:
+            for head in unnamed:
+                name = partial(claimable.name_lanes, executor=executor, head=head, limit=_NAMED_AT_ONCE)
                 self.database.write(name)
-            places = [place for place in claimable.lanes(connection, executor, self.not_yet, after_user) if place.lane]
-        return places + self._further(connection, places)
+            heads = [head for head in claimable.lanes(connection, executor, self.not_yet, after_user) if head.lane]
+        return heads + self._further(connection, heads)
 
-    def _further(self, connection: Connection, places: list[LaneHead]) -> list[LaneHead]:
+    def _further(self, connection: Connection, heads: list[LaneHead]) -> list[LaneHead]:
         """Some of the lanes for which a user's part is too small; all of them come in turn."""
-        users = Counter(place.by for place in places)
-        last = {place.by: place for place in places if users[place.by] >= LANES_AT_MOST // len(users)}
+        users = Counter(head.by for head in heads)
+        last = {head.by: head for head in heads if users[head.by] >= LANES_AT_MOST // len(users)}
         after = self.memory.further
         if after is None or after.by not in last:
             beyond = sorted(by for by in last if after is None or by > after.by) or sorted(last)
@@ -181,21 +181,21 @@ class _Claiming:
             return []
         found = claimable.further_lanes(connection, self.site.executor, after, _FURTHER_LANES, self.not_yet)
         self.memory.further = found[-1] if found else self._next_user(after, last)
-        return [place for place in found if place.lane]
+        return [head for head in found if head.lane]
 
     def _next_user(self, after: LaneHead, last: Mapping[str, LaneHead]) -> LaneHead | None:
         return next((last[by] for by in sorted(last) if by > after.by), None)
 
-    def _lane(self, connection: Connection, place: LaneHead, picks: dict[int, _Pick]) -> Lane:
+    def _lane(self, connection: Connection, head: LaneHead, picks: dict[int, _Pick]) -> Lane:
         """The lane; each run that is taken from it is noted."""
 
         def taken_from_it() -> Iterator[QueuedRun]:
-            for waiting in claimable.runs_of(connection, self.site.executor, place, _CLAIMED_AT_ONCE):
+            for waiting in claimable.runs_of(connection, self.site.executor, head, _CLAIMED_AT_ONCE):
                 if waiting.run_id not in self.not_yet:
-                    picks[waiting.run_id] = _Pick(place, waiting)
+                    picks[waiting.run_id] = _Pick(head, waiting)
                     yield waiting
 
-        return _lane(place, taken_from_it())
+        return _lane(head, taken_from_it())
 
     def write(self, picks: Sequence[_Pick], leads: Callable[[Connection], bool]) -> list[Claim]:
         """Claim those of the picks that may start still. Raises Garbled."""
@@ -214,7 +214,7 @@ class _Claiming:
         if not leads(connection) or self.site.executor in executors.paused(connection):
             return []
         taken = self._taken(connection)
-        lanes = [_lane(pick.place, iter([pick.waiting])) for pick in picks]
+        lanes = [_lane(pick.head, iter([pick.waiting])) for pick in picks]
         wanted = set(self._choice(lanes, taken, None, {}).start)
         run_ids = [pick.waiting.run_id for pick in picks if pick.waiting.run_id in wanted]
         host, series, now = self.site.host, self.site.series, self.now
@@ -251,14 +251,14 @@ class _Claiming:
         }
 
 
-def _lane(place: LaneHead, waiting: Iterator[QueuedRun]) -> Lane:
+def _lane(head: LaneHead, waiting: Iterator[QueuedRun]) -> Lane:
     return Lane(
-        priority=place.priority,
-        by=place.by,
-        application_id=place.application_id,
-        max_running=place.max_running,
-        share=place.share,
-        demand=place.demand,
+        priority=head.priority,
+        by=head.by,
+        application_id=head.application_id,
+        max_running=head.max_running,
+        share=head.share,
+        demand=head.demand,
         runs=waiting,
     )
 

@@ -87,11 +87,11 @@ class _Projects:
 
     def _add(self, old: OldProject, name: str) -> None:
         takeover = self._takeover
-        place = share_path_of(project_part(old.directory), takeover.shares, takeover.options.share)
-        if place is None:
+        path = share_path_of(project_part(old.directory), takeover.shares, takeover.options.share)
+        if path is None:
             takeover.note(AT_TOP, f"{old.id} ({name})")
-        lost = {"name": None if name == old.name else old.name, "directory": None if place else old.directory}
-        share, directory = place or (takeover.options.share, "")
+        lost = {"name": None if name == old.name else old.name, "directory": None if path else old.directory}
+        share, directory = path or (takeover.options.share, "")
         takeover.projects.new += 1
         if takeover.may_write:
             values = {"id": old.id, "name": name, "title": old.title, "share": share, "directory": directory}
@@ -159,8 +159,8 @@ class _Applications:
     def _directory(self, old: OldApplication, project: OldProject) -> str | None:
         """Where it lies, from the directory that its project has here; None if it does not lie there."""
         takeover = self._takeover
-        place = share_path_of(project.directory + old.directory, takeover.shares, takeover.options.share)
+        path = share_path_of(project.directory + old.directory, takeover.shares, takeover.options.share)
         here = applications.project(takeover.connection, project.id)
-        if place is None or place[0] != here.share:
+        if path is None or path[0] != here.share:
             return None
-        return split_off(place[1], here.directory)
+        return split_off(path[1], here.directory)

@@ -152,10 +152,10 @@ class _Texts:
 
 
 def _newcomer(takeover: Takeover, old: OldRun, applications: Applications) -> _Newcomer:
-    place = share_path_of(old.directory, takeover.shares, takeover.options.share)
-    if place is None:
+    path = share_path_of(old.directory, takeover.shares, takeover.options.share)
+    if path is None:
         takeover.note(NO_DIRECTORY, old.id)
-    share, directory = place or (None, None)
+    share, directory = path or (None, None)
     columns = {
         **_INPUTS,
         **_belonging(takeover, old, applications),
@@ -174,7 +174,7 @@ def _newcomer(takeover: Takeover, old: OldRun, applications: Applications) -> _N
     takeover.runs.new += 1
     takeover.states[columns["state"]] = takeover.states.get(columns["state"], 0) + 1
     text = f"taken over from lackey 1.0 ({takeover.file}); {columns['state']}"
-    details = {"file": takeover.file, **({} if place else {"directory": old.directory})}
+    details = {"file": takeover.file, **({} if path else {"directory": old.directory})}
     if columns["reason"]:
         text += f": {columns['reason']}"
     return _Newcomer(old, columns, Event(old.id, takeover.now, "imported", BY, text, details))

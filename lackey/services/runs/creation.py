@@ -97,7 +97,7 @@ class _Waits:
 
 def _waits(connection: Connection, after: Sequence[Dependency]) -> _Waits:
     families = dependencies.families(connection, [one.run_id for one in after]) if after else {}
-    decisions: dict[int, Decision | None] = {run_id: decision_of(family) for run_id, family in families.items()}
+    decisions: dict[int, Decision | None] = {run_id: decision_of(members) for run_id, members in families.items()}
     edges: list[tuple[Dependency, EdgeOutcome | None]] = []
     why = None
     for one in after:
@@ -171,11 +171,11 @@ def retry(connection: Connection, run: Run, now: datetime) -> None:
     """
     if not all(was_withdrawn(one) for one in _retries(connection, run.id)):
         return
-    place = family_of(run)
-    first = run if place == run.id else runs.get(connection, place)
+    family = family_of(run)
+    first = run if family == run.id else runs.get(connection, family)
     at = now + retry_wait(run.retry_wait, max(0, first.retries - run.retries))
     values = {name: getattr(run, name) for name in _INPUTS}
-    values |= {"parent_id": run.id, "cause": "retry", "stands_for": place, "retries": run.retries - 1}
+    values |= {"parent_id": run.id, "cause": "retry", "stands_for": family, "retries": run.retries - 1}
     create(connection, values, run.by, now, at, made_by="lackey")
 
 

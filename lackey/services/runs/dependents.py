@@ -47,27 +47,27 @@ _BEGUN = frozenset(RunState) - {RunState.SCHEDULED, RunState.QUEUED, RunState.CA
 _MARGIN = timedelta(minutes=1)
 
 
-def tell(connection: Connection, place: int, now: datetime, most: int, passed: int = 0) -> None:
+def tell(connection: Connection, family: int, now: datetime, most: int, passed: int = 0) -> None:
     """Tell those who wait for a run, or for one in its place, what has become of it; `most` of them now.
 
     `passed`: the last edge on them of which this has been done.
     """
-    dependencies.lock(connection, place)
-    untold = deque((each, passed) for each in dependencies.awaited_among(connection, [place]))
+    dependencies.lock(connection, family)
+    untold = deque((each, passed) for each in dependencies.awaited_among(connection, [family]))
     while untold and most > 0:
-        place, passed = untold.popleft()
-        family = dependencies.family(connection, place)
-        decision = decision_of(family)
+        family, passed = untold.popleft()
+        members = dependencies.members(connection, family)
+        decision = decision_of(members)
         outcomes = {wants: outcome_of(wants, None if decision is None else decision.state) for wants in _WANTS}
-        edges = dependencies.unlike(connection, [one.id for one in family], outcomes, passed, most + 1)
+        edges = dependencies.unlike(connection, [one.id for one in members], outcomes, passed, most + 1)
         if len(edges) > most:
             edges = edges[:most]
-            untold.appendleft((place, edges[-1].id))
+            untold.appendleft((family, edges[-1].id))
         most -= len(edges)
         decided_too = _tell_each(connection, edges, outcomes, decision, now)
         untold.extend((each, 0) for each in dependencies.awaited_among(connection, decided_too))
-    for place, passed in untold:
-        dependencies.note(connection, place, passed)
+    for family, passed in untold:
+        dependencies.note(connection, family, passed)
         notices.send(connection)
 
 
@@ -78,7 +78,7 @@ def _tell_each(
     decision: Decision | None,
     now: datetime,
 ) -> list[int]:
-    """Write the outcomes of edges; the places of the runs of which it is decided thereby what they come to, or not."""
+    """Write the outcomes of edges; the families that are decided thereby, or no longer."""
     for outcome in {outcomes[edge.wants] for edge in edges}:
         dependencies.change(connection, [edge.id for edge in edges if outcomes[edge.wants] == outcome], outcome)
     more: Counter[int] = Counter()
@@ -89,14 +89,14 @@ def _tell_each(
         if outcome == "failed" and decision is not None:
             why[edge.run_id] = in_vain(Dependency(edge.on_run_id, edge.wants), decision)
     return [
-        place
+        family
         for run_id, change in more.items()
-        if (place := _put_right(connection, run_id, change, why.get(run_id), now)) is not None
+        if (family := _put_right(connection, run_id, change, why.get(run_id), now)) is not None
     ]
 
 
 def _put_right(connection: Connection, run_id: int, more: int, why: str | None, now: datetime) -> int | None:
-    """A run waits for so many `more`, or in vain, and `why`. Its place, if it is decided thereby what it comes to."""
+    """A run waits for so many `more`, or in vain, and `why`. Its family, if it is decided thereby what it comes to."""
     unmet, state = dependencies.count(connection, run_id, more)
     waits_on = state == RunState.SCHEDULED and unmet > 0 and why is None
     if waits_on or state in _BEGUN:
@@ -132,8 +132,8 @@ def reconsider(connection: Connection, run: Run, now: datetime) -> Run:
 
 def _why_in_vain(connection: Connection, run: Run) -> str | None:
     for one in dependencies.failed_of(connection, run.id):
-        for family in dependencies.families(connection, [one.run_id]).values():
-            decision = decision_of(family)
+        for members in dependencies.families(connection, [one.run_id]).values():
+            decision = decision_of(members)
             if decision is not None:
                 return in_vain(one, decision)
     return None
@@ -166,25 +166,25 @@ def tell_more(database: Database, now: datetime) -> bool:
     """Tell those who could not be told at once, some of them; whether there are more."""
     for _ in range(_PIECES_PER_TICK):
         with database.read() as connection:
-            place = dependencies.noted(connection)
-        if place is None:
+            family = dependencies.noted(connection)
+        if family is None:
             return False
         try:
-            database.write(partial(_tell_noted, place=place, now=now))
+            database.write(partial(_tell_noted, family=family, now=now))
         except Unavailable:
             raise
         except Exception:
             # Others shall be told, and are due.
-            log.exception("not all that wait for run %d can be told what has become of it", place)
-            database.write(partial(dependencies.take_note, place=place))
+            log.exception("not all that wait for run %d can be told what has become of it", family)
+            database.write(partial(dependencies.take_note, family=family))
     return True
 
 
-def _tell_noted(connection: Connection, place: int, now: datetime) -> None:
-    dependencies.lock(connection, place)
-    passed = dependencies.take_note(connection, place)
+def _tell_noted(connection: Connection, family: int, now: datetime) -> None:
+    dependencies.lock(connection, family)
+    passed = dependencies.take_note(connection, family)
     if passed is not None:
-        tell(connection, place, now, _PIECE, passed)
+        tell(connection, family, now, _PIECE, passed)
 
 
 class UntoldSearch:
@@ -208,10 +208,10 @@ class UntoldSearch:
                 found += dependencies.undecided_of_settled(connection, self._looked_at - _MARGIN)
             self._looked_at = now
         if found:
-            database.write(partial(_note_all, places=found))
+            database.write(partial(_note_all, families=found))
 
 
-def _note_all(connection: Connection, places: Sequence[int]) -> None:
-    dependencies.adopt_retries(connection, places)
-    for place in places:
-        dependencies.note(connection, place, 0)
+def _note_all(connection: Connection, families: Sequence[int]) -> None:
+    dependencies.adopt_retries(connection, families)
+    for family in families:
+        dependencies.note(connection, family, 0)

@@ -34,10 +34,10 @@ def rerun(
         run = runs.get(connection, run_id)
         if run.launched:
             executors.refuse_too_large(connection, run.executor, demand_of(run), now)
-        place = _place_to_take(connection, run, now) if dependents else None
-        again, token = creation.again(connection, run, "rerun", by, now, stands_for=place)
-        if place is not None:
-            tell(connection, place, now, TOLD_AT_ONCE)
+        family = _family_to_join(connection, run, now) if dependents else None
+        again, token = creation.again(connection, run, "rerun", by, now, stands_for=family)
+        if family is not None:
+            tell(connection, family, now, TOLD_AT_ONCE)
         remember(connection, once, again.id, now)
         if again.launched:
             notices.send(connection)
@@ -46,16 +46,16 @@ def rerun(
     return database.write(work)
 
 
-def _place_to_take(connection: Connection, run: Run, now: datetime) -> int:
-    """The place in which its rerun is to stand. Raises Conflict."""
+def _family_to_join(connection: Connection, run: Run, now: datetime) -> int:
+    """The family in which its rerun is to stand. Raises Conflict."""
     if not run.state.is_final:
         raise Conflict(f"run {run.id} has not ended: {run.state}; what is to start after it waits for it already")
-    place = family_of(run)
-    dependencies.lock(connection, place)
-    decision = decision_of(dependencies.family(connection, place))
+    family = family_of(run)
+    dependencies.lock(connection, family)
+    decision = decision_of(dependencies.members(connection, family))
     if decision is not None and decision.state is RunState.SUCCEEDED:
         raise Conflict(f"run {decision.last} has succeeded, so nothing is held up that was to start after it")
-    return place
+    return family
 
 
 def put_back(database: Database, run_id: int, by: str, now: datetime) -> tuple[Run, str]:
