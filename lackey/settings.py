@@ -172,6 +172,12 @@ class Settings(BaseSettings):
         return Path(path.partition("?")[0]) if not kind else None
 
     @property
+    def missing_database_file(self) -> Path | None:
+        """The file of the SQLite database, if it isn't there."""
+        file = self.database_file
+        return file if file is not None and not file.exists() else None
+
+    @property
     def own_places(self) -> list[Path]:
         """The directories that lackey itself works in."""
         return [self.data_dir, *([self.database_file.parent] if self.database_file else [])]

@@ -10,8 +10,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lackey.domain.policy import AwayShares
 from lackey.domain.evidence import KillCause
+from lackey.domain.policy import AwayShares
 from lackey.domain.receipt import Receipt
 from lackey.domain.refusals import Unavailable
 from lackey.domain.resources import Capacity

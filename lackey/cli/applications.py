@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 import click
 
 from lackey.cli import show
-from lackey.cli.session import CommandFailed, Session, confirm, json_option, pairs, pass_session, yes_option
+from lackey.cli.failure import CommandFailed
+from lackey.cli.session import Session, confirm, json_option, pairs, pass_session, yes_option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -88,7 +89,7 @@ def _options(command: F) -> F:
 
 
 def find_application(session: Session, wanted: str) -> dict[str, Any]:
-    """An application by its id or `project/name`. Raises Trouble when there is none."""
+    """An application by its id or `project/name`. Raises CommandFailed when there is none."""
     if wanted.isascii() and wanted.isdigit():
         found: dict[str, Any] = session.client.get(f"/api/application/{wanted}")
         return found

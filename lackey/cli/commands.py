@@ -11,14 +11,16 @@ from lackey.cli.applications import application
 from lackey.cli.db import db
 from lackey.cli.doctor import doctor
 from lackey.cli.example import example
+from lackey.cli.failure import CommandFailed
 from lackey.cli.import_v1 import import_v1
 from lackey.cli.keys import key
 from lackey.cli.projects import project
 from lackey.cli.runs import run
 from lackey.cli.serve import reader, scheduler, serve
-from lackey.cli.session import CommandFailed, Session
+from lackey.cli.session import Session
 from lackey.cli.shares import share
 from lackey.cli.terminal import plain
+from lackey.client import ClientError
 from lackey.domain.refusals import Refusal
 
 _ALIASES = {"app": "application"}
@@ -32,10 +34,10 @@ class _Lackey(click.Group):
         return super().get_command(ctx, _ALIASES.get(cmd_name, cmd_name))
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Carry out a command. Raises Trouble where lackey or the system refuse it."""
+        """Carry out a command. Raises CommandFailed where lackey or the system refuse it."""
         try:
             return super().invoke(ctx)
-        except Refusal as refusal:
+        except (Refusal, ClientError) as refusal:
             raise CommandFailed(str(refusal)) from refusal
         except OSError as error:
             # Nobody reads on (lackey run list | head): that is no trouble, and click knows how to end.

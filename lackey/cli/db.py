@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from lackey.cli import show
-from lackey.cli.session import CommandFailed, Session, json_option, pass_session
+from lackey.cli.failure import CommandFailed
+from lackey.cli.session import Session, json_option, pass_session
 
 if TYPE_CHECKING:
     from lackey.services import Database
@@ -23,7 +24,7 @@ def opened(settings: "Settings", makes: bool = False) -> Iterator["Database"]:
 
     `makes`: the data directory is made if it isn't there.
 
-    Root becomes the owner of its directory, as the scheduler does: see `privileges`. Raises Trouble.
+    Root becomes the owner of its directory, as the scheduler does: see `privileges`. Raises CommandFailed.
     """
     from lackey import privileges
     from lackey.services import Database
@@ -43,10 +44,10 @@ def opened(settings: "Settings", makes: bool = False) -> Iterator["Database"]:
 
 @contextmanager
 def opened_current(settings: "Settings") -> Iterator["Database"]:
-    """The database, at this version's schema. Raises Trouble when it is at another, or not there."""
+    """The database, at this version's schema. Raises CommandFailed when it is at another, or not there."""
     with opened(settings) as database:
         at, needed = revisions(database)
-        if at is None and (missing := missing_file(settings)):
+        if at is None and (missing := settings.missing_database_file):
             raise CommandFailed(
                 f"there is no database {missing}; lackey serve and lackey db upgrade make one, "
                 "and for a service that runs elsewhere set LACKEY_URL"
@@ -54,12 +55,6 @@ def opened_current(settings: "Settings") -> Iterator["Database"]:
         if at != needed:
             raise CommandFailed(f"{_standing(at, needed)}; bring it there with: lackey db upgrade")
         yield database
-
-
-def missing_file(settings: "Settings") -> Path | None:
-    """The file of the SQLite database, if it isn't there."""
-    file = settings.database_file
-    return file if file is not None and not file.exists() else None
 
 
 def revisions(database: "Database") -> tuple[str | None, str | None]:
@@ -71,7 +66,7 @@ def revisions(database: "Database") -> tuple[str | None, str | None]:
 
 
 def upgrade_schema(database: "Database") -> None:
-    """Bring the schema to this version's. Raises Trouble when it is a later version's."""
+    """Bring the schema to this version's. Raises CommandFailed when it is a later version's."""
     from alembic.util import CommandError
 
     from lackey.services.admin import summarizing

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from lackey.cli import show
-from lackey.cli.session import CommandFailed, Session, json_option, pass_session
+from lackey.cli.failure import CommandFailed
+from lackey.cli.session import Session, json_option, pass_session
 from lackey.cli.terminal import plain
 
 if TYPE_CHECKING:
@@ -36,16 +37,16 @@ def doctor(session: Session, as_json: bool) -> None:
 
 
 def _examine(session: Session) -> "list[Finding]":
+    from lackey.cli.addresses import is_elsewhere
     from lackey.cli.checks import CHECKS, Apart, Finding
     from lackey.cli.checks.afar import from_afar
-    from lackey.cli.client import is_elsewhere
     from lackey.settings import find
 
     try:
         settings = session.settings
     except CommandFailed as trouble:
         return [Finding("configuration", "trouble", line, "Correct it.") for line in trouble.message.splitlines()]
-    if is_elsewhere(session):
+    if is_elsewhere(session.config, settings):
         return from_afar(session.client)
     path = find(session.config)
     read = f"{path} is in force" if path else "there is no lackey.toml: defaults and the environment are in force"

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from lackey.cli.session import CommandFailed, Session, chosen_share, pass_session
+from lackey.cli.failure import CommandFailed
+from lackey.cli.session import Session, chosen_share, pass_session
 
 _EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 _FIRST = "heat"
@@ -30,7 +31,7 @@ def example(session: Session, share: str | None) -> None:
         if application["name"] not in {each["name"] for each in known}:
             session.client.post("/api/application", {"project": project["name"], **application})
     click.echo(f"Ready to be run: lackey run now {project['name']}/{_FIRST} --follow")
-    click.echo(f"In a browser: {session.client.place}/project/{project['id']}")
+    click.echo(f"In a browser: {session.client.shown_url}/project/{project['id']}")
 
 
 def _project(session: Session, wanted: dict[str, Any]) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def _project(session: Session, wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 def _directory(session: Session, project: dict[str, Any]) -> Path:
-    """Where the project lies on this host. Raises Trouble where its share is not."""
+    """Where the project lies on this host. Raises CommandFailed where its share is not."""
     share = session.settings.shares.get(project["share"])
     if share is None or not Path(share.path).is_dir():
         raise CommandFailed(f"the share {project['share']} is not on this host; call this where it is")

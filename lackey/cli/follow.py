@@ -9,9 +9,10 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from lackey.cli import show
-from lackey.cli.client import Client, Unavailable
 from lackey.cli.display import Display, display_for
 from lackey.cli.outcome import exit_code_for, is_final
+from lackey.client import Unavailable
+from lackey.client.http import Client
 
 T = TypeVar("T")
 
@@ -53,7 +54,7 @@ class LogTail:
 
 
 def follow(client: Client, run_id: int, display: Display, with_log: bool) -> dict[str, Any]:
-    """Show the run until it has ended and its log is all shown; the run as JSON. Raises Away, Refused."""
+    """Show the run until it has ended and its log is all shown; the run as JSON. Raises Unavailable, Refused."""
     log = LogTail(client, run_id, display)
     give_up_at: float | None = None
     while True:
@@ -75,7 +76,7 @@ def follow(client: Client, run_id: int, display: Display, with_log: bool) -> dic
 
 
 def _patiently(ask: Callable[[], T], display: Display) -> T:
-    """The answer, even if the service is away for a while. Raises Away when it stays away."""
+    """The answer, even if the service is away for a while. Raises Unavailable when it stays away."""
     deadline: float | None = None
     while True:
         try:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lackey.cli.db import revisions, upgrade_schema
-from lackey.cli.session import KEY_FILE, CommandFailed
+from lackey.cli.failure import CommandFailed
+from lackey.cli.running import KEY_FILE
 from lackey.domain.refusals import NotAllowed, NotAuthenticated
 from lackey.services import Database
 from lackey.services.admin import health, keys
@@ -17,7 +18,7 @@ _LOCAL = "local"
 
 
 def found(settings: Settings, database: Database) -> None:
-    """Make what is not there yet. Raises Trouble when the schema of a PostgreSQL database is not current."""
+    """Make what is not there yet. Raises CommandFailed when the schema of a PostgreSQL database is not current."""
     settings.make_own_share()
     at, needed = revisions(database)
     if at != needed and not database.is_sqlite:

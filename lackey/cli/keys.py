@@ -10,11 +10,12 @@ import click
 
 from lackey.cli import show
 from lackey.cli.db import opened_current
-from lackey.cli.session import CommandFailed, Session, json_option, pass_session
+from lackey.cli.failure import CommandFailed
+from lackey.cli.session import Session, json_option, pass_session
 from lackey.cli.terminal import plain
 
 if TYPE_CHECKING:
-    from lackey.cli.client import Client
+    from lackey.client.http import Client
     from lackey.domain.application import Key
     from lackey.services import Database
 
@@ -97,10 +98,10 @@ class _Keys(Protocol):
 
 @contextmanager
 def _keys(session: Session) -> Iterator[_Keys]:
-    from lackey.cli.client import is_elsewhere
+    from lackey.cli.addresses import is_elsewhere
     from lackey.cli.running import url_of
 
-    if is_elsewhere(session) or url_of(session.settings.data_dir):
+    if is_elsewhere(session.config, session.settings) or url_of(session.settings.data_dir):
         yield _OfService(session.client)
         return
     with opened_current(session.settings) as database:

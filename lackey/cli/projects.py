@@ -6,13 +6,14 @@ from typing import Any, TypeVar
 import click
 
 from lackey.cli import show
-from lackey.cli.session import CommandFailed, Session, confirm, json_option, pass_session, yes_option
+from lackey.cli.failure import CommandFailed
+from lackey.cli.session import Session, confirm, json_option, pass_session, yes_option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def find_project(session: Session, wanted: str) -> dict[str, Any]:
-    """A project by its id or name. Raises Trouble when there is none."""
+    """A project by its id or name. Raises CommandFailed when there is none."""
     if wanted.isascii() and wanted.isdigit():
         found: dict[str, Any] = session.client.get(f"/api/project/{wanted}")
         return found

@@ -15,7 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lackey.cli.session import URL_FILE
+# What `lackey serve` leaves in the data directory for the command line on its host: where it is, and a key.
+URL_FILE = "url"
+KEY_FILE = "admin.key"
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 import click
 
 from lackey.cli import run_display, show
+from lackey.cli.failure import CommandFailed
 from lackey.cli.outcome import is_final, outcome_line
-from lackey.cli.session import CommandFailed, Session, json_option, pairs, pass_session
+from lackey.cli.session import Session, json_option, pairs, pass_session
 from lackey.cli.terminal import plain
 from lackey.cli.times import Unclear, read_time
 from lackey.domain.run import RunState
@@ -188,7 +189,7 @@ def cancel(session: Session, run_ids: tuple[int, ...], as_json: bool) -> None:
 
     Those that wait never start, those that run are ended with all that they started.
     """
-    from lackey.cli.client import Refused
+    from lackey.client import Refused
 
     done, refusals = [], []
     for run_id in run_ids:

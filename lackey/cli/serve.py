@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from lackey import log_lines
-from lackey.cli.session import KEY_FILE, CommandFailed, Session, pass_session
+from lackey.cli.failure import CommandFailed
+from lackey.cli.running import KEY_FILE
+from lackey.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
     from lackey.web.devserver import DevelopmentServer
@@ -97,7 +99,7 @@ def _serve(session: Session, server: "DevelopmentServer", with_scheduler: bool, 
 
 
 def _listen(host: str, port: int) -> "DevelopmentServer":
-    """Before anything else is done, so that a second service changes nothing. Raises Trouble."""
+    """Before anything else is done, so that a second service changes nothing. Raises CommandFailed."""
     from lackey.web.devserver import DevelopmentServer
 
     try:

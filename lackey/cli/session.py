@@ -4,29 +4,16 @@ import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from lackey.cli.failure import CommandFailed
 from lackey.cli.terminal import plain
 
 if TYPE_CHECKING:
-    from lackey.cli.client import Client
+    from lackey.client.http import Client
     from lackey.settings import Settings
-
-# What `lackey serve` leaves in the data directory for the command line on its host: where it is, and a key.
-URL_FILE = "url"
-KEY_FILE = "admin.key"
-
-
-class CommandFailed(click.ClickException):
-    """It failed. The message says in a sentence what is wrong and what to do; further lines, if any, are details."""
-
-    exit_code = 1
-
-    def show(self, file: IO[Any] | None = None) -> None:
-        """Print the message; it may hold text from outside."""
-        click.echo("lackey: " + "\n".join(map(plain, self.message.splitlines())), err=True)
 
 
 @dataclass
@@ -37,7 +24,7 @@ class Session:
 
     @cached_property
     def settings(self) -> "Settings":
-        """The settings. Raises Trouble."""
+        """The settings. Raises CommandFailed."""
         from lackey.settings import SettingsError, load
 
         try:
@@ -47,10 +34,10 @@ class Session:
 
     @cached_property
     def client(self) -> "Client":
-        """A client of the service, with a key. Raises Trouble."""
-        from lackey.cli.client import find_service
+        """A client of the service, with a key. Raises CommandFailed."""
+        from lackey.cli.addresses import find_service
 
-        return find_service(self)
+        return find_service(self.settings)
 
 
 pass_session = click.make_pass_decorator(Session)

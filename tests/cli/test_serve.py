@@ -21,8 +21,8 @@ import requests
 
 import lackey
 from lackey.cli.db import opened, upgrade_schema
+from lackey.cli.failure import CommandFailed
 from lackey.cli.founding import found
-from lackey.cli.session import CommandFailed
 from lackey.domain.limits import SERVE_CONNECTIONS
 from lackey.domain.refusals import NotAuthenticated
 from lackey.services import Database

@@ -6,10 +6,10 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from lackey.cli.checks.finding import Finding, Level
-from lackey.cli.session import CommandFailed
+from lackey.client import ClientError
 
 if TYPE_CHECKING:
-    from lackey.cli.client import Client
+    from lackey.client.http import Client
 
 # The header has whole seconds, and the answer takes its time.
 _CLOCK_SECONDS = 3.0
@@ -21,10 +21,10 @@ def from_afar(client: "Client") -> list[Finding]:
     try:
         before = time.time()
         date = client.date("/healthz")
-    except CommandFailed as trouble:
+    except ClientError as trouble:
         mend = "Start it, or correct LACKEY_URL."
         return [_finding("service", "trouble", trouble.message.partition("; ")[0], mend)]
-    found = [_finding("service", "ok", f"it answers at {client.place}"), *_clock(date, before)]
+    found = [_finding("service", "ok", f"it answers at {client.shown_url}"), *_clock(date, before)]
     found += _asked("readiness", lambda: _ready(client.get("/readyz")), "See there: lackey doctor.")
     mend = "Put a key that is in force into LACKEY_KEY."
     found += _asked("shares", lambda: _each("share", client.items("/api/share")), mend)
@@ -36,7 +36,7 @@ def from_afar(client: "Client") -> list[Finding]:
 def _asked(about: str, ask: Any, mend: str) -> list[Finding]:
     try:
         found: list[Finding] = ask()
-    except CommandFailed as trouble:
+    except ClientError as trouble:
         return [_finding(about, "trouble", trouble.message, mend)]
     return found
 

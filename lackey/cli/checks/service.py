@@ -1,8 +1,10 @@
 """The service, as simulations reach it."""
 
+from lackey.cli.addresses import own_service
 from lackey.cli.checks.finding import Finding
-from lackey.cli.client import Client, own_service
-from lackey.cli.session import CommandFailed
+from lackey.cli.failure import CommandFailed
+from lackey.client import ClientError
+from lackey.client.http import Client
 from lackey.settings import Settings
 
 
@@ -11,7 +13,7 @@ def service(settings: Settings) -> list[Finding]:
     url = own_service(settings).url
     try:
         answer = Client(url, None).get("/healthz")
-    except CommandFailed as trouble:
+    except (ClientError, CommandFailed) as trouble:
         mend = "Start it; if it runs elsewhere, say so in [server] url."
         return [Finding("service", "trouble", trouble.message.partition("; ")[0], mend)]
     if answer != {"status": "ok"}:

@@ -1,34 +1,20 @@
-"""The service as the command line sees it: where it is, which key opens it, what its answers mean."""
+"""Requests to a service, and what its answers mean. A program of its own may use it as it is."""
 
 import ipaddress
-import os
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from requests.auth import AuthBase
 
-from lackey.cli.running import RunningService, running, url_of
-from lackey.cli.session import KEY_FILE, CommandFailed, Session
-
-if TYPE_CHECKING:
-    from lackey.settings import Settings
+from lackey.client import ClientError, Refused, Unavailable
 
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 60.0
 # What a service, or the server before it, answers while it is not there: the same request may work later.
 _AWAY = {429, 502, 503, 504}
-
-
-class Unavailable(CommandFailed):
-    """The service can't be reached, or can't do it now; the same may work later."""
-
-
-class Refused(CommandFailed):
-    """The service says no."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +40,7 @@ class _Bearer(AuthBase):
 
 
 class Client:
-    """Requests to one service. Methods return its JSON, and raise Away and Refused."""
+    """Requests to one service. Methods return its JSON, and raise Unavailable and Refused."""
 
     def __init__(self, url: str, key: str | None) -> None:
         """`url`: of the service, without `/api`."""
@@ -64,7 +50,7 @@ class Client:
         self._http.auth = _Bearer(key)
         self._http.headers["Accept"] = "application/json"
         # A proxy is not asked for what is on this host; it would get the key.
-        self._http.trust_env = not _is_loopback(urlsplit(self.url).hostname or "")
+        self._http.trust_env = not is_loopback(urlsplit(self.url).hostname or "")
 
     def get(self, path: str, **query: Any) -> Any:
         """GET, with `query` behind the `?`."""
@@ -74,7 +60,7 @@ class Client:
         """The time by the service's clock, as it says with its answer to a GET (RFC 9110, Date)."""
         answer = self._ask("GET", path)
         if _json(answer) != {"status": "ok"}:
-            raise Refused(f"what answers at {self.place} is not lackey")
+            raise Refused(f"what answers at {self.shown_url} is not lackey")
         return answer.headers.get("Date")
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -115,7 +101,7 @@ class Client:
     def _ask(self, method: str, path: str, **details: Any) -> requests.Response:
         answer = self._send(method, path, **details)
         if answer.is_redirect:
-            raise Refused(f"{self.place} sends us on to {answer.headers['Location']}; put that into LACKEY_URL")
+            raise Refused(f"{self.shown_url} sends us on to {answer.headers['Location']}; put that into LACKEY_URL")
         if not answer.ok:
             raise self._no(answer)
         return answer
@@ -132,87 +118,31 @@ class Client:
         raise AssertionError("the second try returns or raises")
 
     @property
-    def place(self) -> str:
+    def shown_url(self) -> str:
         """The URL as it may be shown, without a password in it."""
         parts = urlsplit(self.url)
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
-    def _unreachable(self, error: requests.RequestException) -> CommandFailed:
+    def _unreachable(self, error: requests.RequestException) -> ClientError:
         return Unavailable(
-            f"no service answers at {self.place} ({_why(error)}); "
+            f"no service answers at {self.shown_url} ({_why(error)}); "
             "start it with: lackey serve (or set LACKEY_URL to where it runs)"
         )
 
-    def _no(self, answer: requests.Response) -> CommandFailed:
+    def _no(self, answer: requests.Response) -> ClientError:
         if answer.status_code == 401 and not self._has_key:
             return Refused(
-                f"{self.place} wants a key and there is none; put one into LACKEY_KEY "
+                f"{self.shown_url} wants a key and there is none; put one into LACKEY_KEY "
                 "(on the service's host, lackey key create NAME --scope run makes one)"
             )
         if answer.status_code == 401:
-            return Refused(f"{self.place} does not accept the key (LACKEY_KEY, or {KEY_FILE} in data_dir)")
+            return Refused(f"{self.shown_url} does not accept the key (LACKEY_KEY, or admin.key in data_dir)")
         kind = Unavailable if answer.status_code in _AWAY else Refused
         return kind(_explanation(answer))
 
 
-def find_service(session: Session) -> Client:
-    """A client for the service that LACKEY_URL names, or else the settings, or `lackey serve` on this host.
-
-    The key is LACKEY_KEY; the one that `lackey serve` left in its `data_dir` goes to no other service than that.
-    """
-    url, key = os.environ.get("LACKEY_URL"), os.environ.get("LACKEY_KEY")
-    if not (url and key):
-        own = own_service(session.settings, url)
-        url = url or own.url
-        if not key and _same_place(url, own.url):
-            key = _first_line(own.data_dir / KEY_FILE)
-    if not _is_address(url):
-        raise CommandFailed("LACKEY_URL is no address of a service; it should be like http://localhost:8000")
-    if key and not (key.isascii() and key.isprintable()):
-        raise CommandFailed("LACKEY_KEY holds characters that no key has")
-    return Client(url, key)
-
-
-def own_service(settings: "Settings", wanted: str | None = None) -> RunningService:
-    """The service of these settings, or else the one at the URL `wanted`, or the only one that this user runs here.
-
-    Raises Trouble where there are several, and `wanted` names none.
-    """
-    data_dir = settings.data_dir
-    if url := settings.server.url or url_of(data_dir):
-        return RunningService(url, data_dir)
-    found = running()
-    if wanted:
-        found = [each for each in found if _same_place(each.url, wanted)][:1]
-    if len(found) > 1:
-        several = "".join(f"\n  {each.url} (its data are in {each.data_dir})" for each in found)
-        raise CommandFailed(f"you run {len(found)} services here; say which by LACKEY_URL:{several}")
-    return found[0] if found else RunningService("http://localhost:8000", data_dir)
-
-
-def is_elsewhere(session: Session) -> bool:
-    """Whether the service is one that LACKEY_URL names, or that this user runs here with data in another directory.
-
-    That is looked for where nothing tells of a service of this directory. Raises Trouble.
-    """
-    from lackey.cli.db import missing_file
-    from lackey.settings import find
-
-    if os.environ.get("LACKEY_URL"):
-        return True
-    settings = session.settings
-    nothing_here = not find(session.config) and missing_file(settings) is not None and not settings.server.url
-    return nothing_here and bool(running())
-
-
-def _first_line(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="ascii").strip() or None
-    except (OSError, UnicodeDecodeError):
-        return None
-
-
-def _is_address(url: str) -> bool:
+def is_address(url: str) -> bool:
+    """Whether it is the address of a service."""
     try:
         parts = urlsplit(url)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -220,15 +150,17 @@ def _is_address(url: str) -> bool:
         return False
 
 
-def _same_place(one: str, other: str) -> bool:
-    if not (_is_address(one) and _is_address(other)):
+def same_service(one: str, other: str) -> bool:
+    """Whether both are addresses of the same service; all names of this host are one."""
+    if not (is_address(one) and is_address(other)):
         return False
     a, b = urlsplit(one), urlsplit(other)
-    same_host = a.hostname == b.hostname or (_is_loopback(a.hostname or "") and _is_loopback(b.hostname or ""))
+    same_host = a.hostname == b.hostname or (is_loopback(a.hostname or "") and is_loopback(b.hostname or ""))
     return same_host and a.scheme == b.scheme and a.port == b.port
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether it is this host, by a name or address that no other can have."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,0 +1,17 @@
+"""What talks to a service over HTTP, for the command line and for programs of others: imports nothing of lackey's."""
+
+
+class ClientError(Exception):
+    """It failed. The message says in a sentence what is wrong and what to do; further lines, if any, are details."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class Unavailable(ClientError):
+    """The service can't be reached, or can't do it now; the same may work later."""
+
+
+class Refused(ClientError):
+    """The service says no."""
