@@ -1,4 +1,4 @@
-"""Looks at the structure of the code: who imports whom, how long modules and functions are, what lies at the top.
+"""Looks at the structure of the code: who imports whom, what shares a name, how long it is, what lies at the top.
 
 The rules are the tables below. `python scripts/check_structure.py` prints a line for each fault and exits with 1 if
 there is any.
@@ -10,6 +10,7 @@ import sys
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 MODULE_LINES = 400
@@ -47,6 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "log_lines": set(),
     "again": set(),
     "examples": set(),
+    "client": set(),
     "settings": {"domain"},
     "store": {"domain"},
     "services": _SERVICES,
@@ -57,7 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web": _WEB,
     "scheduler": _SCHEDULER,
     "app": _WEB | _SCHEDULER | {"web", "scheduler"},
-    "cli": _WEB | _SCHEDULER | {"web", "scheduler", "app", "again", "log_lines"},
+    "cli": _WEB | _SCHEDULER | {"web", "scheduler", "app", "again", "client", "log_lines"},
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -72,6 +74,7 @@ MAY_IMPORT_FROM_OUTSIDE: dict[str, set[str]] = {
     "log_lines": set(),
     "again": set(),
     "examples": set(),
+    "client": {"requests"},
     "files": set(),
     "shares": set(),
     "executors": {"psutil"},
@@ -155,6 +158,38 @@ def _outer_fault(part: str, found: Import) -> str:
     return ""
 
 
+def circle_faults(sources: dict[str, str]) -> Iterator[Fault]:
+    """Modules that import one another in a circle, also where an import is late or for types alone."""
+    modules = {_module(path): path for path in sources}
+    graph = {}
+    for module, path in modules.items():
+        package = module if path.endswith("/__init__.py") else module.rpartition(".")[0]
+        found = find_imports(ast.parse(sources[path]), package)
+        named = {
+            f"{each.module}.{each.name}" if f"{each.module}.{each.name}" in modules else each.module for each in found
+        }
+        graph[module] = {each for each in named if each in modules and each != module}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        yield Fault(modules[error.args[1][0]], 0, f"a circle of imports: {' → '.join(error.args[1])}")
+
+
+def name_faults(sources: dict[str, str]) -> Iterator[Fault]:
+    """Classes that have the name of another one: what has one name is taken for one thing."""
+    seen: dict[str, str] = {}
+    for path, source in sorted(sources.items()):
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                if node.name in seen:
+                    yield Fault(path, node.lineno, f"there is a class {node.name} in {seen[node.name]} already")
+                seen[node.name] = path
+
+
+def _module(path: str) -> str:
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
 def code_lines(source: str, tree: ast.Module) -> set[int]:
     """The numbers of the lines that hold code: neither blank nor only a comment or docstring."""
     layout = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
@@ -198,6 +233,7 @@ def _python_files(root: Path, where: str) -> Iterator[Path]:
 def find_faults(root: Path) -> list[Fault]:
     """All faults of the project in `root`, sorted by place."""
     faults = list(top_level_faults(root))
+    sources: dict[str, str] = {}
     for file in (file for where in SIZED for file in _python_files(root, where)):
         path, source = file.relative_to(root).as_posix(), file.read_text(encoding="utf-8")
         if "node_modules" in file.parts:
@@ -205,8 +241,9 @@ def find_faults(root: Path) -> list[Fault]:
         if not path.startswith(EXEMPT):
             faults += size_faults(path, source)
         if path.startswith("lackey/"):
+            sources[path] = source
             faults += import_faults(path, source)
-    return sorted(faults)
+    return sorted([*faults, *circle_faults(sources), *name_faults(sources)])
 
 
 if __name__ == "__main__":

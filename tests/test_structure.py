@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.check_structure import find_faults, import_faults, size_faults
+from scripts.check_structure import circle_faults, find_faults, import_faults, name_faults, size_faults
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -33,6 +33,7 @@ def test_the_project_has_no_fault_of_structure() -> None:
         ("lackey/scheduler/tick.py", "from lackey.web import api"),
         ("lackey/app.py", "from lackey.cli import main"),
         ("lackey/confined.py", "from lackey.domain import paths"),
+        ("lackey/client/http.py", "from lackey.settings import Settings"),
         ("lackey/strangers.py", "import os"),
     ],
 )
@@ -57,6 +58,25 @@ def test_an_import_against_the_layers_is_found(path: str, line: str) -> None:
 )
 def test_an_import_that_the_layers_allow_is_no_fault(path: str, line: str) -> None:
     assert list(import_faults(path, line)) == []
+
+
+def test_a_circle_of_imports_is_found_however_late_they_are() -> None:
+    sources = {
+        "lackey/cli/a.py": "from lackey.cli import b",
+        "lackey/cli/b.py": "from lackey.cli.c import Thing",
+        "lackey/cli/c.py": "def late():\n    from lackey.cli import a",
+    }
+    assert [fault.message.count("→") for fault in circle_faults(sources)] == [3]
+    assert list(circle_faults({**sources, "lackey/cli/c.py": "import os"})) == []
+
+
+def test_two_classes_of_one_name_are_found() -> None:
+    sources = {"lackey/cli/a.py": "class Trouble:\n    pass", "lackey/domain/b.py": "class Trouble:\n    pass"}
+    assert [(fault.path, fault.line) for fault in name_faults(sources)] == [("lackey/domain/b.py", 1)]
+    assert (
+        list(name_faults({"lackey/cli/a.py": "class _Memory:\n    pass", "lackey/b.py": "class _Memory:\n    pass"}))
+        == []
+    )
 
 
 def test_a_long_function_is_found_where_it_begins() -> None:

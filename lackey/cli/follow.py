@@ -11,7 +11,7 @@ import click
 from lackey.cli import show
 from lackey.cli.display import Display, display_for
 from lackey.cli.outcome import exit_code_for, is_final
-from lackey.client import Unavailable
+from lackey.client import OutOfReach
 from lackey.client.http import Client
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ class LogTail:
         while True:
             try:
                 piece = self._client.log(self._run_id, self._offset)
-            except Unavailable:
+            except OutOfReach:
                 self.complete = False
                 return any_yet
             self.complete = piece.complete
@@ -54,7 +54,7 @@ class LogTail:
 
 
 def follow(client: Client, run_id: int, display: Display, with_log: bool) -> dict[str, Any]:
-    """Show the run until it has ended and its log is all shown; the run as JSON. Raises Unavailable, Refused."""
+    """Show the run until it has ended and its log is all shown; the run as JSON. Raises OutOfReach, Refused."""
     log = LogTail(client, run_id, display)
     give_up_at: float | None = None
     while True:
@@ -76,12 +76,12 @@ def follow(client: Client, run_id: int, display: Display, with_log: bool) -> dic
 
 
 def _patiently(ask: Callable[[], T], display: Display) -> T:
-    """The answer, even if the service is away for a while. Raises Unavailable when it stays away."""
+    """The answer, even if the service is away for a while. Raises OutOfReach when it stays away."""
     deadline: float | None = None
     while True:
         try:
             answer = ask()
-        except Unavailable as error:
+        except OutOfReach as error:
             if deadline is None:
                 deadline = time.monotonic() + _PATIENCE_SECONDS
                 display.note(f"{error.message}. Trying again …")

@@ -9,7 +9,7 @@ class ClientError(Exception):
         self.message = message
 
 
-class Unavailable(ClientError):
+class OutOfReach(ClientError):
     """The service can't be reached, or can't do it now; the same may work later."""
 
 

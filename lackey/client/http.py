@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.auth import AuthBase
 
-from lackey.client import ClientError, Refused, Unavailable
+from lackey.client import ClientError, Refused, OutOfReach
 
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 60.0
@@ -40,7 +40,7 @@ class _Bearer(AuthBase):
 
 
 class Client:
-    """Requests to one service. Methods return its JSON, and raise Unavailable and Refused."""
+    """Requests to one service. Methods return its JSON, and raise OutOfReach and Refused."""
 
     def __init__(self, url: str, key: str | None) -> None:
         """`url`: of the service, without `/api`."""
@@ -124,7 +124,7 @@ class Client:
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
     def _unreachable(self, error: requests.RequestException) -> ClientError:
-        return Unavailable(
+        return OutOfReach(
             f"no service answers at {self.shown_url} ({_why(error)}); "
             "start it with: lackey serve (or set LACKEY_URL to where it runs)"
         )
@@ -137,7 +137,7 @@ class Client:
             )
         if answer.status_code == 401:
             return Refused(f"{self.shown_url} does not accept the key (LACKEY_KEY, or admin.key in data_dir)")
-        kind = Unavailable if answer.status_code in _AWAY else Refused
+        kind = OutOfReach if answer.status_code in _AWAY else Refused
         return kind(_explanation(answer))
 
 
