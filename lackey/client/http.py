@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.auth import AuthBase
 
-from lackey.client import ClientError, Refused, OutOfReach
+from lackey.client import ClientError, OutOfReach, Refused
 
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 60.0

@@ -53,20 +53,15 @@ NEXT: dict[RunState, frozenset[RunState]] = {
 
 
 @dataclass(frozen=True)
-class Run:
-    """One execution, as stored. Times are aware UTC datetimes; limits and graces are seconds.
+class Asked:
+    """What was asked for: what to run, with what, where, when, under which limits, after which others.
 
-    `uid` is random and never comes again, unlike `id` (a restored backup, a new database over an old share).
-    `settled_at` is when lackey learned of its end, by its own clock; `ended_at` may be what another clock said.
-    `log_says`: the line of its log that tells why its command could not be had.
-    `shell` is its application's own; None: the executor's, as it is when the run is launched.
-    `told` is what its reports say beside the outcome (`domain.told`); `progress` what that shows of how far it is.
-    `lane` is the same for runs that may start in each other's place (`policy.lane_of`).
-    `stands_for`: the run in whose place it was made, so that what waits for that one waits for it.
-    `after` are the runs that it waits for; `after_on` says of those that are not to succeed what they are to come to,
-    by their ids as text. `unmet` counts those that have not come to that.
-    `given_up_at`: it was silent, and somebody has said that it is to be taken for gone.
-    `ticket` names the one attempt to launch it; `ticket_open` as long as that attempt's process may live.
+    Times are aware UTC datetimes; limits and waits are seconds. `uid` is random and never comes again, unlike `id` (a
+    restored backup, a new database over an old share). `shell` is its application's own; None: the executor's, as it is
+    when the run is launched. `lane` is the same for runs that may start in each other's place (`policy.lane_of`).
+    `stands_for`: the run in whose place it was made, so that what waits for that one waits for it. `after` are the runs
+    that it waits for; `after_on` says of those that are not to succeed what they are to come to, by their ids as text.
+    `memory` is what a version before understood by `memory_bytes`.
     """
 
     id: int
@@ -77,8 +72,6 @@ class Run:
     project: str | None
     application: str | None
     launched: bool
-    state: RunState
-    reason: str | None
     by: str
     parent_id: int | None
     cause: str | None
@@ -95,21 +88,31 @@ class Run:
     start_grace: float | None
     silence: float | None
     retries: int
+    retry_on: list[str] | None
+    retry_wait: float | None
     cpus: int | None
     memory: str | None
     memory_bytes: int | None
     gpus: int
-    retry_on: list[str] | None
-    retry_wait: float | None
     lane: str
     stands_for: int | None
-    unmet: int
-    given_up_at: datetime | None
-    held: bool
     after: list[int]
     after_on: dict[str, str] | None
     created_at: datetime
     scheduled_at: datetime
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What is being tried: how it waits, and the attempt under way, or else the last one.
+
+    `unmet` counts the runs of `after` that have not come to what they are to. `ticket` names the one attempt to launch
+    it; `ticket_open` as long as that attempt's process may live. `attempts` counts them. `given_up_at`: it was silent,
+    and somebody has said that it is to be taken for gone.
+    """
+
+    held: bool
+    unmet: int
     queued_at: datetime | None
     ticket: str | None
     ticket_open: bool
@@ -119,6 +122,20 @@ class Run:
     handle: str | None
     run_directory: str | None
     cancel_requested_at: datetime | None
+    given_up_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it: its state, the evidence for it, and what its reports and its end have left.
+
+    `settled_at` is when lackey learned of its end, by its own clock; `ended_at` may be what another clock said. `told`
+    is what its reports say beside the outcome (`domain.told`); `progress` what that shows of how far it is. `log_says`:
+    the line of its log that tells why its command could not be had.
+    """
+
+    state: RunState
+    reason: str | None
     evidence: dict[str, Any]
     heard_at: datetime | None
     started_at: datetime | None
@@ -138,6 +155,12 @@ class Run:
     file_size: int | None
     log_kept: bool
     log_says: str | None
+
+
+@dataclass(frozen=True)
+class Run(Asked, Tried, Outcome):
+    """One execution, as stored, in its three parts. `revision` grows with each change."""
+
     revision: int
 
     @property

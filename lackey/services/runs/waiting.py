@@ -11,7 +11,7 @@ from typing import Literal
 from lackey.domain.dependencies import NAMED_AT_MOST, awaited, waits_for
 from lackey.domain.policy import AwayShares, Paused, Room, ShareState, not_configured
 from lackey.domain.resources import Capacity, Demand, said
-from lackey.domain.run import Run, RunState, scheduler_of
+from lackey.domain.run import Asked, Run, RunState, scheduler_of
 from lackey.services.admin import health
 from lackey.store import applications, claimable, dependencies, executors, share_states
 from lackey.store.database import Database
@@ -145,7 +145,7 @@ class WaitReasons:
         return Wait("turn", run.reason if run.attempts and run.reason else STARTS_SOON)
 
 
-def demand_of(run: Run) -> Demand:
+def demand_of(run: Asked) -> Demand:
     """What the run takes."""
     return Demand(run.cpus or 1, run.memory_bytes, run.gpus)
 
