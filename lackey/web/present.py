@@ -96,7 +96,7 @@ def warnings_in(application: Application, shell: str) -> list[str]:
 
 def application_out(application: Application, shares: Mapping[str, Share]) -> ApplicationOut:
     """An application."""
-    hidden = ("project_id", "project_directory", "parameters", "memory", "memory_bytes", "retry_on", "retry_wait")
+    hidden = ("project_id", "project_directory", "parameters", "memory", "memory_bytes")
     shown = {name: value for name, value in vars(application).items() if name not in hidden}
     parameters = [ParameterOut(**{**vars(each), "choices": list(each.choices)}) for each in application.declared]
     paths = _paths(application.share, join(application.project_directory, application.directory), shares)
