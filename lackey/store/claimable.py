@@ -5,12 +5,13 @@ first: each step asks the index for the next lane below the one before. So it co
 many runs stand in them. It is bounded: each user has the same part, and what lies beyond it is looked at in turn.
 """
 
+import re
 from collections.abc import Collection, Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, String, TextClause, bindparam, cast, text, update
+from sqlalchemy import Connection, CursorResult, RowMapping, String, TextClause, bindparam, cast, text, update
 
 from lackey.domain.policy import InUse, QueuedRun, lane_of
 from lackey.domain.resources import Demand
@@ -29,10 +30,21 @@ _UNREADABLE = (ValueError, TypeError, OverflowError)
 _RUN = RunRow.metadata.tables[RunRow.__tablename__]
 # In the words of the index: only so is it used.
 _MINE = f"{CLAIMABLE} AND executor = :executor"
+
+
+def _by_index(sql: str) -> dict[str, TextClause]:
+    """A statement for each kind of database, `claimable` in it being the runs as the index has them.
+
+    SQLite has to be told to use it, or it may take another that looks just as good to it, and look at runs one by one.
+    """
+    runs = {"sqlite": "run INDEXED BY ix_run_claimable", "postgresql": "run"}
+    return {kind: text(re.sub(r"\bFROM claimable\b", f"FROM {source}", sql)) for kind, source in runs.items()}
+
+
 _HEAD = 'r.id, r.priority, r."by", r.lane, r.application_id, r.share, r.cpus, r.memory_bytes, r.gpus, r.scheduled_at'
 _HEADS = f"""
     SELECT {_HEAD}, r.queued_at, application.max_running
-    FROM (SELECT (SELECT id FROM run
+    FROM (SELECT (SELECT id FROM claimable
                   WHERE {_MINE} AND "by" = known."by" AND priority = known.priority AND lane = known.lane
                   ORDER BY scheduled_at, id LIMIT 1) AS id, n
           FROM lanes JOIN run AS known ON known.id = lanes.id) AS head
@@ -42,52 +54,51 @@ _HEADS = f"""
 # Of the same user, in descending order: some run of the next lane, whichever is quick to find. In two questions, since
 # SQLite would go through all of a priority to find what is less than a pair.
 _BELOW = f"""
-    coalesce((SELECT id FROM run WHERE {_MINE} AND "by" = {{by}} AND priority = {{priority}} AND lane < {{lane}}
+    coalesce((SELECT id FROM claimable WHERE {_MINE} AND "by" = {{by}} AND priority = {{priority}} AND lane < {{lane}}
               ORDER BY lane DESC LIMIT 1),
-             (SELECT id FROM run WHERE {_MINE} AND "by" = {{by}} AND priority < {{priority}}
+             (SELECT id FROM claimable WHERE {_MINE} AND "by" = {{by}} AND priority < {{priority}}
               ORDER BY priority DESC, lane DESC LIMIT 1))
 """
 _NEXT = f"""
     SELECT n + 1, {_BELOW.format(by='known."by"', priority="known.priority", lane="known.lane")}, most
     FROM lanes JOIN run AS known ON known.id = lanes.id WHERE n < most
 """
-_ALL_USERS = text(f"""
+_ALL_USERS = _by_index(f"""
     WITH RECURSIVE users(n, name) AS (
-        SELECT 1, (SELECT min("by") FROM run WHERE {_MINE} AND "by" > :after)
+        SELECT 1, (SELECT min("by") FROM claimable WHERE {_MINE} AND "by" > :after)
         UNION ALL
-        SELECT n + 1, (SELECT min("by") FROM run WHERE {_MINE} AND "by" > users.name)
+        SELECT n + 1, (SELECT min("by") FROM claimable WHERE {_MINE} AND "by" > users.name)
         FROM users WHERE users.name IS NOT NULL AND n < :users
     ),
     part(most) AS (
         SELECT CAST(:lanes AS bigint) / count(name) FROM users WHERE name IS NOT NULL HAVING count(name) > 0
     ),
     lanes(n, id, most) AS (
-        SELECT 1, (SELECT id FROM run WHERE {_MINE} AND "by" = users.name ORDER BY priority DESC, lane DESC LIMIT 1),
-               part.most
+        SELECT 1, (SELECT id FROM claimable WHERE {_MINE} AND "by" = users.name
+                   ORDER BY priority DESC, lane DESC LIMIT 1), part.most
         FROM users, part WHERE users.name IS NOT NULL
         UNION ALL {_NEXT}
     ) {_HEADS}
 """)
-_FURTHER = text(f"""
+_FURTHER = _by_index(f"""
     WITH RECURSIVE lanes(n, id, most) AS (
         SELECT 1, {_BELOW.format(by=":by", priority=":priority", lane=":lane")}, CAST(:lanes AS bigint)
         UNION ALL {_NEXT}
     ) {_HEADS}
 """)
-_AFTER = text(f"""
-    SELECT id, scheduled_at, queued_at FROM run
+_AFTER = _by_index(f"""
+    SELECT id, scheduled_at, queued_at FROM claimable
     WHERE {_MINE} AND "by" = :by AND priority = :priority AND lane = :lane AND (scheduled_at, id) > (:at, :id)
     ORDER BY scheduled_at, id LIMIT :limit
-""").bindparams(bindparam("at", type_=Instant()))
+""")
 
-_UNNAMED = text(f"""
-    SELECT id, application_id, share, cpus, memory_bytes, gpus FROM run
+_UNNAMED = _by_index(f"""
+    SELECT id, application_id, share, cpus, memory_bytes, gpus FROM claimable
     WHERE {_MINE} AND "by" = :by AND priority = :priority AND lane = '' LIMIT :limit
 """)
 _NAME = update(_RUN).where(_RUN.c.id == bindparam("unnamed"), _RUN.c.lane == "").values(lane=bindparam("its_lane"))
-# What is said of the user has SQLite choose that index, and not the one of all that have not ended, held ones too.
-_ANY = text(f"""SELECT 1 FROM run WHERE {_MINE} AND "by" > '' LIMIT 1""")
-_COUNT = text(f"""SELECT count(*) FROM (SELECT 1 FROM run WHERE {_MINE} AND "by" > '' LIMIT :most) AS counted""")
+_ANY = _by_index(f"SELECT 1 FROM claimable WHERE {_MINE} LIMIT 1")
+_COUNT = _by_index(f"SELECT count(*) FROM (SELECT 1 FROM claimable WHERE {_MINE} LIMIT :most) AS counted")
 _TAKEN = text("""
     SELECT a.application_id, a."by", a.share, a.cpus, a.memory_bytes, a.gpus, a.scheduler, r.state
     FROM attempt AS a JOIN run AS r ON r.id = a.run_id WHERE a.closed_at IS NULL AND a.executor = :executor
@@ -127,12 +138,16 @@ class LaneHead:
 
 def exist(connection: Connection, executor: str) -> bool:
     """Whether there are any at all."""
-    return connection.execute(_ANY, {"executor": executor}).first() is not None
+    return _ask(connection, _ANY, {"executor": executor}).first() is not None
 
 
 def count(connection: Connection, executor: str) -> int:
     """How many there are, counted up to `COUNTED_AT_MOST`: to count all takes as long as there are many."""
-    return int(connection.execute(_COUNT, {"executor": executor, "most": COUNTED_AT_MOST}).scalar_one())
+    return int(
+        connection.execute(
+            _COUNT[connection.dialect.name], {"executor": executor, "most": COUNTED_AT_MOST}
+        ).scalar_one()
+    )
 
 
 def lanes(
@@ -144,7 +159,7 @@ def lanes(
     can't be read, unless it is one of those to be passed over.
     """
     given = {"executor": executor, "users": USERS_AT_MOST, "lanes": LANES_AT_MOST, "after": after_user}
-    return _places(connection, _ALL_USERS, given, passed_over)
+    return _heads(connection, _ALL_USERS, given, passed_over)
 
 
 def further_lanes(
@@ -152,7 +167,7 @@ def further_lanes(
 ) -> list[LaneHead]:
     """The same user's lanes that come after this one."""
     given = {"executor": executor, "by": after.by, "priority": after.priority, "lane": after.lane, "lanes": limit}
-    return _places(connection, _FURTHER, given, passed_over)
+    return _heads(connection, _FURTHER, given, passed_over)
 
 
 def runs_of(connection: Connection, executor: str, head: LaneHead, chunk: int) -> Iterator[QueuedRun]:
@@ -161,9 +176,11 @@ def runs_of(connection: Connection, executor: str, head: LaneHead, chunk: int) -
     Raises Garbled.
     """
     last, given = head.first, {"executor": executor, "by": head.by, "priority": head.priority, "lane": head.lane}
+    after = _AFTER[connection.dialect.name].bindparams(bindparam("at", type_=Instant()))
     yield last
     while True:
-        rows = connection.execute(_AFTER, {**given, "at": last.scheduled_at, "id": last.run_id, "limit": chunk}).all()
+        behind = {**given, "at": last.scheduled_at, "id": last.run_id, "limit": chunk}
+        rows = connection.execute(after, behind).all()
         for row in rows:
             try:
                 last = _waiting(*row)
@@ -179,7 +196,9 @@ def name_lanes(connection: Connection, executor: str, head: LaneHead, limit: int
     given = {"executor": executor, "by": head.by, "priority": head.priority, "limit": limit}
     named = [
         {"unnamed": run_id, "its_lane": lane_of(application_id, share, cpus, memory_bytes, gpus)}
-        for run_id, application_id, share, cpus, memory_bytes, gpus in connection.execute(_UNNAMED, given)
+        for run_id, application_id, share, cpus, memory_bytes, gpus in connection.execute(
+            _UNNAMED[connection.dialect.name], given
+        )
     ]
     if named:
         connection.execute(_NAME, named)
@@ -216,10 +235,14 @@ def claim(
     return [claimed[run_id] for run_id in run_ids if run_id in claimed]
 
 
-def _places(
-    connection: Connection, statement: TextClause, given: dict[str, Any], passed_over: Collection[int]
+def _ask(connection: Connection, statement: dict[str, TextClause], given: dict[str, Any]) -> CursorResult[Any]:
+    return connection.execute(statement[connection.dialect.name], given)
+
+
+def _heads(
+    connection: Connection, statement: dict[str, TextClause], given: dict[str, Any], passed_over: Collection[int]
 ) -> list[LaneHead]:
-    rows = connection.execute(statement, given).mappings().all()
+    rows = _ask(connection, statement, given).mappings().all()
     return [head for row in rows if (head := _head(row, passed_over)) is not None]
 
 

@@ -81,6 +81,7 @@ def test_the_environment_is_what_the_contract_names_and_nothing_else(
         "TZ": time_zone(os.environ),
         "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": "2",
+        "LACKEY_CPUS": "1",
         "LACKEY_URL": launch.url,
         "LACKEY_RUN_ID": "7",
         "LACKEY_TOKEN": launch.token,

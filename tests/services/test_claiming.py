@@ -70,7 +70,8 @@ def test_an_attempt_that_an_older_database_did_not_know_of_takes_the_place_of_th
     run_id = make(lab)
     (claimed,) = claim(lab)
     launching.adopt(lab.database, claimed.ticket, "e" * 8 + "-0123abcd", lab.clock())
-    (attempt,) = of_run(lab, run_id)
+    drawn, attempt = of_run(lab, run_id)
+    assert (drawn.ticket, drawn.came_to, attempt.closed_at) == (claimed.ticket, "void", None)
     assert (attempt.ticket, attempt.scheduler) == ("e" * 8 + "-0123abcd", "-0123abcd")
 
 

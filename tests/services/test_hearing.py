@@ -9,7 +9,7 @@ from lackey.domain.evidence import Stop
 from lackey.domain.run import RunState
 from lackey.services.admin import health
 from lackey.services.dispatch import hearing, launching, queueing, silence
-from lackey.services.runs import reporting
+from lackey.services.runs import cancelling, reporting
 from lackey.services.runs.reporting import ReportedProgress
 from lackey.store import gaps
 from tests.services.lab import Lab
@@ -206,8 +206,12 @@ def test_a_silent_run_is_not_retried_and_what_waits_for_it_goes_on_waiting_until
     run = lab.run(claim.run.id)
     assert (run.state, run.is_silent, run.reason) == (RunState.LOST, False, "its process is gone and left no outcome")
     leader.look()
+    (retry,) = lab.runs()[2:]
+    assert (retry.parent_id, retry.state) == (claim.run.id, RunState.SCHEDULED)
+    assert lab.state(later) is RunState.SCHEDULED, "it waits for the retry"
+    cancelling.cancel(lab.database, retry.id, "bob", lab.clock())
+    leader.look()
     assert lab.state(later) is RunState.CANCELLED
-    assert [each.parent_id for each in lab.runs()][2:] == [claim.run.id]
 
 
 def test_what_waits_for_a_silent_run_starts_when_it_turns_out_to_have_succeeded(lab: Lab, leader: Leader) -> None:

@@ -126,9 +126,9 @@ def test_a_run_that_is_cancelled_while_it_is_claimed_is_one_or_the_other(lab: La
         return [run_id for _ in range(10) for run_id in claimed(lab, slots=100)]
 
     with ThreadPoolExecutor(2) as pool:
-        cancelling, claiming = pool.submit(cancel_all), pool.submit(claim_all)
-        cancelling.result()
-        got = claiming.result()
+        cancelled, claimed_now = pool.submit(cancel_all), pool.submit(claim_all)
+        cancelled.result()
+        got = claimed_now.result()
     for run in map(lab.run, runs):
         assert run.cancel_requested_at is not None
         expected = (RunState.QUEUED, True) if run.id in got else (RunState.CANCELLED, False)
