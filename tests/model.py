@@ -18,9 +18,8 @@ from lackey.domain.run import Run
 from lackey.services.dispatch import claiming, launching, queueing, silence
 from lackey.services.dispatch.claiming import Claim, Site
 from lackey.services.dispatch.launching import Begun, Closing
-from lackey.store import attempts
 from lackey.store.database import Database
-from tests.store.rows import all_runs
+from tests.store.rows import all_runs, open_tickets
 
 SLOTS = 3
 GRACE_SECONDS = 50.0
@@ -457,7 +456,7 @@ class Machine(RuleBasedStateMachine):
 
     def _open_attempts(self) -> list[str]:
         with self.door.database.read() as connection:
-            return [attempt.ticket for attempt in attempts.open_attempts(connection, "local")]
+            return open_tickets(connection)
 
     def _stored(self) -> Iterable[Run]:
         with self.door.database.read() as connection:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, insert, or_, select, update
 
-from lackey.domain.attempt import Attempt, CameTo, OpenAttempt
+from lackey.domain.attempt import CameTo, OpenAttempt
 from lackey.domain.run import FINAL, Garbled, RunState, scheduler_of
 from lackey.store.models import AttemptRow, RunRow
 from lackey.store.models.attempt import OPEN
@@ -27,7 +27,6 @@ _BEGIN = (
 _CLOSE = (
     update(_ATTEMPT).where(*_OF_TICKET).values(closed_at=bindparam("new_closed_at"), came_to=bindparam("new_came_to"))
 )
-_OPEN = select(_ATTEMPT).where(OPEN)
 _OPEN_OF_TICKET = select(_ATTEMPT).where(*_OF_TICKET)
 _FOLLOWED = (
     select(
@@ -62,12 +61,6 @@ _OVER = (
 def add_all(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Insert attempts; each names the same columns."""
     connection.execute(_ADD, rows)
-
-
-def open_attempts(connection: Connection, executor: str) -> list[Attempt]:
-    """Those of an executor under whose tickets something may run, the oldest first, of whichever scheduler."""
-    statement = _OPEN.where(_ATTEMPT.c.executor == executor).order_by(_ATTEMPT.c.id)
-    return [Attempt(**row) for row in connection.execute(statement).mappings()]
 
 
 def followed(connection: Connection, executor: str, scheduler: str) -> tuple[list[OpenAttempt], list[Garbled]]:
@@ -114,12 +107,6 @@ def begin(connection: Connection, ticket: str, handle: str, run_directory: str, 
 def close(connection: Connection, ticket: str, came_to: CameTo, now: datetime) -> None:
     """Nothing can run under its ticket any more; one that is closed stays as it is."""
     connection.execute(_CLOSE, {"wanted_ticket": ticket, "new_closed_at": now, "new_came_to": came_to})
-
-
-def of_run(connection: Connection, run_id: int) -> list[Attempt]:
-    """All of a run's, the first first."""
-    statement = select(_ATTEMPT).where(_ATTEMPT.c.run_id == run_id).order_by(_ATTEMPT.c.number, _ATTEMPT.c.id)
-    return [Attempt(**row) for row in connection.execute(statement).mappings()]
 
 
 def still_needed(connection: Connection, tickets: Collection[str]) -> set[str]:

@@ -4,24 +4,24 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
-from lackey.domain.attempt import Attempt, OpenAttempt
+from lackey.domain.attempt import OpenAttempt
 from lackey.domain.receipt import Receipt
 from lackey.domain.run import RunState
 from lackey.services.dispatch import attempts, launching
 from lackey.services.dispatch.claiming import Claim
 from lackey.services.runs import cancelling
-from lackey.store import attempts as stored
 from tests.services.lab import Lab
+from tests.store.rows import attempts_of
 
 
-def of_run(lab: Lab, run_id: int) -> list[Attempt]:
+def of_run(lab: Lab, run_id: int) -> list[Row[Any]]:
     with lab.database.read() as connection:
-        return stored.of_run(connection, run_id)
+        return attempts_of(connection, run_id)
 
 
-def the_one(lab: Lab, run_id: int) -> Attempt:
+def the_one(lab: Lab, run_id: int) -> Row[Any]:
     (attempt,) = of_run(lab, run_id)
     return attempt
 

@@ -7,22 +7,22 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import Row, event, text
 
-from lackey.domain.attempt import Attempt
 from lackey.domain.resources import Capacity
 from lackey.domain.run import RunState
 from lackey.services.dispatch import claiming, launching
 from lackey.services.dispatch.claiming import Claim, Memory, Site
 from lackey.services.runs import scheduling
 from lackey.services.runs.scheduling import Wanted
-from lackey.store import attempts, claimable
+from lackey.store import claimable
 from tests.services.lab import Lab
+from tests.store.rows import attempts_of
 
 
-def of_run(lab: Lab, run_id: int) -> list[Attempt]:
+def of_run(lab: Lab, run_id: int) -> list[Row[Any]]:
     with lab.database.read() as connection:
-        return attempts.of_run(connection, run_id)
+        return attempts_of(connection, run_id)
 
 
 def make(lab: Lab, by: str = "anna", **wanted: Any) -> int:

@@ -85,7 +85,7 @@ def test_what_can_not_be_compared_is_refused_in_words(lab: Lab) -> None:
 def test_a_curve_runs_along_the_steps_whatever_order_they_came_in(lab: Lab) -> None:
     run = lab.reported()
     keep(lab, run.id, *residual(10, 9, 0))
-    assert viewing.metric_names(lab.database, run.id) == ["residual"]
+    assert [figure.name for figure in viewing.figures(lab.database, run.id)] == ["residual"]
     assert curve(lab, run.id) == Curve("residual", [(0, 1.0), (9, 0.1), (10, 1 / 11)], 3, whole=True)
     assert viewing.curves(lab.database, run.id, ["nothing"]) == []
 

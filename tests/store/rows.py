@@ -3,12 +3,13 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row, select
 
 from lackey.domain.policy import lane_of
 from lackey.domain.run import Run, RunState
 from lackey.domain.run_list import Order
 from lackey.store import applications, run_lists, runs
+from lackey.store.models import AttemptRow
 from lackey.store.runs import Filter
 
 _RUN: dict[str, Any] = {
@@ -60,3 +61,15 @@ def add_application(connection: Connection, now: datetime, project_id: int, name
 def all_runs(connection: Connection, **wanted: Any) -> list[Run]:
     """The runs of a `Filter`, newest first, a thousand at most."""
     return run_lists.page(connection, Filter(**wanted), Order.ID, True, None, 1000).runs
+
+
+def attempts_of(connection: Connection, run_id: int) -> list[Row[Any]]:
+    """All attempts of a run, the first first."""
+    attempt = AttemptRow.metadata.tables[AttemptRow.__tablename__]
+    wanted = select(attempt).where(attempt.c.run_id == run_id).order_by(attempt.c.number, attempt.c.id)
+    return list(connection.execute(wanted))
+
+
+def open_tickets(connection: Connection) -> list[str]:
+    """The tickets of all attempts that are open."""
+    return list(connection.execute(select(AttemptRow.ticket).where(AttemptRow.closed_at.is_(None))).scalars())

@@ -108,12 +108,6 @@ def figures(database: Database, run_id: int) -> list[MetricSummary]:
         return metric_summaries.of_run(connection, run_id)
 
 
-def metric_names(database: Database, run_id: int) -> list[str]:
-    """The names of the figures that a run has, in their order."""
-    with database.read() as connection:
-        return stored_metrics.names(connection, run_id)
-
-
 def curves(database: Database, run_id: int, names: Sequence[str], known: dict[str, Known] | None = None) -> list[Curve]:
     """The curves of these names, those without points left out; of those that are `known`, what follows.
 
