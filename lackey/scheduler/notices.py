@@ -1,4 +1,4 @@
-"""Hears what is scheduled and cancelled on other hosts, in a thread of its own: to wait is all it does.
+"""Listens for NOTIFY from other hosts, in a thread of its own, and wakes the loop.
 
 Word that comes while the connection is lost is not heard; the loop's own poll finds what it was about.
 """

@@ -23,7 +23,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from lackey.domain.refusals import Unavailable, invalid
 from lackey.store.clock import Clock, SharedClock, host_clock
-from lackey.store.gathering import Gathering
+from lackey.store.group_commit import GroupCommit
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -105,7 +105,7 @@ class Database:
         else:
             self.writer, self.reader = _engine(self.url), _engine(self.url, reading=True)
         self.clock: Clock = host_clock if self.is_sqlite else SharedClock(self.read)
-        self._gathering = Gathering(self.writer, Path(self.url.database or ""))
+        self._gathering = GroupCommit(self.writer, Path(self.url.database or ""))
 
     @property
     def shown(self) -> str:

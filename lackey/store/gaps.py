@@ -1,4 +1,4 @@
-"""The times in which lackey could not hear, and when a web service last said that it can."""
+"""Gaps in which lackey could not hear (see `services.dispatch.hearing`), and when a web service last listened."""
 
 from datetime import datetime, timedelta
 from typing import Any

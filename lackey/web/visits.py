@@ -27,7 +27,7 @@ from lackey.domain.refusals import NotAllowed, invalid
 from lackey.services import Database
 from lackey.services.admin import keys, sessions
 from lackey.services.runs.waiting import WaitReasons
-from lackey.web import asking, incoming, queries
+from lackey.web import authentication, incoming, queries
 from lackey.web.call import Service
 
 # Half a CSRF token, in hexadecimal digits.
@@ -131,7 +131,7 @@ def visit_of(service: Service, environ: dict[str, Any]) -> Visit:
         now=now,
         path=environ.get("PATH_INFO", "/"),
         query=queries.fields_of(environ),
-        asker=asker or asking.vouched_for(service, environ),
+        asker=asker or authentication.vouched_for(service, environ),
         session=session if asker else None,
         seed=cookie(SEED) or secrets.token_urlsafe(16),
         is_secure=is_secure,
@@ -143,7 +143,7 @@ def visit_of(service: Service, environ: dict[str, Any]) -> Visit:
         form={} if environ["REQUEST_METHOD"] in _ASKS else _form(environ),
     )
     if environ["REQUEST_METHOD"] not in _ASKS:
-        asking.refuse_other_sites(environ)
+        authentication.refuse_other_sites(environ)
         if not visit.is_of_this_browser:
             raise NotAllowed("this form is from another time or place; go back, load the page again and repeat it")
     return visit

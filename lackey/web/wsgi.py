@@ -11,8 +11,8 @@ from lackey.domain.refusals import OtherOutcome, Refusal
 from lackey.files import FileError
 from lackey.services.runs import queries
 from lackey.web import api, front, pages, problems, static_files
+from lackey.web.admission import admit
 from lackey.web.call import Service
-from lackey.web.entrance import admit
 from lackey.web.present import run_out
 from lackey.web.routes import PATH_ID, TABLE, Raw, Route
 from lackey.web.schemas.base import Answer, Page

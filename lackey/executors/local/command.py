@@ -1,4 +1,4 @@
-"""The command's own process: it is there, and on record, before it may begin.
+"""Starts the command's process held at a pipe, so that its pid is on record before the command runs.
 
 It waits for one byte from its guard. Were the guard to die first, the pipe would end, and nothing would run: so no
 command ever runs without its pid on record. A second pipe closes when the command takes over (execve(2)), or brings

@@ -18,11 +18,11 @@ from lackey.accounts import Account, NoSuchAccount
 from lackey.domain.evidence import KillCause
 from lackey.domain.receipt import Receipt
 from lackey.executors.local import command as commands
-from lackey.executors.local.delivery import hand_in, keep, leave_with_run
 from lackey.executors.local.directories import RanAlready, RunDirectories, forget_run, make_run_directories
 from lackey.executors.local.ending import Ending
 from lackey.executors.local.environment import environment
 from lackey.executors.local.processes import start_ticks, tree
+from lackey.executors.local.receipts import hand_in, keep, leave_with_run
 from lackey.executors.local.tickets import Command, Mark, Owner
 from lackey.executors.local.usage import Usage
 from lackey.executors.protocol import Launch, NotStarted

@@ -1,4 +1,4 @@
-"""When lackey could hear: silence counts only then.
+"""Gaps in which lackey could not hear: silence in them does not count.
 
 It could not while no scheduler looked (it was stopped, suspended, not running), while the database could not be
 written, while no web service ran that could have taken a report, and where the clock has stepped. The scheduler that

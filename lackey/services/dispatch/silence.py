@@ -1,4 +1,4 @@
-"""What silence comes to: of schedulers, and of runs."""
+"""Runs, and schedulers, that have not been heard from for too long."""
 
 from datetime import datetime, timedelta
 from functools import partial

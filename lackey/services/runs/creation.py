@@ -1,4 +1,4 @@
-"""Runs come into being here: scheduled, run again, retried."""
+"""Inserts runs: those that are asked for, reruns, retries."""
 
 import random
 import uuid

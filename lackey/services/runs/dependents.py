@@ -1,4 +1,4 @@
-"""What waits for a run is told what has become of it: released, cancelled, or made to wait again.
+"""When a run is decided, those that wait for it are released, cancelled, or made to wait again.
 
 It is told in the transaction that decides, if there are few, and if what follows of it (a run that is cancelled is
 decided, too, and others wait for that one) does not go on for long. The others are noted, and told by the scheduler in

@@ -1,4 +1,4 @@
-"""Who asks: whoever has a key, or a user whom the web server vouches for.
+"""Who asks, by a key, or because the web server has let them sign in.
 
 Under uWSGI, `REMOTE_USER` (RFC 3875, section 4.1.11) says whom the web server has let sign in. Browsers repeat by
 themselves what they signed in with, whoever made them ask. So what another site makes a browser send changes nothing

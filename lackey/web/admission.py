@@ -1,4 +1,4 @@
-"""Lets requests in: who asks comes first, then how much, then what.
+"""Admits requests: checks who asks, then how much is sent, then what.
 
 For a report the token may be among the fields, so there the body has to be read as far as the token; nothing else in it
 is looked at before the token was found good, and what is said to a wrong one does not depend on the run.
@@ -18,7 +18,7 @@ from lackey.domain.refusals import FieldError, Invalid, NotAuthenticated, TooLar
 from lackey.services.admin import keys
 from lackey.services.idempotency import Once
 from lackey.services.runs import reporting
-from lackey.web import asking, early_token, incoming
+from lackey.web import authentication, early_token, incoming
 from lackey.web.bodies import RAW_FIELD, BodyError, ReportBody, read_report
 from lackey.web.call import Call, Service
 from lackey.web.queries import query_of
@@ -89,7 +89,7 @@ def admit(service: Service, route: Route, environ: dict[str, Any], path: dict[st
     """Check who asks, then what. Raises NotAuthenticated, NotAllowed, TooLarge, Invalid, Unavailable."""
     if route.is_report:
         return _admit_report(service, route, environ, path["run_id"])
-    asker = None if route.scope is None else asking.asker(service, environ, route.scope)
+    asker = None if route.scope is None else authentication.asker(service, environ, route.scope)
     arguments = dict(path)
     if route.query is not None:
         arguments["query"] = check_query(route.query, query_of(environ))
@@ -143,7 +143,7 @@ def _once(asker: Asker | None, environ: dict[str, Any], fields: dict[str, Any]) 
 def _admit_report(service: Service, route: Route, environ: dict[str, Any], path_id: str) -> Admitted:
     path_id = path_id.rstrip("\r")  # the end of a line of a script of Windows
     run_id = int(path_id) if re.fullmatch(PATH_ID, path_id) else _NO_RUN
-    bearer = asking.bearer(environ) or None
+    bearer = authentication.bearer(environ) or None
     if bearer is not None and keys.is_one(bearer):  # a user's, which says nothing of the run
         bearer = None
     if bearer is not None:

@@ -1,11 +1,11 @@
-"""How threads and processes share the one place of a writer that SQLite has.
+"""Group commit: how threads and processes share the one writer that SQLite allows.
 
-What costs is the sync at each commit, so the threads of a process gather: whoever holds the writer's place carries out
+What costs is the sync at each commit, so the threads of a process commit together: whoever holds the lock carries out
 what the others have handed in meanwhile, each use case in a savepoint of its own, and one commit serves them all. Each
-is answered after that commit. Between processes a lock on a file beside the database (`turns`) hands over at once,
-where SQLite's own busy handler would sleep.
+is answered after that commit. Between processes a lock on a file beside the database (`writer_lock`) hands over at
+once, where SQLite's own busy handler would sleep.
 
-Whoever holds the place may be stopped, or its disk may hang. So each waits for it until a deadline of its own, and then
+Whoever holds the lock may be stopped, or its disk may hang. So each waits for it until a deadline of its own, and then
 takes its use case back. What has been begun is not taken back: its writer waits until it is known what became of it.
 """
 
@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from lackey.domain.refusals import Unavailable
-from lackey.store.turns import WriterTurns
+from lackey.store.writer_lock import WriterLock
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -30,7 +30,7 @@ _GATHERED_AT_MOST = 64
 
 @dataclass(eq=False)
 class _Handed:
-    """A use case that waits for the writer's place, and what came of it."""
+    """A use case that waits for the lock, and what came of it."""
 
     work: Work[Any]
     done: bool = False
@@ -38,20 +38,20 @@ class _Handed:
     error: BaseException | None = None
 
 
-class Gathering:
+class GroupCommit:
     """The writers of one process to one SQLite file. Safe to share between threads; make it after a fork."""
 
     def __init__(self, engine: Engine, file: Path) -> None:
         """`engine` begins its transactions as a writer; `file` is the database."""
         self._engine = engine
         self.waiting: deque[_Handed] = deque()
-        self._place = threading.Lock()
-        self._turns = WriterTurns(file.with_name(f"{file.name}-writer"), file)
+        self._lock = threading.Lock()
+        self._between_processes = WriterLock(file.with_name(f"{file.name}-writer"), file)
 
     def write(self, work: Work[T], deadline: float) -> T:
         """Carry out `work` in a transaction and return what it returns, when that is on disk. Raises what it raises.
 
-        Raises Unavailable, with nothing done, if the place is not to be had before `deadline` (monotonic seconds).
+        Raises Unavailable, with nothing done, if the lock is not to be had before `deadline` (monotonic seconds).
         """
         mine = _Handed(work)
         self.waiting.append(mine)
@@ -63,7 +63,7 @@ class Gathering:
         if not in_turn:
             if self._take_back(mine):
                 raise Unavailable("the database is not available: another writer does not come to an end")
-            with self._place:  # whoever has begun it holds it until the end
+            with self._lock:  # whoever has begun it holds it until the end
                 pass
         if mine.error is not None:
             raise mine.error
@@ -72,7 +72,7 @@ class Gathering:
 
     def close(self) -> None:
         """Let go of the lock's file."""
-        self._turns.close()
+        self._between_processes.close()
 
     def _take_back(self, mine: _Handed) -> bool:
         """Whether nobody has begun it; nobody will then."""
@@ -83,29 +83,29 @@ class Gathering:
         return True
 
     def _in_turn(self, mine: _Handed, deadline: float) -> bool:
-        """Have the place, and carry out what waits, unless somebody else has done so; False if the time is up."""
+        """Take the lock, and carry out what waits, unless somebody else has done so; False if the time is up."""
         while not mine.done:
-            if not self._place.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 return False
             try:
                 if not mine.done and not self._carry_out(deadline):
                     return False
             finally:
-                self._place.release()
+                self._lock.release()
         return True
 
     def _carry_out(self, deadline: float) -> bool:
-        """Carry out what waits, in one transaction; False if another process has the place until `deadline`."""
+        """Carry out what waits, in one transaction; False if another process has the lock until `deadline`."""
         works: list[_Handed] = []
         try:
-            if not self._turns.take(deadline):
+            if not self._between_processes.take(deadline):
                 return False
             try:
                 # Only now, so that whoever waits in vain can take back what is his.
                 works += [self.waiting.popleft() for _ in range(min(len(self.waiting), _GATHERED_AT_MOST))]
                 self._commit(works)
             finally:
-                self._turns.give_back()
+                self._between_processes.give_back()
         except BaseException as error:
             if not works:
                 raise

@@ -1,7 +1,6 @@
-"""Where the guard's words go.
+"""How a guard hands in its receipt: into the mark; where the disk won't take it, to the service, by HTTP.
 
-The receipt goes into the mark; where the disk won't take it, to the service; a copy of it to the run; and for all that
-is new, the scheduler gets a nudge.
+A copy goes into the run's directory, and the scheduler is woken.
 
 All that this needs is imported with it, before the launcher forks: when a command ends, the library may be gone, say
 because an upgrade rebuilds the environment. `encodings.idna` is what the name of a host is encoded with.

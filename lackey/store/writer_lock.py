@@ -17,7 +17,7 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 
-class WriterTurns:
+class WriterLock:
     """The lock. Wanted by one thread at a time; make it after a fork."""
 
     def __init__(self, path: Path, database: Path) -> None:
