@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lackey import wake
+from lackey.domain.dependencies import Dependency
 from lackey.domain.resources import Capacity
 from lackey.domain.run import Run, RunState
 from lackey.executors.local.executor import LocalExecutor
@@ -141,9 +142,10 @@ class Stage:
         values = {**APPLICATION, "name": name, "project": share, "directory": name, "command": command, **changes}
         return changing.add_application(self.database, values, load(self.configuration).shares, now()).full_name
 
-    def schedule(self, application: str | None, **wanted: Any) -> int:
-        """A run of the application; its id."""
-        run, _ = scheduling.schedule(self.database, Wanted(application=application, **wanted), "anna", now())
+    def schedule(self, application: str | None, by: str = "anna", after: tuple[int, ...] = (), **wanted: Any) -> int:
+        """A run of the application; its id. `after`: runs that are to succeed first."""
+        asked = Wanted(application=application, after=tuple(map(Dependency, after)), **wanted)
+        run, _ = scheduling.schedule(self.database, asked, by, now())
         wake.send(self.data_dir)
         return run.id
 

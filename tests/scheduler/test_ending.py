@@ -1,6 +1,7 @@
 """How runs end, by themselves and otherwise, and what is kept of them."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -120,9 +121,7 @@ def test_a_cancelled_run_may_end_in_its_own_way(stage: Stage) -> None:
 
 @pytest.mark.parametrize("wait", [{"at": now() + timedelta(days=1)}, {}], ids=["scheduled", "queued"])
 @pytest.mark.parametrize("local", [{"slots": 1}])
-def test_a_run_that_has_not_started_is_cancelled_at_once_and_never_starts(
-    stage: Stage, wait: dict[str, object]
-) -> None:
+def test_a_run_that_has_not_started_is_cancelled_at_once_and_never_starts(stage: Stage, wait: dict[str, Any]) -> None:
     application = stage.add("first", "echo > ready; sleep 60")
     first = stage.schedule(application)
     stage.told(application, "ready")

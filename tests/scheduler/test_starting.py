@@ -111,6 +111,20 @@ def test_the_higher_priority_goes_first_and_then_the_older(stage: Stage) -> None
     assert (stage.place / "lab/heat/order").read_text().split() == ["urgent", "also", "old", "younger", "late"]
 
 
+@pytest.mark.parametrize("local", [{"slots": 1}, {"cpus": 2, "slots": 8}], ids=["one-at-a-time", "two-at-a-time"])
+def test_one_run_of_another_user_in_the_midst_of_many_starts_among_the_first(stage: Stage) -> None:
+    stage.stop_schedulers()
+    heat, mesh = stage.add("heat"), stage.add("mesh")
+    many = [stage.schedule(heat) for _ in range(30)]
+    single = stage.schedule(mesh, by="bob")
+    many += [stage.schedule(heat) for _ in range(30)]
+    stage.start_scheduler()
+    began = stage.until_ended(single).started_at
+    ended = [stage.until_ended(run_id).ended_at for run_id in many]
+    assert began is not None
+    assert sum(end is not None and end < began for end in ended) < len(many) / 10
+
+
 @pytest.mark.parametrize("local", [{"slots": 1}])
 def test_a_held_run_lets_others_pass_and_starts_when_it_is_released(stage: Stage) -> None:
     stage.until_running(stage.schedule(stage.add("first", WAIT)))
