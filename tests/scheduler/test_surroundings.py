@@ -47,6 +47,7 @@ def test_the_environment_holds_what_the_run_needs_and_nothing_of_the_service_s(d
         "PYTHONUNBUFFERED": "1",
         "PWD": str(discreet.place / "lab/heat"),  # the shell's own
         "OMP_NUM_THREADS": "2",
+        "LACKEY_CPUS": "1",
         "LACKEY_URL": "https://lackey.example",
         "LACKEY_RUN_ID": str(run.id),
         "LACKEY_RUN_DIR": str(discreet.run_directory(run)),
