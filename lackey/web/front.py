@@ -70,7 +70,7 @@ def _answer(route: PageRoute, visit: Visit, path: dict[str, Any]) -> bottle.HTTP
     if route.scope is not None and not visit.may(route.scope):
         return _html(visit, Html("error.html", {"status": 403, "refusal": None}, 403))
     if route.scope is not None and visit.form and not visit.is_of_asker:
-        shown = {"place": visit.path, "fields": _fields(visit)}
+        shown = {"target": visit.path, "fields": _fields(visit)}
         return _html(visit, Html("form_again.html", shown, 409, is_secret=True))
     answer = route.handler(visit, **path)
     if isinstance(answer, SeeOther):
@@ -90,7 +90,7 @@ def _fields(visit: Visit) -> list[tuple[str, str]]:
 def _wanted(visit: Visit) -> str:
     """What to go on with after signing in."""
     whole = f"{visit.path}?{urlencode(visit.query, doseq=True)}" if visit.query else visit.path
-    return next((place for place in (whole, visit.path) if len(quote(place)) <= NEXT_CHARACTERS), "/")
+    return next((path for path in (whole, visit.path) if len(quote(path)) <= NEXT_CHARACTERS), "/")
 
 
 def _html(visit: Visit | None, page: Html) -> bottle.HTTPResponse:

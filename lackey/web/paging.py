@@ -20,19 +20,19 @@ def page(
     query: PageQuery,
     read: Callable[[int | None, int], Sequence[Item]],
     show: Callable[[Item], Any],
-    place: Callable[[Item], int],
+    cursor_of: Callable[[Item], int],
     at_once: int | None = None,
 ) -> Shown:
     """The first `query.limit` of a list, or fewer, where they would be larger than `LIST_BYTES` together.
 
-    `read(place, limit)` gives at most `limit` of those that follow on a place (None: the first ones), and
-    `place(item)` is where the list goes on behind an item. `at_once`: so many at most are asked of `read`.
+    `read(cursor, limit)` gives at most `limit` of those that follow on a cursor (None: the first ones), and
+    `cursor_of(item)` is where the list goes on behind an item. `at_once`: so many at most are asked of `read`.
     """
 
-    def found(place: int | None, limit: int) -> tuple[Sequence[Item], None]:
-        return read(place, limit), None
+    def found(cursor: int | None, limit: int) -> tuple[Sequence[Item], None]:
+        return read(cursor, limit), None
 
-    items, reached = page_of(query.limit, query.cursor, found, show, place, at_once)
+    items, reached = page_of(query.limit, query.cursor, found, show, cursor_of, at_once)
     return kind(items=items, next=None if reached is None else cursor(reached))
 
 
@@ -41,7 +41,7 @@ def page_of(
     begin: CursorT | None,
     read: Callable[[CursorT | None, int], tuple[Sequence[Item], CursorT | None]],
     show: Callable[[Item], Any],
-    place: Callable[[Item], CursorT],
+    cursor_of: Callable[[Item], CursorT],
     at_once: int | None = None,
 ) -> tuple[list[Any], CursorT | None]:
     """The same of a list whose `read` may give up before it has found `limit`, and says then where to go on.
@@ -60,13 +60,13 @@ def page_of(
             if len(shown) == most or (shown and size > LIST_BYTES):
                 return shown, reached
             shown.append(one)
-            reached = place(item)
+            reached = cursor_of(item)
         if len(found) < wanted:
             return shown, gave_up_at
 
 
 def numbered(read: Callable[[int, int], Sequence[Item]]) -> Callable[[int | None, int], Sequence[tuple[int, Item]]]:
-    """Of a list whose place is how many are passed: each with the place behind it. `read` is told how many to pass."""
+    """A list whose cursor is how many were passed: each with the one behind it. `read` is told how many to pass."""
 
     def found(passed: int | None, limit: int) -> list[tuple[int, Item]]:
         return list(enumerate(read(passed or 0, limit), (passed or 0) + 1))

@@ -85,8 +85,8 @@ def _file(name: str, content: bytes, caching: str, if_none_match: str | None) ->
 
 def _brought_url(name: str) -> str | None:
     package, file = _BROUGHT[name]
-    place = f"{_VENDOR}{package.rpartition('/')[2]}-{_versions()[package]}/{file}"
-    return f"/static/{place}" if (ROOT / place).is_file() else None
+    path = f"{_VENDOR}{package.rpartition('/')[2]}-{_versions()[package]}/{file}"
+    return f"/static/{path}" if (ROOT / path).is_file() else None
 
 
 def _own_url(name: str, own: _Own) -> str:
@@ -100,14 +100,14 @@ def _listing() -> Listing:
     return tuple(sorted(_found_in(str(ROOT), "")))
 
 
-def _found_in(directory: str, place: str) -> Iterator[tuple[str, int, int]]:
+def _found_in(directory: str, path: str) -> Iterator[tuple[str, int, int]]:
     with os.scandir(directory) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                yield from _found_in(entry.path, f"{place}{entry.name}/")
+                yield from _found_in(entry.path, f"{path}{entry.name}/")
             elif entry.is_file() and not entry.name.startswith("."):
                 status = entry.stat()
-                yield f"{place}{entry.name}", status.st_mtime_ns, status.st_size
+                yield f"{path}{entry.name}", status.st_mtime_ns, status.st_size
 
 
 @lru_cache(maxsize=1)

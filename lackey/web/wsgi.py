@@ -114,7 +114,7 @@ def _written(route: Route, answer: Answer | Raw | None, environ: dict[str, Any])
         return _as_it_is(answer)
     headers = {"Content-Type": "application/json"}
     if route.status == 201:
-        headers["Location"] = f"{answer.PLACE}/{answer.id}"  # type: ignore[attr-defined]
+        headers["Location"] = f"{answer.PATH}/{answer.id}"  # type: ignore[attr-defined]
     if isinstance(answer, Page) and answer.next is not None:
         headers["Link"] = f'<{_next_page(environ, answer.next)}>; rel="next"'
     return bottle.HTTPResponse(answer.model_dump_json().encode(), route.status, headers)

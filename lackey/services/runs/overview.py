@@ -55,7 +55,7 @@ class Scheduler:
 class Now:
     """What goes on. Each list holds at most so many as the constants here say; the counts say how many there are.
 
-    `queued` are in the order in which they start, `overdue` wait for others or for their own start report, `coming` for
+    `queued` are by priority, then by age, `overdue` wait for others or for their own start report, `coming` for
     their time, `ended` did so within `LATELY`, the troubled first. `unended` counts the states that are not final,
     `overdue_count` and `coming_count` the scheduled ones, each at most one more than `UNENDED_AT_MOST`; `ended_counts`
     the final ones, of those that ended

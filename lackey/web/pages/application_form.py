@@ -79,16 +79,16 @@ def change(visit: Visit, application_id: int) -> Html | SeeOther:
 
 
 def _new_form(visit: Visit, project_id: int) -> _Form:
-    place = f"/project/{project_id}"
+    path = f"/project/{project_id}"
     project = reading.project(visit.database, project_id)
     directory = f"{project.share}:{project.directory}"
-    return _Form(f"{place}/application", place, "New application of", project.name, directory)
+    return _Form(f"{path}/application", path, "New application of", project.name, directory)
 
 
 def _edit_form(found: Application) -> _Form:
-    place = f"/application/{found.id}"
+    path = f"/application/{found.id}"
     directory = f"{found.share}:{found.project_directory}"
-    return _Form(f"{place}/edit", place, "Change", found.full_name, directory)
+    return _Form(f"{path}/edit", path, "Change", found.full_name, directory)
 
 
 def _saved(visit: Visit, form: _Form, save: Callable[[dict[str, Any]], Application]) -> Html | SeeOther:

@@ -20,26 +20,26 @@ _KEPT = "kept."
 @page("GET", "/sign-in", scope=None)
 def sign_in_form(visit: Visit) -> Html:
     """Ask for a key."""
-    return Html("sign_in.html", {"next": _place(visit.asked("next")), "kept": None, "problem": None})
+    return Html("sign_in.html", {"next": _target(visit.asked("next")), "kept": None, "problem": None})
 
 
 @page("POST", "/sign-in", scope=None)
 def sign_in(visit: Visit) -> Html | SeeOther:
     """Let somebody in who has a key."""
-    place = _place(visit.sent("next"))
+    target = _target(visit.sent("next"))
     named = [(name, value) for name, values in visit.form.items() if name.startswith(_KEPT) for value in values]
     kept = named if visit.sent("again") else None
     try:
         cookie = sessions.sign_in(visit.database, visit.sent("key").strip(), visit.now)
     except NotAuthenticated:
         problem = "There is no such key in force."
-        return Html("sign_in.html", {"next": place, "kept": kept, "problem": problem}, status=401)
+        return Html("sign_in.html", {"next": target, "kept": kept, "problem": problem}, status=401)
     if kept is not None:
         fields = [(name.removeprefix(_KEPT), value) for name, value in kept]
         asker = sessions.asker_of(visit.database, cookie, visit.now)
-        shown = {"place": place, "fields": fields}
+        shown = {"target": target, "fields": fields}
         return Html("form_again.html", shown, cookies={SESSION: Cookie(cookie)}, is_secret=True, asker=asker)
-    return SeeOther(place, {SESSION: Cookie(cookie)})
+    return SeeOther(target, {SESSION: Cookie(cookie)})
 
 
 def kept_fields(form: dict[str, list[str]]) -> list[tuple[str, str]]:
@@ -50,8 +50,8 @@ def kept_fields(form: dict[str, list[str]]) -> list[tuple[str, str]]:
 @page("GET", "/sign-in/<code>", scope=None)
 def link(visit: Visit, code: str) -> Html:
     """What the link leads to that the terminal prints: a button, for a look alone must change nothing."""
-    place = _place(visit.asked("next"))
-    return Html("sign_in_link.html", {"code": code, "good": visit.service.link.fits(code), "next": place})
+    target = _target(visit.asked("next"))
+    return Html("sign_in_link.html", {"code": code, "good": visit.service.link.fits(code), "next": target})
 
 
 @page("POST", "/sign-in/<code>", scope=None)
@@ -60,7 +60,7 @@ def enter(visit: Visit, code: str) -> Html | SeeOther:
     key = visit.service.link.take(code)
     if key is None:
         return Html("sign_in_link.html", {"code": code, "good": False, "next": "/"}, status=401)
-    return SeeOther(_place(visit.sent("next")), {SESSION: Cookie(sessions.sign_in(visit.database, key, visit.now))})
+    return SeeOther(_target(visit.sent("next")), {SESSION: Cookie(sessions.sign_in(visit.database, key, visit.now))})
 
 
 @page("POST", "/sign-out", scope=None)
@@ -71,7 +71,7 @@ def sign_out(visit: Visit) -> SeeOther:
     return SeeOther("/sign-in", {SESSION: Cookie("")})
 
 
-def _place(asked: str) -> str:
+def _target(asked: str) -> str:
     """Where to go on: a page here, whatever the address says."""
     inside = (
         len(quote(asked)) <= NEXT_CHARACTERS

@@ -7,12 +7,12 @@ from lackey.services.runs import listing
 from lackey.web.pages.routes import Html
 
 
-def removal_page(what: str, name: str, place: str, removal: Removal) -> Html:
-    """The page for a `what` (project, application) of this name, whose own page is at `place`."""
+def removal_page(what: str, name: str, path: str, removal: Removal) -> Html:
+    """The page for a `what` (project, application) of this name, whose own page is at `path`."""
     shown = {
         "what": what,
         "name": name,
-        "place": place,
+        "path": path,
         "runs": urlencode({what: name}),
         "removal": removal,
         "counted": listing.COUNTED_AT_MOST,

@@ -50,7 +50,7 @@ import http.client, os, sys, threading, time, urllib.parse, urllib.request
 def report(verb, tries=9, **fields):
     fields["token"] = {token}
     body = urllib.parse.urlencode(fields).encode()
-    request = urllib.request.Request({place} + verb + "/{run}", body, method="PUT")
+    request = urllib.request.Request({address} + verb + "/{run}", body, method="PUT")
     for attempt in range(tries):
         try:
             return urllib.request.urlopen(request, timeout=30).read()
@@ -68,7 +68,7 @@ library(httr)
 report <- function(verb, ..., times = 9) {{
   try({{
     answer <- RETRY(
-      "PUT", paste0({place}, verb, "/{run}"),
+      "PUT", paste0({address}, verb, "/{run}"),
       body = list(token = {token}, ...), encode = "form", timeout(30),
       times = times, terminate_on = setdiff(400:499, c(408, 429)), quiet = TRUE
     )
@@ -82,7 +82,7 @@ function report(verb, varargin)
     options = weboptions('Timeout', 30, 'RequestMethod', 'put');
     for pause_seconds = [1 2 4 8 16 32 64 128 0]
         try
-            webwrite([{place} verb '/{run}'], 'token', {token}, varargin{{:}}, options);
+            webwrite([{address} verb '/{run}'], 'token', {token}, varargin{{:}}, options);
             return
         catch trouble
             warning('lackey: %s', trouble.message)
@@ -108,8 +108,8 @@ def to_new_run(run: Run, token: str) -> SeeOther:
 
     A run that lackey launches finds one of its own, so its page shows none.
     """
-    place = f"/run/{run.id}"
-    return SeeOther(place, {} if run.launched else {TOKEN: Cookie(token, place, _SECONDS)})
+    path = f"/run/{run.id}"
+    return SeeOther(path, {} if run.launched else {TOKEN: Cookie(token, path, _SECONDS)})
 
 
 def end_of_token(run_id: int) -> dict[str, Cookie]:
@@ -142,7 +142,7 @@ def _python(run_id: int, url: str, token: str | None) -> ReportLines:
         "Python",
         "Python 3 and nothing else.",
         (
-            (_START, _PYTHON.format(token=secret, place=json.dumps(f"{url}/api/run/"), run=run_id)),
+            (_START, _PYTHON.format(token=secret, address=json.dumps(f"{url}/api/run/"), run=run_id)),
             (_HOW_FAR, 'report("progress", tries=1, fraction=0.5, message="half way")'),
             (_FIGURE, 'report("metric", tries=1, name="residual", step=1, value=0.25)'),
             (_END_CODE, 'report("stop", exit=0)'),
@@ -156,7 +156,7 @@ def _r(run_id: int, url: str, token: str | None) -> ReportLines:
         "R",
         'With the package httr: install.packages("httr").',
         (
-            (_START, _R.format(token=secret, place=json.dumps(f"{url}/api/run/"), run=run_id)),
+            (_START, _R.format(token=secret, address=json.dumps(f"{url}/api/run/"), run=run_id)),
             (
                 _HOW_FAR,
                 'report("progress", fraction = 0.5, message = "half way", times = 1)',
@@ -169,12 +169,12 @@ def _r(run_id: int, url: str, token: str | None) -> ReportLines:
 
 def _matlab(run_id: int, url: str, token: str | None) -> ReportLines:
     secret = "getenv('LACKEY_TOKEN')" if token is None else f"'{token}'"
-    place = "'" + f"{url}/api/run/".replace("'", "''") + "'"
+    address = "'" + f"{url}/api/run/".replace("'", "''") + "'"
     return ReportLines(
         "MATLAB",
         "MATLAB alone, R2016b or later.",
         (
-            ("Once, in a file report.m", _MATLAB.format(token=secret, place=place, run=run_id)),
+            ("Once, in a file report.m", _MATLAB.format(token=secret, address=address, run=run_id)),
             (_START, "report('start')"),
             (_HOW_FAR, "report('progress', 'fraction', 0.5, 'message', 'half way')"),
             (_FIGURE, "report('metric', 'name', 'residual', 'step', 1, 'value', 0.25)"),

@@ -26,10 +26,10 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True)
 class FileRow:
-    """What lies in a directory; `place` is its path as it stands in addresses."""
+    """What lies in a directory; `path` is its path as it stands in addresses."""
 
     name: str
-    place: str
+    path: str
     kind: str
     size: int
     modified_at: datetime | None
@@ -57,19 +57,19 @@ def top(visit: Visit, run_id: int) -> Html:
     return directory(visit, run_id, "")
 
 
-@page("GET", "/run/<run_id:id>/files/<place:path>", scope="read")
-def directory(visit: Visit, run_id: int, place: str) -> Html:
+@page("GET", "/run/<run_id:id>/files/<path:path>", scope="read")
+def directory(visit: Visit, run_id: int, path: str) -> Html:
     """What lies in a directory below the run's."""
-    found, names = queries.run(visit.database, run_id), _names(place)
+    found, names = queries.run(visit.database, run_id), _names(path)
     _, path = _where(found, names)
-    above = [(readable(name), place_of(names[: number + 1])) for number, name in enumerate(names)]
+    above = [(readable(name), path_of(names[: number + 1])) for number, name in enumerate(names)]
     return Html("run_files.html", {"run": found, "files": files_in(visit, found, path, names), "above": above})
 
 
-@page("GET", "/run/<run_id:id>/file/<place:path>", scope="read")
-def file(visit: Visit, run_id: int, place: str) -> Raw:
+@page("GET", "/run/<run_id:id>/file/<path:path>", scope="read")
+def file(visit: Visit, run_id: int, path: str) -> Raw:
     """A file of the run's directory, to download. Whatever it is, the browser is not to show it as a page of ours."""
-    names = _names(place)
+    names = _names(path)
     share, path = _where(queries.run(visit.database, run_id), names)
     files = visit.service.files
     first = files.read(share, path, 0, 0)
@@ -106,10 +106,10 @@ def files_in(visit: Visit, run: Run, path: str, names: Iterable[str] = ()) -> Fi
 
 
 def _row(entry: Entry, names: list[str]) -> FileRow:
-    return FileRow(readable(entry.name), place_of(names), entry.kind, entry.size, moment(entry.mtime))
+    return FileRow(readable(entry.name), path_of(names), entry.kind, entry.size, moment(entry.mtime))
 
 
-def place_of(names: Iterable[str]) -> str:
+def path_of(names: Iterable[str]) -> str:
     """A path as it stands in addresses."""
     return "/".join(quote(quote(name.encode(errors="surrogateescape"), safe="")) for name in names)
 
@@ -121,9 +121,9 @@ def readable(name: str) -> str:
     )
 
 
-def _names(place: str) -> list[str]:
+def _names(path: str) -> list[str]:
     """The way down from the run's directory. Raises NotFound for one that could lead up."""
-    names = [unquote_to_bytes(name).decode(errors="surrogateescape") for name in place.split("/")] if place else []
+    names = [unquote_to_bytes(name).decode(errors="surrogateescape") for name in path.split("/")] if path else []
     if any(name in ("", ".", "..") or "/" in name or "\0" in name for name in names):
         raise NotFound("there is no such file in the run's directory")
     return names

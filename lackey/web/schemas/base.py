@@ -43,11 +43,11 @@ class PageQuery(Limit):
 
 
 class Answer(BaseModel):
-    """What the API answers. A resource that can be made says in `PLACE` below which path its id stands."""
+    """What the API answers. A resource that can be made says in `PATH` below which path its id stands."""
 
     model_config = ConfigDict(frozen=True)
 
-    PLACE: ClassVar[str] = ""
+    PATH: ClassVar[str] = ""
 
 
 class Page(Answer, Generic[Item]):

@@ -58,7 +58,7 @@ class NewProject(ProjectChange):
 class ProjectOut(Answer):
     """A project."""
 
-    PLACE: ClassVar[str] = "/api/project"
+    PATH: ClassVar[str] = "/api/project"
 
     id: int
     name: str
@@ -131,7 +131,7 @@ class ParameterOut(Answer):
 class ApplicationOut(Answer):
     """An application. `project` is its project's name; `full_name` is `project/name`."""
 
-    PLACE: ClassVar[str] = "/api/application"
+    PATH: ClassVar[str] = "/api/application"
 
     id: int
     project: str

@@ -21,7 +21,7 @@ class NewKey(Body):
 class KeyOut(Answer):
     """A key, without the key itself."""
 
-    PLACE: ClassVar[str] = "/api/key"
+    PATH: ClassVar[str] = "/api/key"
 
     id: int
     name: str

@@ -181,7 +181,7 @@ class AfterOut(Answer):
 class RunOut(Answer):
     """A run."""
 
-    PLACE: ClassVar[str] = "/api/run"
+    PATH: ClassVar[str] = "/api/run"
 
     id: int
     name: str
