@@ -39,6 +39,7 @@ class Modelled:
     """
 
     launched: bool
+    executor: str
     place: int = 0
     parent: int | None = None
     is_retry: bool = False
@@ -130,11 +131,12 @@ class Door(Protocol):
     """How the machine speaks to lackey. Each returns what a user would see."""
 
     database: Database
+    executors: tuple[str, ...]
 
     def forward(self, seconds: float) -> datetime:
         """Let time pass."""
 
-    def schedule(self, launch: bool, after: dict[int, str], retries: int) -> int:
+    def schedule(self, launch: bool, after: dict[int, str], retries: int, executor: str) -> int:
         """A new run's id. It waits for others to come to what is said of each."""
 
     def start(self, run_id: int) -> None:
@@ -181,19 +183,21 @@ class Machine(RuleBasedStateMachine):
         if self.known and data.draw(st.booleans()):
             awaited = data.draw(st.lists(st.sampled_from(sorted(self.known)), min_size=1, max_size=3, unique=True))
             after = {run_id: data.draw(st.sampled_from(WANTS)) for run_id in awaited}
-        return self.schedule_one(launch, after, retries if launch else 0)
+        executor = data.draw(st.sampled_from(self.door.executors))
+        return self.schedule_one(launch, after, retries if launch else 0, executor)
 
-    def schedule_one(self, launch: bool, after: dict[int, str], retries: int) -> int:
-        run_id = self.door.schedule(launch, after, retries)
-        self.known[run_id] = Modelled(launch, run_id, retries=retries, after=after, due_at=self.now)
+    def schedule_one(self, launch: bool, after: dict[int, str], retries: int, executor: str) -> int:
+        run_id = self.door.schedule(launch, after, retries, executor)
+        self.known[run_id] = Modelled(launch, executor, run_id, retries=retries, after=after, due_at=self.now)
         self.draw_conclusions(new=run_id)
         return run_id
 
-    @rule(target=ids, begins=st.booleans(), retries=st.sampled_from([0, 1, 2]))
-    def launch(self, begins: bool, retries: int) -> int:
+    @rule(target=ids, data=st.data(), begins=st.booleans(), retries=st.sampled_from([0, 1, 2]))
+    def launch(self, data: Any, begins: bool, retries: int) -> int:
         """A run that is under way at once, where there is a slot."""
-        run_id = self.schedule_one(True, {}, retries)
-        self.claim_all(HOSTS[0])
+        executor = data.draw(st.sampled_from(self.door.executors))
+        run_id = self.schedule_one(True, {}, retries, executor)
+        self.claim_all(HOSTS[0], executor)
         if begins and self.known[run_id].claim:
             self.begin_one(self.known[run_id])
         return run_id
@@ -265,7 +269,7 @@ class Machine(RuleBasedStateMachine):
             return run_id
         retries = self.known[run.place].retries if run.is_retry else run.retries
         place = run.place if dependents else again
-        self.known[again] = Modelled(run.launched, place, run_id, retries=retries, due_at=self.now)
+        self.known[again] = Modelled(run.launched, run.executor, place, run_id, retries=retries, due_at=self.now)
         self.draw_conclusions(new=again)
         return again
 
@@ -274,21 +278,23 @@ class Machine(RuleBasedStateMachine):
         """The scheduler is started anew, with the share of all runs in its configuration or without it."""
         self.configured = configured
 
-    @rule(host=st.sampled_from(HOSTS))
-    def claim(self, host: str) -> None:
-        self.claim_all(host)
+    @rule(data=st.data(), host=st.sampled_from(HOSTS))
+    def claim(self, data: Any, host: str) -> None:
+        self.claim_all(host, data.draw(st.sampled_from(self.door.executors)))
 
-    def claim_all(self, host: str) -> None:
+    def claim_all(self, host: str, executor: str) -> None:
+        """Each executor has slots of its own on each host."""
         self.forward(1)
         away = AwayShares(("another",), {}) if not self.configured else {}
-        mine = [run for run in self.known.values() if run.claim and run.host == host]
+        its = {run_id: run for run_id, run in self.known.items() if run.executor == executor}
+        mine = [run for run in its.values() if run.claim and run.host == host]
         holding = [run for run in mine if run.state != "lost" and self.configured]
         waiting = {
             run_id
-            for run_id, run in self.known.items()
+            for run_id, run in its.items()
             if run.state == "queued" and not run.claim and not run.held and not run.asked_to_cancel
         }
-        claims = claiming.claim(self.door.database, Site(host, "", Capacity(SLOTS)), away, (), self.now)
+        claims = claiming.claim(self.door.database, Site(host, "", Capacity(SLOTS), executor), away, (), self.now)
         free = max(0, SLOTS - len(holding)) if self.configured else 0
         started = [claim.run.id for claim in claims]
         assert len(set(started)) == len(started) == min(free, len(waiting)) and waiting.issuperset(started)
@@ -401,7 +407,7 @@ class Machine(RuleBasedStateMachine):
             wait = timedelta(seconds=10 * 2 ** (self.known[run.place].retries - run.retries))
             assert (made.cause, made.scheduled_at, made.by) == ("retry", self.now + wait, "anna")
             self.known[made.id] = Modelled(
-                True, run.place, run_id, is_retry=True, retries=run.retries - 1, due_at=made.scheduled_at
+                True, run.executor, run.place, run_id, True, run.retries - 1, due_at=made.scheduled_at
             )
             self.were[made.id] = None
 

@@ -22,6 +22,8 @@ from tests.services.lab import Lab
 class ServicesDoor:
     """Through the services."""
 
+    executors: tuple[str, ...] = ("local", "cluster")
+
     def __init__(self, database: Database) -> None:
         self.database = database
         self.lab = Lab(database, Clock())
@@ -29,8 +31,8 @@ class ServicesDoor:
     def forward(self, seconds: float) -> datetime:
         return self.lab.clock.forward(seconds)
 
-    def schedule(self, launch: bool, after: dict[int, str], retries: int) -> int:
-        instead: dict[str, Any] = {"silence": GRACE_SECONDS}
+    def schedule(self, launch: bool, after: dict[int, str], retries: int, executor: str) -> int:
+        instead: dict[str, Any] = {"silence": GRACE_SECONDS, "executor": executor}
         instead |= {"retries": retries} if launch else {"start_grace": GRACE_SECONDS}
         awaited: Any = after.items()
         wanted: dict[str, Any] = {

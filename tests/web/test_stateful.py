@@ -13,7 +13,9 @@ from tests.web.conftest import MakeApi
 
 
 class HttpDoor:
-    """Through the API."""
+    """Through the API, which knows one executor."""
+
+    executors: tuple[str, ...] = ("local",)
 
     def __init__(self, api: Api) -> None:
         self.api, self.database = api, api.database
@@ -25,8 +27,8 @@ class HttpDoor:
         self.api.clock.advance(seconds)
         return self.api.clock()
 
-    def schedule(self, launch: bool, after: dict[int, str], retries: int) -> int:
-        wanted: dict[str, Any] = {"application": "heat/explicit", "launch": launch}
+    def schedule(self, launch: bool, after: dict[int, str], retries: int, executor: str) -> int:
+        wanted: dict[str, Any] = {"application": "heat/explicit", "launch": launch, "executor": executor}
         wanted |= {"retries": retries} if launch else {"start_grace": GRACE_SECONDS}
         wanted["after"] = [{"run": run_id, "on": wants} for run_id, wants in after.items()]
         made = self._made(self.api.post("/api/run", wanted, key=self.anna))
