@@ -80,6 +80,32 @@ def test_what_a_scheduler_launched_that_fell_silent_is_lost_and_found_again_when
     assert not second.ended()
 
 
+def test_the_run_of_a_silent_scheduler_is_neither_retried_nor_followed_by_others_until_its_end_is_known(
+    stage: Stage,
+) -> None:
+    impatient = "tests.faults.test_two_schedulers:schedule"
+    first = stage.start_scheduler(impatient)
+    waits = "while [ ! -e go ]; do sleep 0.05; done"
+    application = stage.add("heat", f"echo >> ran; {waits}; [ -e again ] || {{ echo > again; exit 3; }}")
+    run_id = stage.schedule(application, instead={"retries": 1, "retry_wait": 0.1})
+    later = stage.schedule(stage.add("mesh"), after=(run_id,))
+    stage.until_running(run_id)
+    first.kill()
+    stage.start_scheduler(impatient, LACKEY_CONFIG=str(stage.configure("second.toml", "var2")))
+    stage.until_state(run_id, RunState.LOST)
+    other = stage.schedule(stage.add("other"))
+    stage.until_ended(other)
+    assert stage.get(later).state is RunState.SCHEDULED, "nobody knows yet whether it has ended"
+    assert stage.schedule(stage.add("next")) == other + 1, "there is no retry among them"
+    stage.start_scheduler(impatient)
+    (stage.place / "lab/heat/go").touch()
+    assert (stage.until_ended(run_id).state, stage.get(run_id).exit_code) == (RunState.FAILED, 3)
+    assert stage.until_ended(other + 2).state is RunState.SUCCEEDED
+    assert (stage.get(other + 2).parent_id, stage.get(other + 2).cause) == (run_id, "retry")
+    assert stage.until_ended(later).state is RunState.SUCCEEDED
+    assert stage.told(application, "ran") == "\n\n", "once each"
+
+
 def schedule_and_freeze() -> int:
     """Be a scheduler that stops itself within its first claim."""
     with freezing():
