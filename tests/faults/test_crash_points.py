@@ -20,16 +20,15 @@ SCHEDULER = "tests.faults.crashing:schedule"
 LOOKS = ("openat", "write")
 
 
-def add_counting(stage: Stage, command: str) -> str:
+def add_counting(stage: Stage, command: str, name: str = "heat") -> str:
     """An application whose commands each leave a line."""
     command = f"echo $LACKEY_RUN_ID >> ran; {command}"
-    return stage.add("heat", command, parameters=[{"name": "crash", "default": ""}])
+    return stage.add(name, command, parameters=[{"name": "crash", "default": ""}])
 
 
 def ran(stage: Stage) -> Counter[str]:
     """How often the command of each run has run."""
-    file = stage.place / "lab/heat/ran"
-    return Counter(file.read_text().split() if file.exists() else [])
+    return Counter(word for file in (stage.place / "lab").glob("*/ran") for word in file.read_text().split())
 
 
 def test_wherever_a_guard_dies_its_run_is_started_again_or_lost_and_its_command_never_runs_twice(stage: Stage) -> None:
@@ -69,11 +68,19 @@ def start_followed(stage: Stage, crash: str = "") -> Process:
     return scheduler
 
 
+def schedule_all(stage: Stage) -> int:
+    """A run that fails, and whose retry, a second later, succeeds; and one that waits for it."""
+    run_id = stage.schedule(
+        add_counting(stage, "sleep 0.3; [ $LACKEY_RUN_ID -gt 1 ] || exit 3"), instead={"retries": 1, "retry_wait": 1.0}
+    )
+    stage.schedule(add_counting(stage, "true", "next"), after=(run_id,))
+    return run_id
+
+
 def die(stage: Stage, points: tuple[str, ...]) -> bool:
     """Have a scheduler die at each of these points, one after the other, and another one come; whether all did die."""
-    application = add_counting(stage, "sleep 0.3")
     scheduler = start_followed(stage, points[0])
-    run_id = stage.schedule(application)
+    run_id = schedule_all(stage)
     for point in points[1:]:
         assert scheduler.ended(DEADLINE_SECONDS)
         scheduler = start_followed(stage, point)
@@ -81,8 +88,11 @@ def die(stage: Stage, points: tuple[str, ...]) -> bool:
     died = scheduler.ended(within_seconds=1.0)
     scheduler.kill()
     start_followed(stage)
-    run = stage.until_ended(run_id)
-    assert (run.state, ran(stage)) == (RunState.SUCCEEDED, {str(run_id): 1}), f"{points}: {stage.history(run_id)}"
+    ends = [stage.until_ended(each).state for each in (run_id, run_id + 1, run_id + 2)]
+    what = f"{points}: {stage.history(run_id)}"
+    assert ends == [RunState.FAILED, RunState.SUCCEEDED, RunState.SUCCEEDED], what
+    assert ran(stage) == {str(run_id): 1, str(run_id + 1): 1, str(run_id + 2): 1}, what
+    assert (stage.get(run_id + 2).cause, stage.get(run_id + 2).parent_id) == ("retry", run_id), what
     return died
 
 
@@ -103,10 +113,9 @@ def all_die(nursery: Nursery, place: Path, points: list[tuple[str, ...]]) -> int
 def test_wherever_the_scheduler_dies_the_next_one_brings_its_run_to_its_end_and_starts_nothing_twice(
     nursery: Nursery, stage: Stage, tmp_path: Path
 ) -> None:
-    application = add_counting(stage, "sleep 0.3")
     start_followed(stage)
     idle = len((stage.place / "trace").read_text())
-    stage.until_ended(stage.schedule(application))
+    stage.until_ended(schedule_all(stage))
     points = changes((stage.place / "trace").read_text(), stage.place, idle)
     assert {"flock", "fdatasync", "sendto"} <= {point.split(":")[0] for point in points}
     # A start and an end that are seen at once are written at once, in three calls less.
@@ -116,10 +125,9 @@ def test_wherever_the_scheduler_dies_the_next_one_brings_its_run_to_its_end_and_
 def test_wherever_the_scheduler_dies_while_it_takes_a_launch_back_that_never_was_the_run_is_started_once(
     nursery: Nursery, stage: Stage, tmp_path: Path
 ) -> None:
-    application = add_counting(stage, "sleep 0.3")
     claimed_only = "sendto:1"  # the run is to be handed over to the launcher
     first = start_followed(stage, claimed_only)
-    run_id = stage.schedule(application)
+    run_id = schedule_all(stage)
     assert first.ended(DEADLINE_SECONDS)
     ticket = stage.get(run_id).ticket
     start_followed(stage)
