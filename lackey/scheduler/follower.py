@@ -1,7 +1,7 @@
 """Follows tickets: looks at them, and records what has come of each.
 
 Safe to do at any time and by any scheduler of the host: what is concluded rests on marks and receipts, and is written
-by guarded updates. See `executors.base` for what the looks mean.
+by guarded updates. See `executors.protocol` for what the observations mean.
 """
 
 import time

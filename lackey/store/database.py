@@ -1,6 +1,6 @@
 """The database: engines, and the one way to write.
 
-`Database.write` runs a use case as one transaction: on SQLite together with others (`gathering`), on PostgreSQL on a
+`Database.write` runs a use case as one transaction: on SQLite together with others (`group_commit`), on PostgreSQL on a
 connection of its own.
 """
 
@@ -105,7 +105,7 @@ class Database:
         else:
             self.writer, self.reader = _engine(self.url), _engine(self.url, reading=True)
         self.clock: Clock = host_clock if self.is_sqlite else SharedClock(self.read)
-        self._gathering = GroupCommit(self.writer, Path(self.url.database or ""))
+        self._group_commit = GroupCommit(self.writer, Path(self.url.database or ""))
 
     @property
     def shown(self) -> str:
@@ -135,7 +135,7 @@ class Database:
             try:
                 with unavailable():
                     if self.is_sqlite:
-                        return self._gathering.write(work, deadline)
+                        return self._group_commit.write(work, deadline)
                     return self._transact(work, again=number > 0)
             except Changed:
                 continue
@@ -145,7 +145,7 @@ class Database:
         """Give all connections back."""
         self.writer.dispose()
         self.reader.dispose()
-        self._gathering.close()
+        self._group_commit.close()
 
     def _transact(self, work: Work[T], again: bool) -> T:
         try:

@@ -169,7 +169,7 @@ def gathered(database: Database, works: list[Callable[[Connection], None]]) -> l
         before = pool.submit(database.write, first)
         assert busy.wait(30)
         futures = [pool.submit(database.write, work) for work in works]
-        wait_until(lambda: len(database._gathering.waiting) == len(works))
+        wait_until(lambda: len(database._group_commit.waiting) == len(works))
         go_on.set()
         before.result(30)
         return [future.exception(30) for future in futures]
@@ -345,7 +345,7 @@ def test_a_process_that_keeps_the_writers_turn_makes_all_others_unavailable_unti
             for future in refused:
                 with pytest.raises(Unavailable, match="another writer does not come to an end"):
                     future.result(30)
-        assert len(hasty._gathering.waiting) == 0, "what was refused is never carried out"
+        assert len(hasty._group_commit.waiting) == 0, "what was refused is never carried out"
         fcntl.flock(file, fcntl.LOCK_UN)
         wait_until(lambda: writes(hasty, run_id_on_sqlite))
         assert list(pool.map(hasty.write, [raise_priority(run_id_on_sqlite)] * THREADS)) == list(range(2, THREADS + 2))
@@ -420,10 +420,10 @@ def test_a_use_case_that_shares_the_commit_of_one_that_is_stuck_is_answered_with
         before = pool.submit(hasty.write, first)
         assert first_runs.wait(30)
         begun: list[Any] = [pool.submit(hasty.write, w) for w in (stuck, raise_priority(run_id_on_sqlite))]
-        wait_until(lambda: len(hasty._gathering.waiting) == 2)
+        wait_until(lambda: len(hasty._group_commit.waiting) == 2)
         second_waits.set()
         before.result(30)
-        wait_until(lambda: len(hasty._gathering.waiting) == 0)
+        wait_until(lambda: len(hasty._group_commit.waiting) == 0)
         # Their time is long up now, and they have been begun.
         with pytest.raises(Unavailable):
             hasty.write(raise_priority(run_id_on_sqlite))

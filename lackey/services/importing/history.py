@@ -110,15 +110,15 @@ class _Newcomer:
 
 
 def _add(takeover: Takeover, batch: list[OldRun], applications: Applications) -> None:
-    newcomers = [_newcomer(takeover, old, applications) for old in batch]
+    inserted = [_inserted(takeover, old, applications) for old in batch]
     connection = takeover.connection
-    runs.add_all(connection, [newcomer.columns for newcomer in newcomers])
+    runs.add_all(connection, [one.columns for one in inserted])
     if speaking := dict(_speaking(takeover, batch)):
         tokens.add_all(connection, speaking)
-    events.add_all(connection, [newcomer.event for newcomer in newcomers])
+    events.add_all(connection, [one.event for one in inserted])
     texts = _Texts(connection)
-    for newcomer in newcomers:
-        texts.add(newcomer.columns, _log_of(takeover, newcomer.old))
+    for one in inserted:
+        texts.add(one.columns, _log_of(takeover, one.old))
     texts.write()
 
 
@@ -151,7 +151,7 @@ class _Texts:
         self._pieces, self._words, self._size = [], [], 0
 
 
-def _newcomer(takeover: Takeover, old: OldRun, applications: Applications) -> _Newcomer:
+def _inserted(takeover: Takeover, old: OldRun, applications: Applications) -> _Newcomer:
     path = share_path_of(old.directory, takeover.shares, takeover.options.share)
     if path is None:
         takeover.note(NO_DIRECTORY, old.id)
