@@ -45,7 +45,7 @@ def _run_fields(run: Run, shares: Mapping[str, Share], turns: WaitReasons) -> di
     return {
         **{name: getattr(run, name) for name in _AS_STORED},
         "reason": turns.reason_of(run),
-        "cpus": run.cpus or 1,
+        "cpus": (run.cpus or 1) if run.launched else None,
         "memory": run.memory_bytes,
         "parent": run.parent_id,
         "after": [AfterOut(run=one.run_id, on=one.wants) for one in awaited(run)],

@@ -205,7 +205,7 @@ class RunOut(Answer):
     executor: str
     handle: str | None
     host: str | None
-    cpus: int
+    cpus: Annotated[int | None, Field(description="null: lackey does not launch it, and counts nothing")]
     memory: Annotated[int | None, Field(description="bytes; null: not counted")]
     gpus: int
     after: Annotated[list[AfterOut], Field(description="what it waits for, or has waited for")]
