@@ -12,7 +12,7 @@ import ctypes
 import os
 from errno import EAGAIN, EINTR, EINVAL
 
-_OPENAT2 = 437  # the same number on all architectures
+OPENAT2 = 437  # the same number on all architectures
 _RESOLVE_NO_MAGICLINKS = 0x02
 _RESOLVE_NO_SYMLINKS = 0x04
 _RESOLVE_BENEATH = 0x08
@@ -52,7 +52,7 @@ def open_beneath(root: int, path: str, flags: int, *, links: bool = False, mode:
     how = _OpenHow(flags | os.O_CLOEXEC, mode if flags & os.O_CREAT else 0, resolve)
     name = os.fsencode(path)
     for _ in range(_TRIES):
-        opened = int(_libc.syscall(_OPENAT2, root, name, ctypes.byref(how), ctypes.sizeof(how)))
+        opened = int(_libc.syscall(OPENAT2, root, name, ctypes.byref(how), ctypes.sizeof(how)))
         if opened >= 0:
             return opened
         code = ctypes.get_errno()

@@ -97,7 +97,7 @@ def schedule() -> int:
     from lackey.scheduler import run
     from lackey.settings import load
 
-    hasty = {"main._SECOND_LOOK_SECONDS": 0.5, "shares_watch._EVERY_SECONDS": 0.1}
+    hasty = {"main.SECOND_LOOK_SECONDS": 0.5, "shares_watch.EVERY_SECONDS": 0.1}
     with ExitStack() as patched:
         for name, seconds in hasty.items():
             patched.enter_context(patch(f"lackey.scheduler.{name}", seconds))

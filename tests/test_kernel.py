@@ -24,7 +24,7 @@ def lacking(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "pidfd_open":
         monkeypatch.setattr(os, "pidfd_open", failing(ENOSYS))
     else:
-        monkeypatch.setattr(confined, "_OPENAT2", 100_000)  # no kernel knows a call of this number
+        monkeypatch.setattr(confined, "OPENAT2", 100_000)  # no kernel knows a call of this number
     return str(request.param)
 
 

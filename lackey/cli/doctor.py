@@ -15,7 +15,7 @@ from lackey.cli.terminal import plain
 if TYPE_CHECKING:
     from lackey.cli.checks import Finding
 
-_DEADLINE_SECONDS = 15.0
+DEADLINE_SECONDS = 15.0
 _COLOURS = {"ok": "green", "warning": "yellow", "trouble": "red"}
 
 
@@ -51,7 +51,7 @@ def _examine(session: Session) -> "list[Finding]":
     path = find(session.config)
     read = f"{path} is in force" if path else "there is no lackey.toml: defaults and the environment are in force"
     started = [Apart(check, settings) for check in CHECKS]
-    deadline = time.monotonic() + _DEADLINE_SECONDS
+    deadline = time.monotonic() + DEADLINE_SECONDS
     found = [finding for each in started for finding in each.findings(deadline)]
     return [Finding("configuration", "ok", read), *found]
 

@@ -27,7 +27,7 @@ from lackey.services.dispatch.claiming import Claim
 
 log = logging.getLogger(__name__)
 
-_RECONCILE_SECONDS = 60.0
+RECONCILE_SECONDS = 60.0
 
 
 @dataclass
@@ -105,7 +105,7 @@ class Driver:
         memory, now = self._memory, time.monotonic()
         everything = now >= memory.reconcile_at
         if everything:
-            memory.reconcile_at = now + _RECONCILE_SECONDS
+            memory.reconcile_at = now + RECONCILE_SECONDS
         found, garbled = attempts.followed(self._database, self.executor.name, self._here.scheduler)
         for each in garbled:
             self._follower.troubles.tell(each.run_id, str(each))

@@ -31,12 +31,12 @@ from lackey.services.runs import dependents
 
 log = logging.getLogger(__name__)
 
-_POLL_SECONDS = 1.0
+POLL_SECONDS = 1.0
 # How often it is looked for what a scheduler of the version before has launched or closed.
 _CATCH_UP_SECONDS = 60.0
 # How often it is looked whether the clock was set back.
 _CLOCK_SECONDS = 20.0
-_STUCK_SECONDS = 60.0
+STUCK_SECONDS = 60.0
 
 
 @dataclass
@@ -85,7 +85,7 @@ class Loop:
 
         Raises Unavailable while the database is away.
         """
-        self._wait_seconds = _POLL_SECONDS
+        self._wait_seconds = POLL_SECONDS
         self._faults.contained("catch up with the version before", self._catch_up)
         self._own.follow()
         self._faults.contained("lead", self._take_lead)
@@ -147,7 +147,7 @@ class Loop:
             self._untold.look(self._database, self._clock())
         next_due = queueing.queue_due(self._database, self._clock())
         if next_due is not None:
-            self._wait_seconds = min(_POLL_SECONDS, max(0.0, (next_due - self._clock()).total_seconds()))
+            self._wait_seconds = min(POLL_SECONDS, max(0.0, (next_due - self._clock()).total_seconds()))
 
     def _beat(self) -> None:
         memory, here, now = self._memory, self._here, self._clock()
@@ -175,7 +175,7 @@ class Loop:
         """Once a poll, however often the loop is woken: silence is counted in seconds."""
         now = self._clock()
         if time.monotonic() >= self._memory.silence_at:
-            self._memory.silence_at = time.monotonic() + _POLL_SECONDS
+            self._memory.silence_at = time.monotonic() + POLL_SECONDS
             silence.note_silence(self._database, now)
             silence.note_silent_schedulers(self._database, now, self._here.host + self._here.series)
 
@@ -200,8 +200,8 @@ class Aside:
     def wake(self) -> None:
         """There may be something to do. Never waits."""
         began = self._began
-        if began is not None and time.monotonic() - began > _STUCK_SECONDS:
-            log.warning("executor %s has not answered for %g s", self._driver.executor.name, _STUCK_SECONDS)
+        if began is not None and time.monotonic() - began > STUCK_SECONDS:
+            log.warning("executor %s has not answered for %g s", self._driver.executor.name, STUCK_SECONDS)
             self._began = None  # that is told once
         with suppress(BlockingIOError):
             self._waker.send(b"")
@@ -230,8 +230,8 @@ class Aside:
     def _wait(self, selector: selectors.BaseSelector) -> None:
         """Until something happens; an executor that does not work is asked again after a while, whatever it has."""
         if self._driver.is_faulty:
-            self._ending.wait(_POLL_SECONDS)
-        if any(key.fileobj is self._driver.executor for key, _ in selector.select(_POLL_SECONDS)):
+            self._ending.wait(POLL_SECONDS)
+        if any(key.fileobj is self._driver.executor for key, _ in selector.select(POLL_SECONDS)):
             self._driver.hear()
         with suppress(BlockingIOError):
             while True:

@@ -33,7 +33,7 @@ from lackey.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_SECOND_LOOK_SECONDS = 10.0
+SECOND_LOOK_SECONDS = 10.0
 _STANDBY_POLL_SECONDS = 0.5
 
 
@@ -83,7 +83,7 @@ def _schedule(settings: Settings, database: Database, stop: threading.Event, des
         keeper = LogKeeper(database, files, here.shares, here.host, here.series, data_dir / "tickets", here.kill_grace)
         shares = SharesWatch(here.shares, files, lambda: wake.send(data_dir))
         lead = Lead(database)
-        executors = _executors(settings, descriptors)
+        executors = executors_of(settings, descriptors)
         drivers = [_driver(database, each, here, shares, lead, keeper.wake) for each in executors]
         loop = Loop(database, here, drivers, lead, database.clock)
         held.callback(loop.close)
@@ -103,7 +103,7 @@ def _schedule(settings: Settings, database: Database, stop: threading.Event, des
             wake.drain(listener)
 
 
-def _executors(settings: Settings, descriptors: int) -> list[Executor]:
+def executors_of(settings: Settings, descriptors: int) -> list[Executor]:
     """All that are driven here, the host's own first."""
     local = settings.executor.local
     return [LocalExecutor(settings.data_dir, local.capacity, local.user, descriptors)]
@@ -119,7 +119,7 @@ def _driver(
 ) -> Driver:
     """What drives an executor. `ended` is told the shares on which runs have ended."""
     holds = shares.holds()
-    follower = Follower(database, executor, database.clock, _SECOND_LOOK_SECONDS, holds.hold, here.kill_grace)
+    follower = Follower(database, executor, database.clock, SECOND_LOOK_SECONDS, holds.hold, here.kill_grace)
     return Driver(database, executor, here, shares, holds, follower, lead.is_ours, ended)
 
 

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T", bound=Hashable)
 
-_FIRST_SECONDS = 2.0
+FIRST_SECONDS = 2.0
 _LONGEST_SECONDS = 30.0
 
 
@@ -32,7 +32,7 @@ class Pauses(Generic[T]):
     def begin(self, one: T) -> None:
         """Pass it over: after a pause that is hardly over, for twice as long."""
         known = self._pauses.get(one)
-        seconds = _FIRST_SECONDS if known is None else min(2 * known.seconds, _LONGEST_SECONDS)
+        seconds = FIRST_SECONDS if known is None else min(2 * known.seconds, _LONGEST_SECONDS)
         self._pauses[one] = _Pause(seconds, time.monotonic() + seconds)
 
     def still(self) -> set[T]:

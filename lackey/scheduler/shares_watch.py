@@ -12,7 +12,7 @@ from lackey.scheduler.pauses import Pauses
 
 log = logging.getLogger(__name__)
 
-_EVERY_SECONDS = 1.0
+EVERY_SECONDS = 1.0
 _TRIED_AGAIN_SECONDS = 300.0
 
 
@@ -109,7 +109,7 @@ class SharesWatch:
             if turned:
                 log.log(logging.WARNING if why else logging.INFO, "share %s: %s", name, why or "is there")
                 self._changed()
-            self._stop.wait(_EVERY_SECONDS)
+            self._stop.wait(EVERY_SECONDS)
 
     def _ask(self, name: str) -> str:
         try:

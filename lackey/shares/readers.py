@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 _PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 # Python starts in a tenth of that, and a reader answers at once, but a host may be busy.
-_DEAF_SECONDS = 10.0
+DEAF_SECONDS = 10.0
 # Whoever looks at what a process does (strace) stops it for moments.
 _STOPPED_SECONDS = 1.0
 _STOP_SECONDS = 1.0
@@ -125,8 +125,8 @@ class _Reader:
     def _trouble(self, process: "subprocess.Popen[bytes]") -> str | None:
         """What keeps it from answering although it lives; how its share is, it would say even while that hangs."""
         assert self._hearing is not None
-        if self._hearing.silent_seconds() > _DEAF_SECONDS:
-            return f"has answered nobody at {self._socket} for {_DEAF_SECONDS:g} s"
+        if self._hearing.silent_seconds() > DEAF_SECONDS:
+            return f"has answered nobody at {self._socket} for {DEAF_SECONDS:g} s"
         if not _is_stopped(process.pid):
             self._stopped_since = None
         elif self._stopped_since is None:

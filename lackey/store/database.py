@@ -32,8 +32,8 @@ _TRIES = 20
 _TRIES_AT_LEAST = 3
 # All in all less than the 30 s for which the recommended curl waits: for a turn among lackey's writers, and then for
 # SQLite's lock, which a stranger may hold.
-_TURN_SECONDS = 10.0
-_BUSY_SECONDS = 15
+TURN_SECONDS = 10.0
+BUSY_SECONDS = 15
 _LOOK_AGAIN_SECONDS = 0.01
 # https://www.sqlite.org/rescode.html: what a full disk, a lock or a missing file says, and a mistake of ours does not.
 _AWAY_CODES = {
@@ -52,7 +52,7 @@ _TRY_AGAIN_STATES = {"40001", "40P01", "23505", "23503"}
 _AWAY_STATES = {"25006": "it can only be read for now", "25P03": "a transaction stood still for too long"}
 # A database host that vanishes without a word must hold nobody for minutes: seconds, but for the last, which counts in
 # milliseconds (libpq's connection parameters). What the URL says of them comes first.
-_IMPATIENCE = {
+IMPATIENCE = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -61,7 +61,7 @@ _IMPATIENCE = {
 }
 # Whoever stands still within a transaction (its process is stopped, its host has vanished) keeps what it locked from
 # all others, until the server itself ends its session; and nobody waits for a lock or a statement for ever.
-_LIMITS = {
+LIMITS = {
     "idle_in_transaction_session_timeout": timedelta(seconds=10),
     "lock_timeout": timedelta(seconds=15),
     "statement_timeout": timedelta(seconds=25),
@@ -128,7 +128,7 @@ class Database:
         `work` may be called again, so it must have no effect but on the connection. Raises what `work` raises, with
         nothing written; Unavailable while the database can't be reached, or others don't let it be written.
         """
-        deadline = time.monotonic() + _TURN_SECONDS
+        deadline = time.monotonic() + TURN_SECONDS
         for number in range(_TRIES):
             if number >= _TRIES_AT_LEAST and time.monotonic() >= deadline:
                 break
@@ -189,10 +189,10 @@ def _engine(url: URL, reading: bool = False) -> Engine:
     if reading:
         # All are kept: a connection takes longer to make than most pages need to read, and as many threads ask at once.
         level |= {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True, "pool_size": 15, "max_overflow": 0}
-    unsaid = {name: value for name, value in _IMPATIENCE.items() if name not in url.query}
+    unsaid = {name: value for name, value in IMPATIENCE.items() if name not in url.query}
     engine = create_engine(url, pool_pre_ping=True, connect_args=unsaid, **level)
     # Whoever reads holds no locks that others wait for; but nobody waits for an answer that long.
-    names = ["statement_timeout"] if reading else [*_LIMITS]
+    names = ["statement_timeout"] if reading else [*LIMITS]
     event.listen(engine, "connect", lambda connection, _: _limit(connection, names))
     return engine
 
@@ -200,7 +200,7 @@ def _engine(url: URL, reading: bool = False) -> Engine:
 def _limit(connection: Any, names: Iterable[str]) -> None:
     # No startup options: PgBouncer refuses those.
     for name in names:
-        limit = _LIMITS[name]
+        limit = LIMITS[name]
         connection.execute(f"SET {name} = '{limit // timedelta(milliseconds=1)}ms'")
     connection.commit()
 
@@ -208,7 +208,7 @@ def _limit(connection: Any, names: Iterable[str]) -> None:
 def take_your_time(connection: Connection) -> None:
     """Lift the limits on this transaction: it is a long one, as a migration is, and whoever waits for it shall."""
     if connection.dialect.name == "postgresql":
-        for name in _LIMITS:
+        for name in LIMITS:
             connection.execute(text(f"SET LOCAL {name} = 0"))
 
 
@@ -216,7 +216,7 @@ def _sqlite_engine(url: str, file: Path, reading: bool = False) -> Engine:
     level: Any = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True} if reading else {}
     engine = create_engine(
         url,
-        connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
         pool_size=16,
         pool_timeout=_POOL_SECONDS,
         **level,
@@ -271,7 +271,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
     Once a file has this journal, it keeps it, and nothing is locked.
     """
-    deadline = time.monotonic() + _BUSY_SECONDS
+    deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")

@@ -20,7 +20,7 @@ COLUMNS = {
     "application": ("id", "name", "description", "directory", "command", "project_id"),
     "run": ("id", "directory", "command", "schedule", "token", "raw_log", "start", "end", "application_id"),
 }
-_BUSY_SECONDS = 20.0
+BUSY_SECONDS = 20.0
 _CANNOT_WRITE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 
 
@@ -102,7 +102,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _open(uri: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_SECONDS)
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS)
     try:
         for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0"):
             connection.execute(f"PRAGMA {pragma}")

@@ -14,7 +14,7 @@ from lackey.store.logs import StoredPiece
 from lackey.store.models import IndexedTextRow
 
 # So many texts of one piece are made one.
-_TEXTS_OF_A_PIECE = 32
+TEXTS_OF_A_PIECE = 32
 # How far a word is followed beyond the bytes that came.
 _WORD_BYTES = 256
 _SPACE = b" \t\r\n"
@@ -34,7 +34,7 @@ def learn(connection: Connection, run_id: int, part: str, pieces: Iterable[Store
         place = _place(run_id, part, piece)
         for first, last in piece.new:
             _index(connection, run_id, part, piece, *_widened(piece, first, last))
-        if connection.execute(_COUNT, place).scalar_one() >= _TEXTS_OF_A_PIECE:
+        if connection.execute(_COUNT, place).scalar_one() >= TEXTS_OF_A_PIECE:
             before = connection.execute(_OF_A_PIECE, place).all()
             _index(connection, run_id, part, piece, piece.start, piece.end)
             _forget(connection, piece, before)

@@ -33,10 +33,10 @@ from lackey.store.runs import COUNTED_AT_MOST, Filter, as_run, select_runs
 
 WALKED_AT_MOST = 2_000
 # What so many runs have is rare.
-_FEW = 1_000
+FEW = 1_000
 # Whether a run has a word of which many have is looked up in the index of words, for each run and such word anew.
-_LOOKED_UP_AT_MOST = 100
-_WALKED_AT_LEAST = 20
+LOOKED_UP_AT_MOST = 100
+WALKED_AT_LEAST = 20
 
 Condition = ColumnElement[bool]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -226,7 +226,7 @@ def _narrow(connection: Connection, wanted: Filter, order: Order) -> _Narrowed:
         rare = [] if some is None else [RunRow.id.in_(select(some.c.id))]
     if rare:
         return _Narrowed([rare], [*(each.unindexed for each in asked), *word_by_word], few=True)
-    walked = max(_WALKED_AT_LEAST, _LOOKED_UP_AT_MOST // len(word_by_word)) if word_by_word else WALKED_AT_MOST
+    walked = max(WALKED_AT_LEAST, LOOKED_UP_AT_MOST // len(word_by_word)) if word_by_word else WALKED_AT_MOST
     return _Narrowed(legs, [*(each.unindexed for each in rest), *word_by_word], walked_at_most=walked)
 
 
@@ -273,11 +273,11 @@ def _along(wanted: Filter, order: Order, asked: list[_Asked]) -> tuple[list[list
 
 
 def _some(condition: Condition) -> Subquery:
-    return select(RunRow.id).where(condition).limit(_FEW + 1).subquery()
+    return select(RunRow.id).where(condition).limit(FEW + 1).subquery()
 
 
 def _are_few(connection: Connection, some: Subquery) -> bool:
-    return connection.execute(select(func.count()).select_from(some)).scalar_one() <= _FEW
+    return connection.execute(select(func.count()).select_from(some)).scalar_one() <= FEW
 
 
 def _unindexed(column: Any) -> ColumnElement[Any]:

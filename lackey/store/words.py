@@ -20,10 +20,10 @@ _INDEXED_AT_MOST_BYTES = 400_000
 _WORD = re.compile(r"[^\W_]+")
 
 # So many runs are read and sorted at once.
-_FEW = 2_000
+FEW = 2_000
 # Where PostgreSQL believes that a word is in more texts than this, it is not counted: its index can't stop half-way, so
 # the count of a word that all runs have takes as long as there are runs.
-_SURELY_MANY = 40_000
+SURELY_MANY = 40_000
 
 _TEXT = IndexedTextRow.metadata.tables[IndexedTextRow.__tablename__]
 _ADD = insert(_TEXT).returning(_TEXT.c.id)
@@ -92,12 +92,12 @@ def narrow(connection: Connection, run_id: Any, wanted: str) -> tuple[list[int] 
 
 
 def _few_with(connection: Connection, word: str) -> list[int] | None:
-    """The runs with this word in one of their texts; None if that are more texts than `_FEW`, or may well be."""
-    given = {"word": _given(connection, word), "most": _FEW + 1}
-    if connection.dialect.name == "postgresql" and _believed(connection, word) > _SURELY_MANY:
+    """The runs with this word in one of their texts; None if that are more texts than `FEW`, or may well be."""
+    given = {"word": _given(connection, word), "most": FEW + 1}
+    if connection.dialect.name == "postgresql" and _believed(connection, word) > SURELY_MANY:
         return None
     text_ids = list(connection.execute(_SOME[connection.dialect.name], given).scalars())
-    if len(text_ids) > _FEW:
+    if len(text_ids) > FEW:
         return None
     found = select(IndexedTextRow.run_id).where(IndexedTextRow.id.in_(text_ids)).distinct()
     return sorted(connection.execute(found).scalars())

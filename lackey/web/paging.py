@@ -12,7 +12,7 @@ CursorT = TypeVar("CursorT")
 Shown = TypeVar("Shown", bound=Page[Any])
 
 # So many rows are read at once: as many as may be in memory, however large they are.
-_AT_ONCE = 100
+AT_ONCE = 100
 
 
 def page(
@@ -52,7 +52,7 @@ def page_of(
     size, reached = 0, begin
     while True:
         # One more than are wanted, to see whether there is a next page.
-        wanted = min(at_once or _AT_ONCE, most - len(shown) + 1)
+        wanted = min(at_once or AT_ONCE, most - len(shown) + 1)
         found, gave_up_at = read(reached, wanted)
         for item in found:
             one = show(item)

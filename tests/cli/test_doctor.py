@@ -197,7 +197,7 @@ def test_a_share_that_hangs_is_told_and_holds_up_nothing(examine: Examine, tmp_p
 def test_a_check_that_hangs_is_left_behind_at_the_deadline(
     examine: Examine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lackey.cli.doctor._DEADLINE_SECONDS", 3.0)
+    monkeypatch.setattr("lackey.cli.doctor.DEADLINE_SECONDS", 3.0)
     with mounted(tmp_path / "served", tmp_path / "far") as mount:
         (tmp_path / "served" / "var").mkdir()
         mount.hang()
@@ -215,7 +215,7 @@ def test_a_service_that_hangs_or_is_another_one_is_trouble(
     assert (service["level"], service["what"]) == ("ok", f"it answers at {desk.url}")
     (service,) = examine(f"[server]\nurl = '{desk.url}/elsewhere'\n")["service"]
     assert service["level"] == "trouble" and "there is nothing here" in service["what"]
-    monkeypatch.setattr("lackey.cli.doctor._DEADLINE_SECONDS", 3.0)
+    monkeypatch.setattr("lackey.cli.doctor.DEADLINE_SECONDS", 3.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         (service,) = examine(f"[server]\nurl = 'http://127.0.0.1:{silent.getsockname()[1]}'\n")["service"]
     assert service["level"] == "trouble" and "does not come to an end" in service["what"]

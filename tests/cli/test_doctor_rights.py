@@ -37,7 +37,7 @@ def place() -> Iterator[Path]:
 def told(place: Path, monkeypatch: pytest.MonkeyPatch) -> Told:
     """What is found of rights, each with what to do about it."""
     lackey = calls(monkeypatch, place)
-    monkeypatch.setattr("lackey.cli.checks.exposure._WEB_DIRECTORY", place / "run")
+    monkeypatch.setattr("lackey.cli.checks.exposure.WEB_DIRECTORY", place / "run")
     # The others take their time, and find that nothing runs.
     monkeypatch.setattr("lackey.cli.checks.CHECKS", [check for check in CHECKS if check.about == "rights"])
 

@@ -215,7 +215,7 @@ def descriptors_run_out(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], No
             return processes.tree(pid)
 
         monkeypatch.setattr("lackey.executors.local.ending.tree", look)
-        monkeypatch.setattr("lackey.executors.local.guard._SPARE_SECONDS", 1.0)
+        monkeypatch.setattr("lackey.executors.local.guard.SPARE_SECONDS", 1.0)
 
     return run_out
 

@@ -18,14 +18,14 @@ GONE = Owner("here", 1, "uid", "ticket", "host", boot_id(), NOBODY, 1, Command(N
 
 @pytest.fixture
 def looking(monkeypatch: pytest.MonkeyPatch) -> Iterator[Leftovers]:
-    monkeypatch.setattr(leftovers, "_SPARE_SECONDS", 1.0)
+    monkeypatch.setattr(leftovers, "SPARE_SECONDS", 1.0)
     looking = Leftovers(None)
     yield looking
     looking.close()
 
 
 def test_tickets_that_nobody_asks_for_again_keep_no_others_waiting(looking: Leftovers) -> None:
-    for number in range(leftovers._AT_ONCE):
+    for number in range(leftovers.AT_ONCE):
         assert looking.end(replace(GONE, ticket=f"restored{number}"), None, 0.0) is None
     wait_until(lambda: asked(looking) is not None)
 

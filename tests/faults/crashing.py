@@ -21,7 +21,7 @@ from tests.faults.tracing import attach
 def schedule() -> int:
     """Be a scheduler whose loop is followed, from its first moment on; not its other threads, nor its children."""
     attach(Path(os.environ["TRACE"]), os.environ["CRASH"])
-    with patch("lackey.scheduler.pauses._FIRST_SECONDS", 0.2):
+    with patch("lackey.scheduler.pauses.FIRST_SECONDS", 0.2):
         return nursery.schedule()
 
 

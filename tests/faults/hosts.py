@@ -58,13 +58,13 @@ def schedule() -> int:
     socket.sethostname(os.environ["TEST_HOST"])
     with ExitStack() as patched:
         if poll := os.environ.get("POLL"):
-            patched.enter_context(patch("lackey.scheduler.loop._POLL_SECONDS", float(poll)))
+            patched.enter_context(patch("lackey.scheduler.loop.POLL_SECONDS", float(poll)))
         if silent := os.environ.get("SILENT"):
             limit = timedelta(seconds=float(silent))
-            patched.enter_context(patch("lackey.services.admin.health._LEADER_IS_SILENT", limit))
+            patched.enter_context(patch("lackey.services.admin.health.LEADER_IS_SILENT", limit))
         if standstill := os.environ.get("STANDSTILL"):
             name, limit = "idle_in_transaction_session_timeout", timedelta(seconds=float(standstill))
-            patched.enter_context(patch.dict("lackey.store.database._LIMITS", {name: limit}))
+            patched.enter_context(patch.dict("lackey.store.database.LIMITS", {name: limit}))
         if os.environ.get("FREEZES"):
             patched.enter_context(freezing())
         patched.enter_context(clock_ahead(float(os.environ.get("CLOCK_AHEAD", "0"))))

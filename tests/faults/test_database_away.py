@@ -22,7 +22,7 @@ IMPATIENT = "tests.faults.test_database_away:schedule"
 
 def schedule() -> int:
     """Be a scheduler that waits for a lock no longer than a moment."""
-    with patch("lackey.store.database._BUSY_SECONDS", 0.2):
+    with patch("lackey.store.database.BUSY_SECONDS", 0.2):
         return born.schedule()
 
 

@@ -40,7 +40,7 @@ def use_a_database_that_vanishes(_: None) -> list[str]:
     """What those are told who wait for an answer, for word from other hosts, and for a new connection."""
     take_a_network_of_one_s_own()
     switch_network(_IFF_UP)
-    with cluster(address="127.0.0.1") as server, patch.dict("lackey.store.database._IMPATIENCE", IMPATIENCE):
+    with cluster(address="127.0.0.1") as server, patch.dict("lackey.store.database.IMPATIENCE", IMPATIENCE):
         url = make_url(server.create()).update_query_dict({"host": "127.0.0.1"})
         database, listens = Database(url.render_as_string()), threading.Event()
         with ThreadPoolExecutor(1) as pool, back_in_time():

@@ -56,7 +56,7 @@ def test_of_two_schedulers_with_directories_of_their_own_one_stands_by_and_takes
 def schedule() -> int:
     """Be a scheduler for which two seconds of silence are long."""
     with (
-        patch("lackey.services.dispatch.silence._SCHEDULER_IS_SILENT", timedelta(seconds=2)),
+        patch("lackey.services.dispatch.silence.SCHEDULER_IS_SILENT", timedelta(seconds=2)),
         patch("lackey.services.admin.health.BEAT_EVERY", timedelta(seconds=0.1)),
     ):
         return born.schedule()
@@ -116,7 +116,7 @@ def schedule_and_freeze() -> int:
 def test_while_a_scheduler_is_frozen_within_its_claim_reports_are_told_to_come_again_and_then_all_goes_on(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, what: signal.Signals
 ) -> None:
-    monkeypatch.setattr("lackey.store.database._TURN_SECONDS", 1.0)
+    monkeypatch.setattr("lackey.store.database.TURN_SECONDS", 1.0)
     settings = load(stage.configuration)
     api = Api(make_app(settings), stage.database, settings, Clock(now()))
     reported = api.reported_run()

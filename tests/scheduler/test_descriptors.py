@@ -18,7 +18,7 @@ WAITS = "echo > ready; while [ ! -e go ]; do sleep 0.5; done; exit 3"
 
 def schedule_looking_all_the_time() -> int:
     """Be a scheduler that looks at all its tickets with each tick, and ticks more often than others."""
-    with patch("lackey.scheduler.driver._RECONCILE_SECONDS", 0.0), patch("lackey.scheduler.loop._POLL_SECONDS", 0.01):
+    with patch("lackey.scheduler.driver.RECONCILE_SECONDS", 0.0), patch("lackey.scheduler.loop.POLL_SECONDS", 0.01):
         return born.schedule()
 
 

@@ -62,13 +62,13 @@ class Other(LocalExecutor):
 
 def schedule() -> int:
     """Be a scheduler that has another executor beside the host's own, with one slot."""
-    own = main._executors
+    own = main.executors_of
 
     def both(settings: Settings, descriptors: int) -> list[Executor]:
         other = Other(settings.data_dir.with_name("other"), Capacity(cpus=1, slots=1), None, descriptors)
         return [*own(settings, descriptors), other]
 
-    with patch("lackey.scheduler.main._executors", both), patch("lackey.scheduler.loop._STUCK_SECONDS", 2.0):
+    with patch("lackey.scheduler.main.executors_of", both), patch("lackey.scheduler.loop.STUCK_SECONDS", 2.0):
         return born.schedule()
 
 

@@ -116,8 +116,8 @@ def schedule() -> int:
     with (
         patch("lackey.scheduler.shares_watch.SharesWatch.away", lambda _: {}),
         patch("lackey.scheduler.shares_watch.Holds.held", lambda _: {}),
-        patch("lackey.scheduler.loop._POLL_SECONDS", 0.02),
-        patch("lackey.scheduler.pauses._FIRST_SECONDS", 0.2),
+        patch("lackey.scheduler.loop.POLL_SECONDS", 0.02),
+        patch("lackey.scheduler.pauses.FIRST_SECONDS", 0.2),
     ):
         return born.schedule()
 

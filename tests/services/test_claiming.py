@@ -141,7 +141,7 @@ def test_however_many_kinds_of_runs_wait_for_a_share_those_of_another_get_their_
     last = make(lab, priority=-1)
     memory, found = Memory(), list[int]()
     with (
-        patch.object(claiming, "_FURTHER_LANES", 4),
+        patch.object(claiming, "FURTHER_LANES", 4),
         patch.object(claiming, "LANES_AT_MOST", 4),
         patch.object(claimable, "LANES_AT_MOST", 4),
     ):

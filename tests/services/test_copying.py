@@ -210,7 +210,7 @@ def test_nothing_is_copied_while_a_scheduler_works(lab: Lab, target: Database) -
     assert schema.current(target) is None
 
 
-@patch("lackey.services.admin.copying._SILENT", timedelta(seconds=1))
+@patch("lackey.services.admin.copying.SILENT", timedelta(seconds=1))
 def test_the_silence_of_a_scheduler_that_was_just_stopped_is_waited_for(lab: Lab, target: Database) -> None:
     beat(lab.database)
     assert "waiting until it has been silent" in told_of(lab.database, target)[0]
@@ -233,7 +233,7 @@ def test_a_file_that_is_not_there_is_not_made_to_copy_from(postgresql_target: Da
 def test_nobody_writes_into_what_is_copied_but_all_may_read(
     lab: Lab, database_url: str, target: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored, "_BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(stored, "BUSY_SECONDS", 0.05)
     other = Database(database_url)
     refused = []
 

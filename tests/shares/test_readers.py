@@ -132,7 +132,7 @@ def test_a_reader_whose_socket_somebody_removed_is_replaced(
 ) -> None:
     (tmp_path / "readers" / "lab.sock").unlink()
     with monkeypatch.context() as patch:
-        patch.setattr("lackey.shares.readers._DEAF_SECONDS", 0.0)
+        patch.setattr("lackey.shares.readers.DEAF_SECONDS", 0.0)
         readers.tend()
 
     def works_again() -> bool:

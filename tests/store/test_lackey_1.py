@@ -91,7 +91,7 @@ def test_all_is_read_as_of_one_moment(old: OldService) -> None:
 
 
 def test_a_database_that_somebody_writes_is_said_to_be_busy(old: OldService, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lackey_1, "_BUSY_SECONDS", 0.01)
+    monkeypatch.setattr(lackey_1, "BUSY_SECONDS", 0.01)
     with closing(sqlite3.connect(old.file)) as open_elsewhere:
         open_elsewhere.execute("BEGIN EXCLUSIVE")
         with pytest.raises(NotImportable, match="database is locked"):

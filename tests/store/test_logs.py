@@ -132,7 +132,7 @@ def test_any_order_and_repetition_of_overlapping_pieces_gives_the_same_text(
 def small_rows(monkeypatch: pytest.MonkeyPatch) -> int:
     """Up to how many bytes pieces are joined: so few that some are joined and some are not."""
     monkeypatch.setattr(logs, "JOINED_BYTES", 16)
-    monkeypatch.setattr(log_words, "_TEXTS_OF_A_PIECE", 3)
+    monkeypatch.setattr(log_words, "TEXTS_OF_A_PIECE", 3)
     return 16
 
 

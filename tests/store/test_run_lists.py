@@ -106,7 +106,7 @@ def test_what_is_rare_is_found_though_no_page_passes_many_runs(
 ) -> None:
     """The page ends early, says so, and leads on; and back again over the pages that were empty."""
     monkeypatch.setattr(run_lists, "WALKED_AT_MOST", 2)
-    monkeypatch.setattr(run_lists, "_FEW", 0)
+    monkeypatch.setattr(run_lists, "FEW", 0)
     wanted: dict[str, Any] = {"states": frozenset({RunState.FAILED}), "by": "bob"}
 
     def at(cursor: Cursor | None) -> RunPage:
@@ -126,7 +126,7 @@ def test_what_few_runs_have_is_found_at_once_however_many_there_are(
     database: Database, made: list[Run], order: Order, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_lists, "WALKED_AT_MOST", 1)
-    monkeypatch.setattr(run_lists, "_FEW", 4)
+    monkeypatch.setattr(run_lists, "FEW", 4)
     for wanted in ({"by": "bob"}, {"by": "bob", "since": made[0].scheduled_at}):
         page = read(database, order=order, states=frozenset({RunState.FAILED}), **wanted)
         expected = [run for run in made if run.by == "bob" and run.state is RunState.FAILED]
@@ -142,7 +142,7 @@ def test_several_states_are_listed_in_one_order(
     database: Database, clock: Clock, order: Order, down: bool, few: int, named: dict[str, Any], monkeypatch: Any
 ) -> None:
     """As of the active ones, of which there may be a hundred thousand."""
-    monkeypatch.setattr(run_lists, "_FEW", few)
+    monkeypatch.setattr(run_lists, "FEW", few)
     states = (RunState.QUEUED, RunState.RUNNING, RunState.SCHEDULED)
 
     def work(connection: Connection) -> list[Run]:
@@ -188,8 +188,8 @@ def test_a_list_is_narrowed_to_all_that_was_asked_for(database: Database, clock:
 def test_words_are_found_however_many_runs_have_them_and_are_believed_to_have_them(
     database: Database, made: list[Run], few: int, surely_many: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(words, "_FEW", few)
-    monkeypatch.setattr(words, "_SURELY_MANY", surely_many)
+    monkeypatch.setattr(words, "FEW", few)
+    monkeypatch.setattr(words, "SURELY_MANY", surely_many)
 
     def work(connection: Connection) -> None:
         for run in made:
@@ -206,9 +206,9 @@ def test_words_are_found_however_many_runs_have_them_and_are_believed_to_have_th
 def test_words_that_many_have_are_all_found_though_each_page_looks_into_few_runs(
     database: Database, made: list[Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(words, "_FEW", 1)
-    monkeypatch.setattr(run_lists, "_LOOKED_UP_AT_MOST", 4)
-    monkeypatch.setattr(run_lists, "_WALKED_AT_LEAST", 1)
+    monkeypatch.setattr(words, "FEW", 1)
+    monkeypatch.setattr(run_lists, "LOOKED_UP_AT_MOST", 4)
+    monkeypatch.setattr(run_lists, "WALKED_AT_LEAST", 1)
 
     def work(connection: Connection) -> None:
         for run in made:
@@ -235,7 +235,7 @@ def test_the_total_is_told_where_to_count_is_cheap(
     assert read(database, by="bob", states=frozenset({RunState.FAILED})).total == 2
     monkeypatch.setattr(run_lists, "COUNTED_AT_MOST", 5)
     assert read(database).total == 6
-    monkeypatch.setattr(run_lists, "_FEW", 1)
+    monkeypatch.setattr(run_lists, "FEW", 1)
     assert read(database, by="bob", states=frozenset({RunState.FAILED})).total is None
 
 

@@ -246,7 +246,7 @@ def test_two_that_wait_for_each_other_on_postgresql_both_succeed(postgresql_url:
 
 @pytest.fixture
 def impatient(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    monkeypatch.setattr(stored, "_BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(stored, "BUSY_SECONDS", 0.1)
     database = Database(sqlite_url)
     yield database
     database.close()
@@ -326,7 +326,7 @@ def test_a_mistake_in_a_statement_is_no_absence_of_the_database(database: Databa
 
 @pytest.fixture
 def hasty(sqlite: Database, run_id_on_sqlite: int, monkeypatch: pytest.MonkeyPatch) -> Database:
-    monkeypatch.setattr(stored, "_TURN_SECONDS", 0.3)
+    monkeypatch.setattr(stored, "TURN_SECONDS", 0.3)
     return sqlite
 
 
@@ -434,7 +434,7 @@ def test_a_use_case_that_shares_the_commit_of_one_that_is_stuck_is_answered_with
 @pytest.fixture
 def limited(postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """PostgreSQL, whose limits are short."""
-    monkeypatch.setattr(stored, "_LIMITS", dict.fromkeys(stored._LIMITS, timedelta(seconds=0.5)))
+    monkeypatch.setattr(stored, "LIMITS", dict.fromkeys(stored.LIMITS, timedelta(seconds=0.5)))
     database = Database(postgresql_url)
     yield database
     database.close()

@@ -166,7 +166,7 @@ def test_a_run_that_has_more_figures_than_it_may_is_shown_by_its_first_ones(
 
 
 def test_a_list_is_read_no_further_than_it_is_answered(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paging, "_AT_ONCE", 2)
+    monkeypatch.setattr(paging, "AT_ONCE", 2)
     monkeypatch.setattr(paging, "LIST_BYTES", 5_000)
     for _ in range(12):
         api.reported_run(parameters={"a": "x" * 1000})
@@ -186,7 +186,7 @@ def test_a_list_is_read_no_further_than_it_is_answered(api: Api, monkeypatch: py
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 6])
 def test_pages_of_any_size_hold_each_thing_once(api: Api, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
-    monkeypatch.setattr(paging, "_AT_ONCE", 2)
+    monkeypatch.setattr(paging, "AT_ONCE", 2)
     run = api.reported_run()
     assert api.report("metric", run, metrics=[{"name": "a", "value": n, "step": n} for n in range(5)]).status_int == 200
     made = [run["id"], *(api.reported_run()["id"] for _ in range(4))]
@@ -247,7 +247,7 @@ def test_one_user_has_so_many_runs_waiting_and_another_is_not_kept_out(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(creation, "WAITING_RUNS", 3)
-    monkeypatch.setattr(creation, "_COUNTED_ONE_IN", 1)
+    monkeypatch.setattr(creation, "COUNTED_ONE_IN", 1)
     first = [api.reported_run() for _ in range(3)]
     refused = api.post("/api/run", {"launch": False, "name": "one more"})
     assert refused.status_int == 429

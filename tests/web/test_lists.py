@@ -80,7 +80,7 @@ def test_a_time_that_is_asked_for_lists_what_was_scheduled_latest_first(api: Api
 
 def test_a_search_among_very_many_runs_says_how_far_it_has_come(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_lists, "WALKED_AT_MOST", 2)
-    monkeypatch.setattr(run_lists, "_FEW", 0)
+    monkeypatch.setattr(run_lists, "FEW", 0)
     failed = api.reported_run()
     api.report("stop", failed, exit=1)
     for _ in range(5):

@@ -141,7 +141,7 @@ def test_an_empty_list_says_how_to_widen_it(visitor: Visitor) -> None:
 
 def test_a_long_search_says_how_far_it_has_come_and_goes_on(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_lists, "WALKED_AT_MOST", 10)
-    monkeypatch.setattr(run_lists, "_FEW", 0)
+    monkeypatch.setattr(run_lists, "FEW", 0)
     for number in range(25):
         run = visitor.api.reported_run(name=f"run {number}")
         visitor.api.report("start", run, ts=1000 + number)
@@ -284,7 +284,7 @@ def test_those_at_work_are_told_before_all_are_cancelled(visitor: Visitor) -> No
 def test_what_there_was_no_time_for_is_said_and_gone_on_with(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(30):
         visitor.api.reported_run(name="many")
-    monkeypatch.setattr(all_runs, "_SECONDS", 0)
+    monkeypatch.setattr(all_runs, "SECONDS", 0)
     told = form_to(visitor.see("/run/all/cancel?state=scheduled"), "/run/all/cancel").submit().follow()
     assert "25 runs were cancelled" in told.text and "5 are left" in told.text
     assert "5 runs were cancelled" in form_to(told, "/run/all/cancel").submit().follow().text

@@ -12,7 +12,7 @@ from pathlib import Path
 from lackey.cli.checks.finding import Finding
 from lackey.settings import Settings, find
 
-_WEB_DIRECTORY = Path("/run/lackey")
+WEB_DIRECTORY = Path("/run/lackey")
 _LOOKED_AT_AT_MOST = 50_000
 
 
@@ -123,9 +123,9 @@ def _configuration(settings: Settings, service: int) -> Iterator[Finding]:
 
 def _web_directory() -> Iterator[Finding]:
     try:
-        seen = _WEB_DIRECTORY.stat()
+        seen = WEB_DIRECTORY.stat()
     except FileNotFoundError:
         return
     if seen.st_uid != 0 or seen.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        what = f"others than root can write in {_WEB_DIRECTORY}, where root makes the web service's socket"
+        what = f"others than root can write in {WEB_DIRECTORY}, where root makes the web service's socket"
         yield _trouble(what, "Restart the web service with deploy/uwsgi/lackey.xml as it is shipped.")

@@ -38,7 +38,7 @@ _LINGER_SECONDS = 0.5
 # place, has it not, and goes by the mark.
 _KEEP_SECONDS = 3600.0
 # For how long it is tried again to end what is left, where that can't even be looked for.
-_SPARE_SECONDS = 10.0
+SPARE_SECONDS = 10.0
 _LONG = 3600.0
 
 
@@ -184,7 +184,7 @@ def _is_over(followed: Launched, left: bool, now: float) -> bool:
     """Whether all that counts has ended: the command, and where lackey ends it, all else, unless nothing ends that."""
     if followed.status is None:
         return False
-    return not left or (followed.ending is not None and now >= followed.ending.kill_at + _SPARE_SECONDS)
+    return not left or (followed.ending is not None and now >= followed.ending.kill_at + SPARE_SECONDS)
 
 
 def _end(followed: Launched, ending: Ending) -> None:
@@ -287,7 +287,7 @@ def finish(launch: Launch, mark: Mark, receipt: Receipt, ending: Ending | None =
                 ending.go_on()
         except Exception:
             # The host has no descriptor left, say. None of this may keep the receipt from being handed in.
-            ended = time.monotonic() >= ending.kill_at + _SPARE_SECONDS
+            ended = time.monotonic() >= ending.kill_at + SPARE_SECONDS
         if ended and (kept or time.monotonic() >= give_up_at):
             return
         signal.sigtimedwait(_SIGNALS, _LOOK_SECONDS)

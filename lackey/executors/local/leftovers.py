@@ -20,8 +20,8 @@ from lackey.accounts import Account, NoSuchAccount
 from lackey.executors.local.processes import boot_id, start_ticks
 from lackey.executors.local.tickets import Owner
 
-_AT_ONCE = 4
-_SPARE_SECONDS = 10.0
+AT_ONCE = 4
+SPARE_SECONDS = 10.0
 _LOOK_SECONDS = 0.1
 _LIBRARY = Path(__file__).resolve().parents[2]
 
@@ -45,8 +45,8 @@ class Leftovers:
             return 0
         if owner.ticket not in self._at_work:
             self._drop_overdue()
-            if len(self._at_work) < _AT_ONCE:
-                deadline = time.monotonic() + grace_seconds + 3 * _SPARE_SECONDS
+            if len(self._at_work) < AT_ONCE:
+                deadline = time.monotonic() + grace_seconds + 3 * SPARE_SECONDS
                 self._at_work[owner.ticket] = self._start(owner, digest, grace_seconds), deadline
             return None
         process, deadline = self._at_work[owner.ticket]
@@ -141,7 +141,7 @@ def main() -> NoReturn:
         if not living:
             print(len(seen))
             sys.exit(0)
-        if time.monotonic() - began > float(grace_seconds) + _SPARE_SECONDS:
+        if time.monotonic() - began > float(grace_seconds) + SPARE_SECONDS:
             print(f"it has left processes that can't be ended: {', '.join(str(pid) for pid, _ in sorted(living))}")
             sys.exit(1)
         time.sleep(_LOOK_SECONDS)

@@ -14,7 +14,7 @@ from lackey.store.copying import Both, NotTheSame
 from lackey.store.database import Database, take_your_time, unavailable
 from lackey.store.service import Heartbeat
 
-_SILENT = timedelta(seconds=30)
+SILENT = timedelta(seconds=30)
 _LOOK_SECONDS = 0.5
 
 
@@ -95,14 +95,14 @@ def _wait_for_silence(source: Database, told: Callable[[str], None]) -> None:
         if last and max(beat.beat_at for beat in heard) > max(beat.beat_at for beat in last):
             raise _at_work(heard)
         if not last:
-            told(f"a scheduler was heard from lately; waiting until it has been silent for {_SILENT.seconds} s")
+            told(f"a scheduler was heard from lately; waiting until it has been silent for {SILENT.seconds} s")
         last = heard
         time.sleep(_LOOK_SECONDS)
 
 
 def _heard_lately(connection: Connection, source: Database) -> list[Heartbeat]:
     now = source.clock()
-    return [beat for beat in service.heartbeats(connection) if now - beat.beat_at < _SILENT]
+    return [beat for beat in service.heartbeats(connection) if now - beat.beat_at < SILENT]
 
 
 def _at_work(heard: list[Heartbeat]) -> Conflict:

@@ -14,7 +14,7 @@ from lackey.store.service import Heartbeat
 BEAT_EVERY = timedelta(seconds=10)
 _BEAT_IS_LATE = timedelta(seconds=30)
 # A leader says something once a second. One that does not for this long lets others lead.
-_LEADER_IS_SILENT = timedelta(seconds=30)
+LEADER_IS_SILENT = timedelta(seconds=30)
 
 
 class Leadership:
@@ -32,7 +32,7 @@ class Leadership:
             with unavailable():
                 self._connection = self._connection or self._database.reader.connect()
                 if self._pid is None:
-                    self._pid = service.try_to_lead(self._connection, _LEADER_IS_SILENT)
+                    self._pid = service.try_to_lead(self._connection, LEADER_IS_SILENT)
                 else:
                     service.say_something(self._connection)
         except BaseException:

@@ -27,7 +27,7 @@ from lackey.store.database import Database
 # So that no transaction is long: each holds up all who write, on SQLite.
 _CLAIMED_AT_ONCE = 50
 _NAMED_AT_ONCE = 500
-_FURTHER_LANES = 100
+FURTHER_LANES = 100
 # For so long those whose runs have just ended are told from those who had none.
 _JUST_BEFORE = timedelta(seconds=10)
 
@@ -179,7 +179,7 @@ class _Claiming:
             after = last[beyond[0]] if beyond else None
         if after is None:
             return []
-        found = claimable.further_lanes(connection, self.site.executor, after, _FURTHER_LANES, self.not_yet)
+        found = claimable.further_lanes(connection, self.site.executor, after, FURTHER_LANES, self.not_yet)
         self.memory.further = found[-1] if found else self._next_user(after, last)
         return [head for head in found if head.lane]
 

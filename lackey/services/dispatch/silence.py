@@ -15,7 +15,7 @@ from lackey.store import attempts, queue, runs, service
 from lackey.store.database import Database
 
 # A scheduler that has not been heard from for this long is down, or cut off from the database.
-_SCHEDULER_IS_SILENT = timedelta(seconds=120)
+SCHEDULER_IS_SILENT = timedelta(seconds=120)
 # For how long a word keeps a run going whose process is gone.
 _LATE_WORD_SECONDS = 120.0
 
@@ -35,7 +35,7 @@ def note_silent_schedulers(database: Database, now: datetime, me: str = "") -> N
         ]
         gaps = hearing.known(connection, min((heard for _, heard in others), default=now))
     for one, heard in others:
-        if gaps.heard(heard.timestamp(), now.timestamp()) > _SCHEDULER_IS_SILENT.total_seconds():
+        if gaps.heard(heard.timestamp(), now.timestamp()) > SCHEDULER_IS_SILENT.total_seconds():
             reason = f"silent: the scheduler on {one.host} has not been heard from since {heard:%F %T} UTC"
             _lose(database, one.run_id, reason, now)
 

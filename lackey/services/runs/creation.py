@@ -35,7 +35,7 @@ _INPUTS = (
     *("workdir", "shell", "parameters", "environment", "priority", "executor", "time_limit", "start_grace", "silence"),
     *("retries", "retry_on", "retry_wait", "cpus", "memory_bytes", "gpus"),
 )
-_COUNTED_ONE_IN = 64
+COUNTED_ONE_IN = 64
 _CHILDREN_AT_MOST = 1_000
 
 
@@ -121,7 +121,7 @@ def make_edges(connection: Connection, run: Run, now: datetime) -> Run:
 def refuse_too_many(connection: Connection, by: str) -> None:
     """Raise TooMany for one who asks for a run and has too many that wait. No retry is refused for it."""
     # To count takes as long as there are many, so it is done for a few of them, by chance.
-    if random.randrange(_COUNTED_ONE_IN) == 0 and runs.count_waiting(connection, by, WAITING_RUNS) >= WAITING_RUNS:
+    if random.randrange(COUNTED_ONE_IN) == 0 and runs.count_waiting(connection, by, WAITING_RUNS) >= WAITING_RUNS:
         raise TooMany(
             f"{WAITING_RUNS} runs of {by} wait already, and no more may (WAITING_RUNS): let some end, or cancel some"
         )

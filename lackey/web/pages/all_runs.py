@@ -13,7 +13,7 @@ from lackey.web.pages.routes import Html, SeeOther, page
 from lackey.web.visits import Visit
 
 # Web servers in front wait for an answer for a minute.
-_SECONDS = 20
+SECONDS = 20
 _DIGITS = 9
 _UNENDED = frozenset(state for state in RunState if not state.is_final)
 
@@ -41,7 +41,7 @@ def ask(visit: Visit) -> Html:
 def cancel(visit: Visit) -> SeeOther:
     """Cancel them, as many as can be in a while."""
     address = ListAddress({name: visit.sent(name) for name in FILTERS if visit.sent(name)})
-    search, until = _unended(address), time.monotonic() + _SECONDS
+    search, until = _unended(address), time.monotonic() + SECONDS
     count, is_complete = 0, True
     if search.states:
         count, is_complete = cancelling.cancel_all(
