@@ -17,6 +17,7 @@ from lackey.domain.refusals import Unavailable
 from lackey.domain.resources import Capacity
 from lackey.executors.protocol import Ended, Launch, Observation, Running
 from lackey.files import ShareFiles
+from lackey.heap import spare_what_is_loaded
 from lackey.scheduler.driver import Driver
 from lackey.scheduler.follower import Follower
 from lackey.scheduler.host import Host
@@ -157,6 +158,8 @@ class Scheduler:
         follower = Follower(database, self.executor, database.clock, 10.0, holds.hold, place.kill_grace)
         driver = Driver(database, self.executor, place, self.shares, holds, follower, lead.is_ours, lambda _: None)
         self.loop = Loop(database, place, [driver], lead, database.clock)
+        # As the scheduler does.
+        spare_what_is_loaded()
 
     def tick(self) -> None:
         """One tick; where the database is away, or has ended a connection, the next one goes on."""

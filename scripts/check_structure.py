@@ -36,7 +36,7 @@ GENERATED = {"__pycache__", "build", "dist", "lackey.egg-info", "lackey.toml", "
 # Which parts of lackey a part may import, beside itself and the version in `lackey`.
 _SERVICES = {"domain", "store"}
 _WEB = _SERVICES | {"services", "files", "wake"}
-_BELOW = {"executors", "shares", "notify", "files", "settings", "wake", "accounts", "kernel", "privileges"}
+_BELOW = {"executors", "shares", "notify", "files", "settings", "wake", "accounts", "kernel", "heap", "privileges"}
 _SCHEDULER = _SERVICES | {"services"} | _BELOW
 MAY_IMPORT: dict[str, set[str]] = {
     "domain": set(),
@@ -47,6 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "wake": set(),
     "log_lines": set(),
     "again": set(),
+    "heap": set(),
     "examples": set(),
     "client": set(),
     "settings": {"domain"},
@@ -73,6 +74,7 @@ MAY_IMPORT_FROM_OUTSIDE: dict[str, set[str]] = {
     "wake": set(),
     "log_lines": set(),
     "again": set(),
+    "heap": set(),
     "examples": set(),
     "client": {"requests"},
     "files": set(),

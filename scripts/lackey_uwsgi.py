@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from lackey import log_lines
 from lackey.app import make_app
+from lackey.heap import spare_what_is_loaded
 from lackey.settings import SettingsError, load
 from lackey.web.listening import announce
 from lackey.web.wsgi import WsgiApplication
@@ -80,3 +81,4 @@ if settings.server.trust_remote_user and (doors := list(_open_doors())):
     _refuse(f"server.trust_remote_user is on, so uWSGI does not start: {'; '.join(doors)}")
 announce(settings.database_url)
 application = _watched(make_app(settings, trusts_remote_user=settings.server.trust_remote_user))
+spare_what_is_loaded()

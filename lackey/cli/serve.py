@@ -76,6 +76,7 @@ def _serve(session: Session, server: "DevelopmentServer", with_scheduler: bool, 
     from lackey.cli.db import opened
     from lackey.cli.founding import found
     from lackey.cli.running import announced
+    from lackey.heap import spare_what_is_loaded
     from lackey.web import devserver
     from lackey.web.link import Link
     from lackey.web.listening import announce
@@ -95,7 +96,9 @@ def _serve(session: Session, server: "DevelopmentServer", with_scheduler: bool, 
         click.echo(f"lackey serves {server.url} until Ctrl-C; its key is in {settings.data_dir / KEY_FILE}", err=True)
         click.echo(f"To sign in, once: {server.url}/sign-in/{link.code}", err=True)
         announce(settings.database_url)
-        devserver.serve(make_app(settings, link=link), server, reload)
+        application = make_app(settings, link=link)
+        spare_what_is_loaded()
+        devserver.serve(application, server, reload)
 
 
 def _listen(host: str, port: int) -> "DevelopmentServer":

@@ -45,10 +45,10 @@ class Dependent(Protocol):
     def after_on(self) -> dict[str, str] | None: ...
 
 
-def awaited(run: Dependent) -> list[Dependency]:
-    """What a run was made to wait for, be it met or not."""
+def awaited(run: Dependent, most: int | None = None) -> list[Dependency]:
+    """What a run was made to wait for, be it met or not; the first `most` of it."""
     wants: Any = run.after_on or {}
-    return [Dependency(run_id, wants.get(str(run_id), "succeeded")) for run_id in run.after]
+    return [Dependency(run_id, wants.get(str(run_id), "succeeded")) for run_id in run.after[:most]]
 
 
 def as_stored(awaited: Iterable[Dependency]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from lackey.executors.local.descriptors import raise_limit
 from lackey.executors.local.executor import LocalExecutor
 from lackey.executors.protocol import Executor
 from lackey.files import ShareFiles
+from lackey.heap import spare_what_is_loaded
 from lackey.kernel import unfit
 from lackey.privileges import LAUNCHING
 from lackey.scheduler.driver import Driver
@@ -96,6 +97,7 @@ def _schedule(settings: Settings, database: Database, stop: threading.Event, des
         for thread in threads:
             thread.start()
             held.callback(thread.stop)
+        spare_what_is_loaded()
         while not stop.is_set():
             wait = _tick(loop)
             _tend(readers)

@@ -38,9 +38,8 @@ from lackey.store.dependencies import Edge
 log = logging.getLogger(__name__)
 
 _WANTS: tuple[Wants, ...] = ("succeeded", "ended", "failed")
-# So many that wait are told in one transaction of the scheduler, and so many transactions are there in one tick.
-_PIECE = 25
-_PIECES_PER_TICK = 3
+# So many that wait are told in one tick of the scheduler.
+_PIECE = 15
 _LOOKED_AT = 500
 _BEGUN = frozenset(RunState) - {RunState.SCHEDULED, RunState.QUEUED, RunState.CANCELLED}
 # For the clocks of hosts, and transactions that were under way.
@@ -163,20 +162,19 @@ def _revived(run: Run) -> Evidence:
 
 
 def tell_more(database: Database, now: datetime) -> bool:
-    """Tell those who could not be told at once, some of them; whether there are more."""
-    for _ in range(_PIECES_PER_TICK):
-        with database.read() as connection:
-            family = dependencies.noted(connection)
-        if family is None:
-            return False
-        try:
-            database.write(partial(_tell_noted, family=family, now=now))
-        except Unavailable:
-            raise
-        except Exception:
-            # Others shall be told, and are due.
-            log.exception("not all that wait for run %d can be told what has become of it", family)
-            database.write(partial(dependencies.take_note, family=family))
+    """Tell those who could not be told at once, some of them; whether there may be more."""
+    with database.read() as connection:
+        family = dependencies.noted(connection)
+    if family is None:
+        return False
+    try:
+        database.write(partial(_tell_noted, family=family, now=now))
+    except Unavailable:
+        raise
+    except Exception:
+        # Others shall be told, and are due.
+        log.exception("not all that wait for run %d can be told what has become of it", family)
+        database.write(partial(dependencies.take_note, family=family))
     return True
 
 

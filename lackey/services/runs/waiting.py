@@ -74,7 +74,7 @@ class WaitReasons:
 
     def _awaited(self, run: Run) -> str:
         if run.unmet == len(run.after):
-            return waits_for(awaited(run), run.unmet)
+            return waits_for(awaited(run, NAMED_AT_MOST), run.unmet)
         with self._database.read() as connection:
             return waits_for(dependencies.unmet_of(connection, run.id, NAMED_AT_MOST), run.unmet)
 
