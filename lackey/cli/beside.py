@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from lackey.again import STEADY_SECONDS, Again
+from lackey.restarts import STEADY_SECONDS, Restarts
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Beside:
             self._thread.join()
 
     def _tend(self) -> None:
-        again = Again()
+        again = Restarts()
         while not self._ending.is_set():
             again.began()
             why = self._until_it_ends(again)
@@ -57,7 +57,7 @@ class Beside:
                 log.error("the scheduler %s; it is started again, until it stays at work", why)
             self._ending.wait(again.wait_seconds)
 
-    def _until_it_ends(self, again: Again) -> str:
+    def _until_it_ends(self, again: Restarts) -> str:
         """Start it, and wait for its end; what became of it. Raises nothing: this thread has to try again."""
         try:
             # A process group of its own: Ctrl-C is for this process, which then ends the scheduler.

@@ -1,4 +1,4 @@
-"""Where a scheduler is at work, and what is launched there."""
+"""What a scheduler knows of its host and installation, and the launches that it makes of claims."""
 
 from dataclasses import dataclass
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from lackey.again import Again
+from lackey.restarts import Restarts
 from lackey.shares.sockets import Hearing
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class _Reader:
         self.name = name
         self._command = command
         self._socket = socket
-        self._again = Again()
+        self._again = Restarts()
         self._process: subprocess.Popen[bytes] | None = None
         self._hearing: Hearing | None = None
         self._stopped_since: float | None = None

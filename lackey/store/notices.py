@@ -1,4 +1,4 @@
-"""Word to the schedulers of other hosts that there is something to do: NOTIFY and LISTEN, on PostgreSQL.
+"""NOTIFY and LISTEN on PostgreSQL: tells the schedulers of other hosts that there is something to do.
 
 Commits that notify take turns, so only what cannot wait for a poll is made known. On SQLite all are on one host, where
 the scheduler is woken by a datagram.

@@ -1,4 +1,4 @@
-"""When something that has to be at work all the time, and has ended or could not be started, is started again.
+"""Restart policy: growing pauses between attempts to start what has to run all the time.
 
 Soon at first, so that a moment's trouble is over in a moment; then after longer pauses, so that trouble which lasts
 costs little. What is wrong is told once, not each time.
@@ -12,7 +12,7 @@ _LONGEST_SECONDS = 10.0
 STEADY_SECONDS = 30.0
 
 
-class Again:
+class Restarts:
     """The tries of one thing."""
 
     def __init__(self) -> None:
