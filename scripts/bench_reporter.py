@@ -3,6 +3,7 @@
 import io
 import json
 import multiprocessing
+import os
 import statistics
 import time
 from collections.abc import Iterator
@@ -47,6 +48,8 @@ def reporting(url: str, tokens: dict[int, str]) -> Iterator[Latencies]:
 
 
 def _report(url: str, tokens: dict[int, str], told: Connection) -> None:
+    # What PostgreSQL does for these reports is not the scheduler's.
+    os.environ["PGAPPNAME"] = "reports"
     app, taken, refused, number = application(url), [], 0, 0
     runs = list(tokens.items())
     while not told.poll():
