@@ -99,11 +99,12 @@ class Edge:
 
 @dataclass(frozen=True)
 class Linked:
-    """A run at the other end of an edge, and what is waited for."""
+    """A run at the other end of an edge, and what is waited for. `family`: the run in whose place it stands."""
 
     run_id: int
     name: str
     state: RunState
+    family: int
     wants: Wants
     outcome: EdgeOutcome | None
 
@@ -217,6 +218,13 @@ def waiting_for(connection: Connection, run_id: int, limit: int) -> list[Linked]
     return _linked(connection, _EDGE.c.on_run_id == run_id, _EDGE.c.run_id, limit)
 
 
+def latest_of(connection: Connection, families: Collection[int]) -> dict[int, tuple[int, RunState]]:
+    """The last one of those that stand in the place of each of these runs, and its state; only where there is one."""
+    standing = select(_RUN.c.stands_for, _RUN.c.id, _RUN.c.state).where(_RUN.c.stands_for.in_(families))
+    rows = connection.execute(standing.order_by(_RUN.c.id))
+    return {family: (run_id, RunState(state)) for family, run_id, state in rows}
+
+
 def note(connection: Connection, family: int, passed: int) -> None:
     """Those who wait for a run, and whose edges come after `passed`, are yet to be told what has become of it."""
     dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
@@ -268,9 +276,11 @@ def adopt_retries(connection: Connection, families: Sequence[int]) -> None:
 
 
 def _linked(connection: Connection, mine: Any, other: Any, limit: int) -> list[Linked]:
-    wanted = select(_RUN.c.id, _RUN.c.name, _RUN.c.state, _EDGE.c.wants, _EDGE.c.outcome).join(_RUN, _RUN.c.id == other)
-    rows = connection.execute(wanted.select_from(_EDGE).where(mine).order_by(_EDGE.c.id).limit(limit))
-    return [Linked(run_id, name, RunState(state), wants, outcome) for run_id, name, state, wants, outcome in rows]
+    family = func.coalesce(_RUN.c.stands_for, _RUN.c.id).label("family")
+    columns = (_RUN.c.id.label("run_id"), _RUN.c.name, _RUN.c.state, family, _EDGE.c.wants, _EDGE.c.outcome)
+    wanted = select(*columns).select_from(_EDGE).join(_RUN, _RUN.c.id == other).where(mine)
+    rows = connection.execute(wanted.order_by(_EDGE.c.id).limit(limit)).mappings()
+    return [Linked(**{**row, "state": RunState(row["state"])}) for row in rows]
 
 
 def _lock_all(connection: Connection, run_ids: Collection[int]) -> None:

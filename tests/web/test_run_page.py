@@ -335,6 +335,16 @@ def test_what_a_run_waits_for_and_what_waits_for_it_are_links_with_their_conditi
     assert page.html.find("dt", string="After").find_next("dd").find("a")["href"] == f"/run/{first['id']}"
 
 
+def test_what_waits_for_a_run_that_is_retried_says_by_which_run(visitor: Visitor) -> None:
+    visitor.api.application()
+    first = visitor.api.post("/api/run", {"application": "heat/explicit", "retries": 1}).json
+    second = visitor.api.reported_run(after=[first["id"]])
+    visitor.api.report("stop", first, exit=1)
+    after = visitor.see(f"/run/{second['id']}").html.find("dt", string="After").find_next("dd")
+    assert after.get_text(" ", strip=True) == "run 1 failed and again as run 3 scheduled"
+    assert visitor.api.get("/api/run/3").json["reason"] == "repeats run 1"
+
+
 def test_a_failed_run_is_done_again_with_what_was_to_follow(visitor: Visitor) -> None:
     first = visitor.api.reported_run()
     second = visitor.api.reported_run(after=[first["id"]])

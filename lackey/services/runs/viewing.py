@@ -9,7 +9,7 @@ from lackey.domain.charts import Point, downsample
 from lackey.domain.comparison import Comparison, compare
 from lackey.domain.limits import METRIC_NAMES, METRIC_POINTS
 from lackey.domain.refusals import NotFound, invalid
-from lackey.domain.run import Run
+from lackey.domain.run import Run, RunState
 from lackey.store import dependencies, metric_summaries
 from lackey.store import metrics as stored_metrics
 from lackey.store import runs as stored_runs
@@ -32,12 +32,14 @@ class Neighbours:
     """`children` are retries and reruns, the newest first; `previous` and `next` are runs of the same application.
 
     `awaited`: what it waits for, or has waited for; `waiting`: what waits for it, or has; the first `LINKED_AT_MOST`.
+    `retried`: of those in `awaited` whose place another has taken, the last one that has, and its state.
     """
 
     parent: Run | None
     children: list[Run]
     awaited: list[Linked]
     waiting: list[Linked]
+    retried: dict[int, tuple[int, RunState]]
     previous: int | None
     next: int | None
 
@@ -68,11 +70,14 @@ def neighbours(database: Database, run: Run) -> Neighbours:
     """The runs around this one."""
     with database.read() as connection:
         before, after = stored_runs.beside(connection, run)
+        awaited = dependencies.awaited_by(connection, run.id, LINKED_AT_MOST)
+        latest = dependencies.latest_of(connection, {one.family for one in awaited})
         return Neighbours(
             parent=None if run.parent_id is None else stored_runs.find(connection, run.parent_id),
             children=stored_runs.children(connection, run.id, CHILDREN_AT_MOST),
-            awaited=dependencies.awaited_by(connection, run.id, LINKED_AT_MOST),
+            awaited=awaited,
             waiting=dependencies.waiting_for(connection, run.id, LINKED_AT_MOST),
+            retried={one.run_id: latest[one.family] for one in awaited if latest.get(one.family, (0,))[0] > one.run_id},
             previous=before,
             next=after,
         )

@@ -59,6 +59,8 @@ class WaitReasons:
 
     def reason_of(self, run: Run) -> str | None:
         """Why the run is as it is."""
+        if run.state is RunState.SCHEDULED and run.cause == "retry" and run.waits:
+            return f"repeats run {run.parent_id}"
         wait = self.wait_of(run)
         return run.reason if wait is None else wait.text
 
