@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 _WANTS: tuple[Wants, ...] = ("succeeded", "ended", "failed")
 # So many that wait are told in one tick of the scheduler.
-_PIECE = 15
+_PIECE = 8
 _LOOKED_AT = 500
 _BEGUN = frozenset(RunState) - {RunState.SCHEDULED, RunState.QUEUED, RunState.CANCELLED}
 # For the clocks of hosts, and transactions that were under way.

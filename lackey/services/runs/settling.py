@@ -19,7 +19,7 @@ from lackey.store import runs
 __all__ = ["evidence_of", "follow", "settle"]
 
 # So many that wait are told in the same transaction. It may be one of several in a commit (`store.group_commit`).
-TOLD_AT_ONCE = 10
+TOLD_AT_ONCE = 5
 
 
 def settle(
