@@ -11,7 +11,7 @@ from lackey.store.models import ApplicationRow, ProjectRow
 
 
 def add_project(connection: Connection, values: dict[str, Any]) -> int:
-    """Insert a project; its id. Raises Taken."""
+    """Insert a project; its id. Raises NotUnique."""
     with unique():
         return connection.execute(insert(ProjectRow).values(**values).returning(ProjectRow.id)).scalar_one()
 
@@ -41,7 +41,7 @@ def project_names(connection: Connection) -> dict[int, str]:
 
 
 def change_project(connection: Connection, project_id: int, values: dict[str, Any]) -> None:
-    """Write these fields. Raises Taken."""
+    """Write these fields. Raises NotUnique."""
     with unique():
         connection.execute(update(ProjectRow).where(ProjectRow.id == project_id).values(**values))
 
@@ -53,7 +53,7 @@ def remove_project(connection: Connection, project_id: int) -> None:
 
 
 def add_application(connection: Connection, values: dict[str, Any]) -> int:
-    """Insert an application; its id. Raises Taken."""
+    """Insert an application; its id. Raises NotUnique."""
     with unique():
         return connection.execute(insert(ApplicationRow).values(**values).returning(ApplicationRow.id)).scalar_one()
 
@@ -99,7 +99,7 @@ def application_names(connection: Connection) -> dict[int, tuple[int, str]]:
 
 
 def change_application(connection: Connection, application_id: int, values: dict[str, Any]) -> None:
-    """Write these fields. Raises Taken."""
+    """Write these fields. Raises NotUnique."""
     with unique():
         connection.execute(update(ApplicationRow).where(ApplicationRow.id == application_id).values(**values))
 

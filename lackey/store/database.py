@@ -81,7 +81,7 @@ class NotUnique(Exception):
 
 @contextmanager
 def unique() -> Iterator[None]:
-    """Turn a broken unique constraint into Taken. On PostgreSQL the transaction is spoilt then, so let it fail."""
+    """Turn a broken unique constraint into NotUnique. On PostgreSQL the transaction is spoilt then, so let it fail."""
     try:
         yield
     except IntegrityError as error:

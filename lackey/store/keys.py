@@ -80,7 +80,7 @@ def remember(
     now: datetime,
     since: datetime,
 ) -> None:
-    """Note what was answered, and forget what is older than `since`. Raises Taken."""
+    """Note what was answered, and forget what is older than `since`. Raises NotUnique."""
     rows, whose = _answers_to(identity)
     connection.execute(delete(rows).where(rows.created_at <= since))
     with unique():

@@ -54,7 +54,7 @@ def add(connection: Connection, values: dict[str, Any]) -> Run:
 
 
 def add_all(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert runs that have their ids already; each names the same columns. Raises Taken."""
+    """Insert runs that have their ids already; each names the same columns. Raises NotUnique."""
     with unique():
         connection.execute(insert(_RUN), [{**_UNBORN, **values} for values in rows])
 

@@ -32,7 +32,7 @@ def has_room(connection: Connection, run_id: int) -> bool:
 
 
 def add_all(connection: Connection, runs: Mapping[bytes, int]) -> None:
-    """Let the tokens of these digests speak for these runs. Raises Taken."""
+    """Let the tokens of these digests speak for these runs. Raises NotUnique."""
     with unique():
         connection.execute(_ADD, [{"digest": digest, "run_id": run_id} for digest, run_id in runs.items()])
 

@@ -164,13 +164,13 @@ def test_a_full_disk_lets_no_command_run_off_the_record(disk: Disk, local: Workb
 
 def test_a_command_whose_guard_dies_before_it_is_on_record_never_runs(local: Workbench) -> None:
     launch = local.draft("echo > ran")
-    places = make_run_directories(launch, lambda _: False)
-    waiting = prepare(launch, Account.of(None), places, {})
+    directories = make_run_directories(launch, lambda _: False)
+    waiting = prepare(launch, Account.of(None), directories, {})
     waiting.abandon()  # as the kernel does when the guard is killed
     os.waitpid(waiting.pid, 0)
     assert waiting.refusal() is None
     assert not (local.application / "ran").exists()
-    os.close(places.run)
+    os.close(directories.run)
     os.close(waiting.said)
 
 

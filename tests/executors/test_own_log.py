@@ -19,11 +19,11 @@ WRITTEN = b"what it wrote\n"
 def log(local: Workbench) -> Iterator[OwnLog]:
     """The log of a run, which has written something into it."""
     launch = local.draft()
-    places = make_run_directories(launch, lambda _: False)
-    os.write(places.log, WRITTEN)
-    own = OwnLog(launch, places)
+    directories = make_run_directories(launch, lambda _: False)
+    os.write(directories.log, WRITTEN)
+    own = OwnLog(launch, directories)
     yield own
-    for descriptor in {places.run, own.places.run, places.application, places.log}:
+    for descriptor in {directories.run, own.directories.run, directories.application, directories.log}:
         os.close(descriptor)
 
 

@@ -57,21 +57,21 @@ class HeldProcess:
         return refusal(step, OSError(code, words))
 
 
-def prepare(launch: Launch, account: Account, places: RunDirectories, env: dict[str, str]) -> HeldProcess:
+def prepare(launch: Launch, account: Account, directories: RunDirectories, env: dict[str, str]) -> HeldProcess:
     """Fork the command's process, which then waits. Raises OSError."""
     go, tell_go = os.pipe()
     said, tell_said = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(tell_go)
-        _become(launch, account, places, env, go, tell_said)
-    for descriptor in (go, tell_said, places.application):
+        _become(launch, account, directories, env, go, tell_said)
+    for descriptor in (go, tell_said, directories.application):
         os.close(descriptor)
     return HeldProcess(pid, tell_go, said)
 
 
 def _become(
-    launch: Launch, account: Account, places: RunDirectories, env: dict[str, str], go: int, said: int
+    launch: Launch, account: Account, directories: RunDirectories, env: dict[str, str], go: int, said: int
 ) -> NoReturn:
     step = "the process"
     try:
@@ -79,12 +79,12 @@ def _become(
             os._exit(1)
         os.setpgid(0, 0)
         _reset_signals()
-        os.dup2(places.log, 1)
-        os.dup2(places.log, 2)
+        os.dup2(directories.log, 1)
+        os.dup2(directories.log, 2)
         step = f"the user {account.name!r}"
         account.become()
         step = f"the directory {launch.directory!r}" if launch.workdir == "application" else "the run directory"
-        os.fchdir(places.application if launch.workdir == "application" else places.run)
+        os.fchdir(directories.application if launch.workdir == "application" else directories.run)
         step = f"the shell {launch.shell!r}"
         shell = shell_words(launch.shell)
         os.execve(shell[0], [*shell, "-c", launch.command], env)

@@ -50,7 +50,7 @@ class Launched:
     """
 
     process: commands.HeldProcess
-    places: RunDirectories
+    directories: RunDirectories
     account: Account
     started_at: float
     began: float
@@ -80,7 +80,7 @@ def guard(launch: Launch, tickets: Path) -> None:
         follow(launch, mark, followed)
         receipt = outcome(launch, followed)
         finish(launch, mark, receipt, followed.ending)
-        leave_with_run(launch, mark, receipt, followed.places, followed.account)
+        leave_with_run(launch, mark, receipt, followed.directories, followed.account)
 
 
 def settle_in() -> None:
@@ -108,13 +108,13 @@ def start(launch: Launch, mark: Mark) -> Launched:
         account = Account.of(launch.user)
     except NoSuchAccount as error:
         raise NotStarted(str(error)) from error
-    places = _make_places(launch, mark, account)
-    env = environment(launch, account, places.run_directory, os.environ)
+    directories = _make_directories(launch, mark, account)
+    env = environment(launch, account, directories.run_directory, os.environ)
     try:
-        process = commands.prepare(launch, account, places, env)
+        process = commands.prepare(launch, account, directories, env)
     except OSError as error:
         with account.acting():
-            forget_run(places.run)
+            forget_run(directories.run)
         raise NotStarted(f"this host could not make a process for it: {error.strerror}", share_away=True) from error
     try:
         ticks = start_ticks(process.pid)
@@ -122,21 +122,21 @@ def start(launch: Launch, mark: Mark) -> Launched:
             raise NotStarted("the command's process was ended before it began")
         now = time.time()
         mark.add_token(launch.token)
-        mark.add_command(Command(process.pid, ticks, places.run_directory, now))
+        mark.add_command(Command(process.pid, ticks, directories.run_directory, now))
     except OSError as error:
         process.abandon()
         with account.acting():
-            forget_run(places.run)
+            forget_run(directories.run)
         # Not the run's fault: it is tried again.
         raise NotStarted(f"its process could not be put on record: {error.strerror}", share_away=True) from error
     except BaseException:
         process.abandon()
         raise
     process.begin()
-    return Launched(process, places, account, now, time.monotonic(), Usage(process))
+    return Launched(process, directories, account, now, time.monotonic(), Usage(process))
 
 
-def _make_places(launch: Launch, mark: Mark, account: Account) -> RunDirectories:
+def _make_directories(launch: Launch, mark: Mark, account: Account) -> RunDirectories:
     try:
         with account.acting():
             return make_run_directories(launch, lambda earlier: never_ran(mark.path.parent, earlier))
@@ -244,7 +244,7 @@ def outcome(launch: Launch, followed: Launched) -> Receipt:
         cpu_seconds=followed.usage.cpu_seconds,
         killed=followed.killed,
         left_behind=left,
-        run_directory=followed.places.run_directory,
+        run_directory=followed.directories.run_directory,
     )
 
 

@@ -23,17 +23,17 @@ _DIRECTORY = os.O_PATH | os.O_DIRECTORY
 class OwnLog:
     """The log.txt of a run that has ended, as its guard holds it. All of this may hang with its share."""
 
-    def __init__(self, launch: Launch, places: RunDirectories) -> None:
+    def __init__(self, launch: Launch, directories: RunDirectories) -> None:
         """Nothing is looked at yet."""
         self._launch = launch
-        self.places = places
+        self.directories = directories
         self._aside = f"log-{launch.run_uid[:8]}.txt"
 
     def is_there(self) -> bool:
         """Whether the file still has its name, or another. Raises OSError if the share does not say."""
-        held = os.fstat(self.places.log)
+        held = os.fstat(self.directories.log)
         try:
-            named = os.stat(LOG, dir_fd=self.places.run, follow_symlinks=False)
+            named = os.stat(LOG, dir_fd=self.directories.run, follow_symlinks=False)
         except FileNotFoundError:
             return False
         return (held.st_dev, held.st_ino) == (named.st_dev, named.st_ino) or held.st_nlink > 0
@@ -42,7 +42,7 @@ class OwnLog:
         """Write it again, beside where it was: what has come of it once `put_back` is done. Raises no OSError."""
         size = 0
         with suppress(OSError):
-            size = os.fstat(self.places.log).st_size
+            size = os.fstat(self.directories.log).st_size
             for limit in _LIMITS:
                 with suppress(OSError):
                     self._write_aside(size, limit)
@@ -52,7 +52,7 @@ class OwnLog:
     def put_back(self, kept: KeptLog) -> None:
         """Give it its name again. Raises OSError."""
         if kept.name == LOG:
-            run = self.places.run
+            run = self.directories.run
             try:
                 os.link(self._aside, LOG, src_dir_fd=run, dst_dir_fd=run, follow_symlinks=False)
                 os.unlink(self._aside, dir_fd=run)
@@ -64,17 +64,17 @@ class OwnLog:
 
     def _is_taken(self) -> bool:
         try:
-            os.stat(LOG, dir_fd=self.places.run, follow_symlinks=False)
+            os.stat(LOG, dir_fd=self.directories.run, follow_symlinks=False)
         except FileNotFoundError:
             return False
         return True
 
     def _write_aside(self, size: int, limit: int) -> None:
         try:
-            target = open_beneath(self.places.run, self._aside, NEW_FILE)
+            target = open_beneath(self.directories.run, self._aside, NEW_FILE)
         except FileNotFoundError:
             self._make_directory()
-            target = open_beneath(self.places.run, self._aside, NEW_FILE)
+            target = open_beneath(self.directories.run, self._aside, NEW_FILE)
         try:
             with open(target, "wb") as file:
                 if size <= limit:
@@ -84,11 +84,11 @@ class OwnLog:
                     file.write(f"\n[lackey: {size - limit} bytes left out]\n".encode())
                     self._copy(size - limit // 2, size, file)
         except OSError:
-            os.unlink(self._aside, dir_fd=self.places.run)
+            os.unlink(self._aside, dir_fd=self.directories.run)
             raise
 
     def _copy(self, start: int, end: int, target: BinaryIO) -> None:
-        while start < end and (piece := os.pread(self.places.log, min(_PIECE, end - start), start)):
+        while start < end and (piece := os.pread(self.directories.log, min(_PIECE, end - start), start)):
             start += target.write(piece)
 
     def _make_directory(self) -> None:
@@ -105,10 +105,10 @@ class OwnLog:
         finally:
             os.close(application)
         try:
-            name = os.path.basename(self.places.run_directory)
+            name = os.path.basename(self.directories.run_directory)
             os.mkdir(name, dir_fd=runs)
             run = open_beneath(runs, name, _DIRECTORY)
         finally:
             os.close(runs)
-        self.places = replace(self.places, run=run)
+        self.directories = replace(self.directories, run=run)
         add_file(run, IDENTITY, identity_of(self._launch))

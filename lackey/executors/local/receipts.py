@@ -67,18 +67,18 @@ def _put(launch: Launch, verb: str, content_type: str, body: str) -> int | None:
         return None
 
 
-def leave_with_run(launch: Launch, mark: Mark, receipt: Receipt, places: RunDirectories, account: Account) -> None:
+def leave_with_run(launch: Launch, mark: Mark, receipt: Receipt, directories: RunDirectories, account: Account) -> None:
     """Leave a copy of the receipt with the run, and its log, if it removed that itself.
 
     By a process that nobody waits for: its share may be away by now, or hang.
     """
     if os.fork() == 0:
         try:
-            log = OwnLog(launch, places)
+            log = OwnLog(launch, directories)
             with suppress(OSError):
                 _keep_log(log, mark, account)
             with account.acting():
-                add_file(log.places.run, RECEIPT, receipt.to_json() + "\n")
+                add_file(log.directories.run, RECEIPT, receipt.to_json() + "\n")
         finally:
             os._exit(0)
 
