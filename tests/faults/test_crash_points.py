@@ -64,7 +64,8 @@ def check_guard(stage: Stage, run_id: int, point: str) -> None:
 def start_followed(stage: Stage, crash: str = "") -> Process:
     """A scheduler that is to die at `crash`, once it has nothing else to do than what is then made due."""
     scheduler = stage.start_scheduler(SCHEDULER, TRACE=str(stage.place / "trace"), CRASH=crash)
-    until(lambda: all(stage.log_says(f"share {share}: is there") for share in ("lab", "attic")), "the shares")
+    # It may die before: where its shares are found one after the other, it writes once more by then.
+    until(lambda: scheduler.ended() or all(stage.log_says(f"share {each}: is there") for each in ("lab", "attic")))
     return scheduler
 
 
