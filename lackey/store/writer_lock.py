@@ -25,7 +25,7 @@ class WriterLock:
         self._path, self._database = path, database
         self._descriptor: int | None = None
         self._changed = threading.Condition()
-        self._asking = self._wanted = self._held = self._closed = False
+        self._asking = self._wanted = self._held = False
 
     def take(self, deadline: float) -> bool:
         """Whether the lock is ours before `deadline` (monotonic seconds). Raises OSError if it has no file."""
@@ -52,12 +52,11 @@ class WriterLock:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file, which is opened again for whoever wants the lock after all."""
         with self._changed:
-            self._closed = True
             if self._descriptor is not None and not self._asking:
                 os.close(self._descriptor)
-            self._descriptor = None
+            self._descriptor, self._asking = None, False
 
     def _ask_for_it(self, descriptor: int) -> bool:
         """Have a thread wait for the lock; False if there can be no other thread now."""
@@ -70,26 +69,26 @@ class WriterLock:
         return True
 
     def _ask(self, descriptor: int) -> None:
+        error = None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        except OSError as error:
-            log.warning("the lock %s can't be had: %s", self._path, error)
-            # Whoever wants it next asks anew.
-            with self._changed:
-                self._asking = False
-        else:
-            self._answer(descriptor)
-
-    def _answer(self, descriptor: int) -> None:
+        except OSError as failure:
+            log.warning("the lock %s can't be had: %s", self._path, failure)
+            error = failure
         with self._changed:
-            self._asking = False
-            if self._closed:
+            if descriptor != self._descriptor:  # it was closed meanwhile
                 os.close(descriptor)
-            elif self._wanted:
-                self._held = True
-                self._changed.notify_all()
-            else:
-                fcntl.flock(descriptor, fcntl.LOCK_UN)
+                return
+            self._asking = False  # where that failed, whoever wants it next asks anew
+            if error is None:
+                self._hand_over(descriptor)
+
+    def _hand_over(self, descriptor: int) -> None:
+        if self._wanted:
+            self._held = True
+            self._changed.notify_all()
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def _open_for_all(path: Path, database: Path) -> int:

@@ -360,6 +360,25 @@ def writes(database: Database, run_id: int) -> bool:
         return False
 
 
+def test_a_database_that_was_closed_waits_for_its_turn_as_before(
+    sqlite: Database, run_id_on_sqlite: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open(f"{sqlite.url.database}-writer", "r+") as file, ThreadPoolExecutor(1) as pool:
+        for turn_seconds in (30.0, 0.1, 30.0):
+            monkeypatch.setattr(stored, "TURN_SECONDS", turn_seconds)
+            sqlite.close()
+            fcntl.flock(file, fcntl.LOCK_EX)
+            waiting = pool.submit(writes, sqlite, run_id_on_sqlite)
+            wait_until(lambda: any(thread.name == "turns" for thread in threading.enumerate()))
+            if turn_seconds < 1:  # closed while a thread of its waits, too
+                assert not waiting.result(30)
+                sqlite.close()
+            fcntl.flock(file, fcntl.LOCK_UN)
+            assert waiting.result(30) is (turn_seconds > 1)
+    assert priority(sqlite, run_id_on_sqlite) == 2
+    wait_until(lambda: all(thread.name != "turns" for thread in threading.enumerate()))
+
+
 def test_a_thread_that_cannot_be_started_and_a_lock_that_fails_cost_their_own_write_and_no_later_one(
     hasty: Database, run_id_on_sqlite: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
