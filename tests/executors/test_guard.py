@@ -24,7 +24,7 @@ from lackey.domain.receipt import parse_receipt
 from lackey.executors.local import processes
 from lackey.executors.local.command import prepare
 from lackey.executors.local.directories import add_file, make_run_directories, refusal
-from lackey.executors.local.guard import guard, start, take
+from lackey.executors.local.guard import guard, settle_in, start, take
 from lackey.executors.local.tickets import Mark
 from lackey.executors.protocol import Launch, NotStarted, Running
 from tests.executors.workbench import Workbench, local_executor, until
@@ -224,7 +224,8 @@ def fork_guard(launch: Launch, tickets: Path) -> int:
     pid = os.fork()
     if pid == 0:
         try:
-            guard(launch, tickets)
+            settle_in()
+            guard(launch, tickets, lambda _: None)
         finally:
             os._exit(0)
     return pid
