@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from lackey.domain.refusals import Unavailable
+from lackey.store.compiled import say
 from lackey.store.writer_lock import WriterLock
 
 T = TypeVar("T")
@@ -127,11 +128,10 @@ class GroupCommit:
 
 def _attempt(connection: Connection, handed: _Handed) -> None:
     """One of several use cases in a transaction: if it fails, what it wrote is taken back and the others stand."""
-    savepoint = connection.begin_nested()
+    say(connection, "SAVEPOINT handed")
     try:
         handed.result = handed.work(connection)
     except Exception as error:
         handed.error = error
-        savepoint.rollback()
-    else:
-        savepoint.commit()
+        say(connection, "ROLLBACK TO handed")
+    say(connection, "RELEASE handed")
