@@ -27,9 +27,8 @@ from lackey.store.models.run import TICKET_OPEN
 COUNTED_AT_MOST = 1_000
 
 _RUN = RunRow.metadata.tables[RunRow.__tablename__]
-# In the order in which a run takes them.
-COLUMNS = tuple(_RUN.c[each.name] for each in fields(Run))
-_STATE = [each.name for each in fields(Run)].index("state")
+_NAMES = tuple(each.name for each in fields(Run))
+COLUMNS = tuple(_RUN.c[name] for name in _NAMES)
 
 _ADD = Compiled(insert(_RUN).returning(*COLUMNS))
 _ONE = Compiled(select(*COLUMNS).where(_RUN.c.id == bindparam("wanted_id")))
@@ -39,9 +38,9 @@ _CHANGE = Compiled(update(_RUN).where(_RUN.c.id == bindparam("known_id"), _RUN.c
 
 def as_run(row: Sequence[Any]) -> Run:
     """A stored row of `COLUMNS` as a value."""
-    values = list(row)
-    values[_STATE] = RunState(values[_STATE])
-    return Run(*values)
+    values = dict(zip(_NAMES, row, strict=True))
+    values["state"] = RunState(values["state"])
+    return Run.of(values)
 
 
 def select_runs() -> Select[Any]:
@@ -135,7 +134,7 @@ def change(connection: Connection, run: Run, values: dict[str, Any]) -> Run:
     written = {**values, "revision": run.revision + 1}
     if _CHANGE.run(connection, {**written, "known_id": run.id, "known": run.revision}) != 1:
         raise Changed
-    return Run(**{**vars(run), **written})
+    return Run.of({**vars(run), **written})
 
 
 @dataclass(frozen=True)
