@@ -146,17 +146,13 @@ class LocalExecutor:
             return Unowned() if mark.path.is_dir() else Absent()
         if isinstance(owner, Voided):
             return Void()
-        alive = owner.lives()
-        if not alive and mark.owner() != owner:
-            return self._look(mark)  # the guard put its command on record, and died, in between
-        # Read after the look at the processes: the guard may write it, and end, in between.
-        receipt = mark.receipt()
-        if receipt is not None:
-            if (receipt.installation, receipt.run_uid) != (owner.installation, owner.run_uid):
-                return Unreadable("the receipt is another installation's")
-            return Ended(receipt)
-        if not alive:
-            return Gone(mark.kill_cause())
+        if (ended := _ended(mark, owner)) is not None:
+            return ended
+        if not owner.lives():
+            if mark.owner() != owner:
+                return self._look(mark)  # the guard put its command on record, and died, in between
+            # Once more: the guard may have written it, and ended, in between.
+            return _ended(mark, owner) or Gone(mark.kill_cause())
         command = owner.command
         if command is None:
             return Running(str(owner.pid), owner.pid)
@@ -260,6 +256,16 @@ class LocalExecutor:
             self._launcher.kill()
             self._launcher.wait()
             self._launcher = None
+
+
+def _ended(mark: Mark, owner: Owner) -> Observation | None:
+    """What the receipt says; None if there is none."""
+    receipt = mark.receipt()
+    if receipt is None:
+        return None
+    if (receipt.installation, receipt.run_uid) != (owner.installation, owner.run_uid):
+        return Unreadable("the receipt is another installation's")
+    return Ended(receipt)
 
 
 def _why_nothing(error: OSError) -> str:
