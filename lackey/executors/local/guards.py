@@ -74,12 +74,13 @@ class Guards:
 
     def _free(self) -> Iterator[_Guard]:
         """Those that can take another, the one first that was at work last: what it needs is in the caches."""
-        idle = [guard for guard in self._guards if guard.ticket is None]
-        for guard in sorted(idle, key=lambda guard: -guard.idle_since):
-            if not guard.is_free and guard.has_spoken():
+        self._hear_idle()
+        yield from sorted((each for each in self._guards if each.is_free), key=lambda guard: -guard.idle_since)
+
+    def _hear_idle(self) -> None:
+        for guard in [each for each in self._guards if each.ticket is None and not each.is_free]:
+            if guard.has_spoken():
                 self._hear(guard)
-            if guard.is_free:
-                yield guard
 
     def _send(self, guard: _Guard, ticket: str, message: bytes) -> None:
         try:
@@ -99,6 +100,7 @@ class Guards:
         """Take note of what the guards have said, and let those go that are not needed any more."""
         for key, _ in self._selector.select(0):
             self._hear(key.data)
+        self._hear_idle()
         now = time.monotonic()
         for guard in [one for one in self._guards if one.ticket is None]:
             if now - guard.idle_since > (_SPARE_SECONDS if guard.is_free else _LEAVE_SECONDS):
