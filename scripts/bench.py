@@ -44,7 +44,8 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller numbers: about two minutes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures, with each round, into FILE")
     asked = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _cut_short)
     report = Report(notes=list(NOTES))
     try:
         with _place() as place, postgresql(place.parent) as server:
@@ -68,6 +69,13 @@ def main() -> int:
     return 0
 
 
+def _cut_short(*_: object) -> None:
+    """End the servers; while that is done, another signal must not interrupt it."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def _plan(place: Path, server: Postgresql, quick: bool) -> Plan:
     if quick:
         return Plan(place, server, 2, 2, launches=100, orders=30, idle_seconds=20, log_bytes=200_000_000)
@@ -78,6 +86,7 @@ def _plan(place: Path, server: Postgresql, quick: bool) -> Plan:
 def _place() -> Iterator[Path]:
     """A directory on a disk: /tmp is memory on many hosts."""
     place = Path(tempfile.mkdtemp(prefix="lackey-bench-", dir=os.environ.get("TMPDIR", "/var/tmp")))
+    place.chmod(0o711)  # PostgreSQL runs as another user
     try:
         yield place
     finally:

@@ -1,16 +1,22 @@
 """What lackey's reports on SQLite are measured against: a plain program that keeps the same, as durably.
 
 A request is one transaction, on disk before it is answered (WAL, synchronous=FULL): the token looked up by its digest,
-the run's row updated if its state allows, an event, and of a stop the log. Each thread has a connection; the threads of
-a process take turns, for SQLite has one writer and those that it turns away sleep. No two share a commit, nothing is
-indexed for a search, and of reports that are late, contradict or come twice it knows nothing.
+the run's row updated if its state allows, an event, and of a stop the log. Each thread has a connection. SQLite has
+one writer, and those that it turns away sleep, longer and longer; so threads take turns by a lock, and processes by
+that of a file. No two share a commit, nothing is indexed for a search, and of reports that are late, contradict or come
+twice it knows nothing.
 """
 
+import fcntl
 import hashlib
 import os
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TextIO
 
 import bottle
 
@@ -28,7 +34,7 @@ STOP = """UPDATE run SET state = CASE ?1 WHEN 0 THEN 'succeeded' ELSE 'failed' E
 EVENT = "INSERT INTO event (run_id, at, kind, details) VALUES (?, ?, ?, ?)"
 
 application = bottle.Bottle()
-_turn, _own = threading.Lock(), threading.local()
+_own, _lock = threading.local(), threading.Lock()
 
 
 def connect(file: str) -> sqlite3.Connection:
@@ -46,7 +52,7 @@ def report(verb: str, run_id: int) -> dict[str, object]:
         _own.connection = connect(os.environ["BENCH_DATABASE"])
     connection, forms = _own.connection, bottle.request.forms
     digest = hashlib.sha256(forms["token"].encode()).digest()
-    with _turn:
+    with _turn():
         connection.execute("BEGIN IMMEDIATE")
         try:
             state = keep(connection, verb, run_id, digest, forms)
@@ -55,6 +61,22 @@ def report(verb: str, run_id: int) -> dict[str, object]:
             connection.execute("ROLLBACK")
             raise
     return {"id": run_id, "state": state}
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """The right to write."""
+    with _lock:
+        fcntl.flock(_lock_file(), fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(_lock_file(), fcntl.LOCK_UN)
+
+
+@cache
+def _lock_file() -> TextIO:
+    return open(f"{os.environ['BENCH_DATABASE']}.lock", "a")
 
 
 def keep(connection: sqlite3.Connection, verb: str, run_id: int, digest: bytes, forms: bottle.FormsDict) -> str | None:

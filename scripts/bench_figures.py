@@ -25,7 +25,7 @@ class Target:
     of_ratio: bool = False
 
     def __str__(self) -> str:
-        return f"{'≤' if self.at_most else '≥'} {number(self.limit)}{' ×' if self.of_ratio else ''}"
+        return f"{'≤' if self.at_most else '≥'} {self.limit:g}{' ×' if self.of_ratio else ''}"
 
     def is_reached(self, figure: "Figure") -> bool:
         """Whether it is."""
@@ -113,7 +113,9 @@ class Report:
 
 
 def number(value: float) -> str:
-    """With three digits that count."""
+    """With three digits that count, if there are as many."""
+    if value == int(value):
+        return f"{value:,.0f}"
     digits = next((digits for least, digits in ((100, 0), (10, 1), (1, 2)) if abs(value) >= least), 3)
     return f"{value:,.{digits}f}"
 

@@ -1,6 +1,7 @@
 """Launches: short runs that all wait, two at a time, by lackey and by what else there is."""
 
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from scripts.bench_processes import Group, group, running
 from scripts.bench_servers import ROOT, SLOTS, Installation, installation, scheduler
 
 _BARE, _PARALLEL, _SPOOLER = "bare program, durable", "GNU parallel --joblog", "task-spooler"
+_POSTGRESQL = "lackey on PostgreSQL"
 _LOOK_SECONDS = 0.01
 _LEFT = text("SELECT count(*) FROM run WHERE ticket_open OR ended_at IS NULL")
 _BEGUN = text("SELECT min(claimed_at) FROM run")
@@ -29,17 +31,21 @@ Way = Callable[[Path, int], Launched]
 
 def measure(plan: Plan, report: Report) -> None:
     """Each in turn."""
-    ways: dict[str, Way] = {"lackey": _by_lackey, _BARE: _by_bare}
+    ways: dict[str, Way] = {
+        "lackey": lambda place, count: _by_lackey(place, count, None),
+        _POSTGRESQL: lambda place, count: _by_lackey(place, count, plan.postgresql.create()),
+        _BARE: _by_bare,
+    }
     others: dict[str, tuple[str, Way]] = {_PARALLEL: ("parallel", _by_parallel), _SPOOLER: ("tsp", _by_spooler)}
     for name, (program, way) in others.items():
-        if shutil.which(program):
+        if _is_there(program):
             ways[name] = way
         else:
             report.note(f"{name} is not there, so nothing is measured against it.")
     rounds: dict[str, list[Launched]] = {name: [] for name in ways}
     for number in range(plan.rounds):
         for name, way in ways.items():
-            place = plan.place / f"launches-{number}-{len(name)}"
+            place = plan.place / "launches"
             place.mkdir()
             rounds[name].append(way(place, plan.launches))
             shutil.rmtree(place)
@@ -48,18 +54,28 @@ def measure(plan: Plan, report: Report) -> None:
     report.add(list(_figures(rounds)))
 
 
+def _is_there(program: str) -> bool:
+    """Whether this host has it; some have another program of the name `parallel`."""
+    if shutil.which(program) is None:
+        return False
+    said = subprocess.run([program, "-V"], capture_output=True, text=True, check=False).stdout
+    return "GNU parallel" in said or "Task Spooler" in said
+
+
 def _figures(rounds: dict[str, list[Launched]]) -> Iterator[Figure]:
     name, targets = "`/bin/true`, two slots", {_BARE: Target(0.5, of_ratio=True), _PARALLEL: Target(1, of_ratio=True)}
     rates = {which: [rate for rate, _ in taken] for which, taken in rounds.items()}
     cpu = {which: [spent for _, spent in taken] for which, taken in rounds.items()}
-    for which in list(rounds)[1:]:
-        yield Figure(name, "runs a second", rates["lackey"], which, rates[which], targets.get(which))
+    for which in (_BARE, _PARALLEL, _SPOOLER):
+        if which in rates:
+            yield Figure(name, "runs a second", rates["lackey"], which, rates[which], targets.get(which))
     yield Figure(f"{name}: CPU of scheduler, guards and commands", "ms a run", cpu["lackey"], _BARE, cpu[_BARE])
+    yield Figure(f"{name}, PostgreSQL", "runs a second", rates[_POSTGRESQL], _BARE, rates[_BARE])
 
 
-def _by_lackey(place: Path, count: int) -> Launched:
+def _by_lackey(place: Path, count: int, url: str | None) -> Launched:
     """From the first claim until the last end is on record."""
-    with installation(place / "lackey") as made:
+    with installation(place / "lackey", url) as made:
         application = made.add_application("bench", "/bin/true")
         for _ in range(count):
             wanted = scheduling.Wanted(application=application)

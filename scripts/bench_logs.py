@@ -22,6 +22,7 @@ def measure(plan: Plan, report: Report) -> None:
     command = f"{program('lines', plan.place)} {plan.log_bytes}"
     with installation(plan.place / "logs") as made, scheduler(made) as members:
         application = made.add_application("lines", command)
+        members.settle()
         ours, plain = [], []
         for number in range(plan.rounds):
             ours.append(_by_lackey(made, members, application))

@@ -1,5 +1,6 @@
 """A service at its desk: how soon an order by HTTP runs, and what it takes when there is nothing to do."""
 
+import json
 import random
 import subprocess
 import time
@@ -7,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 from statistics import median
-
-import requests
 
 from lackey.services.admin import keys
 from scripts.bench_compiled import program
@@ -31,16 +32,20 @@ class Desk:
     """uWSGI and a scheduler, and somebody who gives orders."""
 
     place: Installation
-    url: str
     groups: tuple[Group, Group]
-    session: requests.Session
+    connection: HTTPConnection
+    key: str
 
     def order(self, application: str) -> float:
         """Run it now; how many milliseconds passed until it ran."""
         begun = time.time()
-        answer = self.session.post(f"{self.url}/api/run", json={"application": application})
-        answer.raise_for_status()
-        directory = self.place.share / application.split("/")[0] / "lackey-runs" / str(answer.json()["id"])
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        self.connection.request("POST", "/api/run", json.dumps({"application": application}), headers)
+        answer = self.connection.getresponse()
+        said = answer.read()
+        if answer.status != HTTPStatus.CREATED:
+            raise SystemExit(f"bench: an order was answered with {answer.status}: {said.decode()}")
+        directory = self.place.share / application.split("/")[0] / "lackey-runs" / str(json.loads(said)["id"])
         return (_stamp(directory / "log.txt") - begun) * 1000
 
     def cpu_seconds(self) -> float:
@@ -57,9 +62,11 @@ def desk(place: Path) -> Iterator[Desk]:
     """A fresh one, on SQLite."""
     with installation(place) as made, scheduler(made) as beside, uwsgi(place, **made.environment) as server:
         _, key = keys.create(made.database, "bench", "run", datetime.now(UTC))
-        with requests.Session() as session:
-            session.headers["Authorization"] = f"Bearer {key}"
-            yield Desk(made, server.url, (server.group, beside), session)
+        for each in (server.group, beside):
+            each.settle()
+        connection = HTTPConnection(server.url.removeprefix("http://"))
+        yield Desk(made, (server.group, beside), connection, key)
+        connection.close()
 
 
 def measure(plan: Plan, report: Report) -> None:

@@ -1,7 +1,8 @@
 """How long, how often and where the benchmarks measure."""
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,14 +26,27 @@ class Postgresql:
 
 
 @contextmanager
-def postgresql(parent: Path) -> Iterator[Postgresql]:
-    """A cluster of its own below `parent`."""
-    with group("postgresql") as members, cluster(durable=True, parent=parent) as server:
+def postgresql(parent: Path, preloaded: str = "") -> Iterator[Postgresql]:
+    """A cluster of its own below `parent`. `preloaded`: a library that comes before the C library."""
+    with ExitStack() as held:
+        members = held.enter_context(group(f"postgresql-{Path(preloaded).stem}"))
+        with preloading(preloaded):
+            server = held.enter_context(cluster(durable=True, parent=parent))
         made = Postgresql(server, members)
         directory = Path(str(make_url(made.create()).query["host"]))
         postmaster = int((directory / "files/postmaster.pid").read_text().split()[0])
         members.adopt([postmaster, *(each.pid for each in psutil.Process(postmaster).children())])
         yield made
+
+
+@contextmanager
+def preloading(library: str) -> Iterator[None]:
+    """What is started within the block has this library before the C library."""
+    os.environ["LD_PRELOAD"] = library
+    try:
+        yield
+    finally:
+        del os.environ["LD_PRELOAD"]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _STOP_SECONDS = 20.0
+# Who takes less than this share of a core has started.
+_CALM, _CALM_SECONDS, _START_SECONDS = 0.05, 0.5, 30.0
 
 
 class Group:
@@ -33,6 +35,14 @@ class Group:
     def cpu_seconds(self) -> float:
         """What all of them have taken, the dead included."""
         return int((self._path / "cpu.stat").read_text().split()[1]) / 1e6
+
+    def settle(self) -> None:
+        """Wait until they have started, so that what they take to do so is not counted. Who is never calm is not."""
+        for _ in range(int(_START_SECONDS / _CALM_SECONDS)):
+            before = self.cpu_seconds()
+            time.sleep(_CALM_SECONDS)
+            if self.cpu_seconds() - before < _CALM * _CALM_SECONDS:
+                return
 
     def pss_bytes(self) -> int:
         """Their memory; what several share is counted once."""
