@@ -1,6 +1,7 @@
 """What was measured: each figure beside its reference, as a table and as JSON."""
 
 import json
+import math
 import os
 import platform
 import sqlite3
@@ -10,10 +11,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import TextWrapper
 from typing import Any
 
 HEAD = "| | lackey | reference | ratio | to reach | reached |\n|---|---|---|---|---|---|"
 _SYNCS = 50
+_WIDTH = 118
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,8 @@ class Report:
 
     def end(self) -> None:
         """All figures are there."""
-        print("\n" + "\n".join(f"- {text}" for text in self.notes), flush=True)
+        wrapper = TextWrapper(_WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
+        print("\n" + "\n".join(map(wrapper.fill, self.notes)), flush=True)
 
     def write(self, file: Path, machine: dict[str, Any]) -> None:
         """Write all of it as JSON."""
@@ -121,8 +125,8 @@ def number(value: float) -> str:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest of the values that this share of them does not exceed."""
-    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+    """The smallest of the values that at least this share of them do not exceed."""
+    return sorted(values)[max(0, math.ceil(len(values) * share) - 1)]
 
 
 def machine(place: Path, postgresql: str) -> dict[str, Any]:
