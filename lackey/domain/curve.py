@@ -21,8 +21,9 @@ FINER = 5
 STRETCH = 9
 
 _BELOW, _ABOVE = 1, 2
-# No narrower than numbers of this size are apart.
+# No narrower than numbers of this size are apart; 0 counts as the least of them, whose exponent (frexp) this is.
 _MANTISSA_BITS = 60
+_LEAST = -1073
 
 
 class Cell(NamedTuple):
@@ -70,7 +71,8 @@ def add(cells: Cells, number: int, cell: Cell) -> None:
 
 def level_of(first: float, last: float) -> int:
     """The width of the cells of a curve between these places, as the exponent of 2."""
-    level = math.frexp(max(abs(first), abs(last)))[1] - _MANTISSA_BITS
+    largest = max(abs(first), abs(last))
+    level = (math.frexp(largest)[1] if largest else _LEAST) - _MANTISSA_BITS
     span = last / 2 - first / 2
     if span > 0:
         level = max(level, math.frexp(span)[1] + 1 - CELLS.bit_length())

@@ -13,7 +13,7 @@ so the order in which the pieces came can't matter. Best first:
 Moments are unix seconds (UTC) as floats: reported clocks may show any year, a `datetime` can't.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
@@ -137,7 +137,8 @@ class Evidence:
 
     def to_json(self) -> dict[str, Any]:
         """As stored: what is not known is left out."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        known = {name: value for name, value in vars(self).items() if value is not None}
+        return {name: dict(vars(value)) if name in _PARTS else value for name, value in known.items()}
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Self:

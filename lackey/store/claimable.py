@@ -19,7 +19,7 @@ from lackey.domain.run import Garbled, Run, RunState
 from lackey.store.models import AttemptRow, RunRow
 from lackey.store.models.base import Instant, moment
 from lackey.store.models.run import CLAIMABLE
-from lackey.store.runs import as_run
+from lackey.store.runs import COLUMNS, as_run
 
 COUNTED_AT_MOST = 10_000
 LANES_AT_MOST = 1_000
@@ -115,7 +115,7 @@ _CLAIM = (
         claimed_at=bindparam("at"),
         reason=bindparam("why"),
     )
-    .returning(_RUN)
+    .returning(*COLUMNS)
 )
 
 
@@ -231,7 +231,7 @@ def claim(
     A run that can't be read raises ValueError or TypeError.
     """
     given = {"ids": list(run_ids), "on_host": host, "of_series": series, "why": reason, "at": now}
-    claimed = {row["id"]: as_run(row) for row in connection.execute(_CLAIM, given).mappings()}
+    claimed = {row.id: as_run(row) for row in connection.execute(_CLAIM, given)}
     return [claimed[run_id] for run_id in run_ids if run_id in claimed]
 
 

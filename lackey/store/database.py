@@ -23,6 +23,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from lackey.domain.refusals import Unavailable, invalid
 from lackey.store.clock import Clock, SharedClock, host_clock
+from lackey.store.compiled import say
 from lackey.store.group_commit import GroupCommit
 
 T = TypeVar("T")
@@ -283,4 +284,4 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 
 def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    say(connection, "BEGIN IMMEDIATE")

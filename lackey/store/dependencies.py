@@ -26,6 +26,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from lackey.domain.dependencies import Dependency, EdgeOutcome, Standing, Wants, family_of
 from lackey.domain.run import RunState
+from lackey.store.compiled import Compiled
 from lackey.store.models import DecisionRow, DependencyRow, RunRow
 
 T = TypeVar("T")
@@ -52,11 +53,8 @@ _MEMBERS = select(*_STANDING).where(or_(_RUN.c.id == _FAMILY, _RUN.c.stands_for 
 # Of a run and all later ones the first that is waited for: so PostgreSQL asks the index. Of the run alone, where nearly
 # all edges are on one other, it looks through all edges.
 _NEXT = select(_EDGE.c.on_run_id).where(_EDGE.c.on_run_id >= _RUN.c.id).order_by(_EDGE.c.on_run_id).limit(1)
-_AWAITED = select(func.coalesce(_RUN.c.stands_for, _RUN.c.id), _RUN.c.id, _NEXT.scalar_subquery()).where(
-    or_(
-        _RUN.c.id.in_(bindparam("families", expanding=True)),
-        _RUN.c.stands_for.in_(bindparam("families", expanding=True)),
-    )
+_AWAITED = Compiled(
+    select(_RUN.c.id, _NEXT.scalar_subquery()).where(or_(_RUN.c.id == _FAMILY, _RUN.c.stands_for == _FAMILY))
 )
 _OTHER = (
     and_(_EDGE.c.wants == wants, _EDGE.c.outcome.is_distinct_from(bindparam(wants, type_=_EDGE.c.outcome.type)))
@@ -128,11 +126,11 @@ def lock(connection: Connection, family: int) -> None:
 
 def awaited_among(connection: Connection, families: Sequence[int]) -> list[int]:
     """Those of these runs for which, or for one in whose place, anything waits, or has waited."""
-    if not families:
-        return []
-    rows = connection.execute(_AWAITED, {"families": families})
-    found = {family for family, run_id, awaited in rows if awaited == run_id}
-    return [one for one in families if one in found]
+    return [
+        family
+        for family in families
+        if any(run_id == awaited for run_id, awaited in _AWAITED.rows(connection, {"family": family}))
+    ]
 
 
 def members(connection: Connection, family: int) -> list[Standing]:

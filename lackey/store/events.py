@@ -3,30 +3,37 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from lackey.domain.limits import EVENTS
 from lackey.domain.run import Event
+from lackey.store.compiled import Compiled
 from lackey.store.models import EventRow
 
 _EVENT = EventRow.metadata.tables[EventRow.__tablename__]
-_ADD = insert(_EVENT)
+_ADD = Compiled(insert(_EVENT).inline())
+_LAST_ROOM = Compiled(
+    select(_EVENT.c.id)
+    .where(_EVENT.c.run_id == bindparam("wanted_id"))
+    .order_by(_EVENT.c.id)
+    .limit(1)
+    .offset(EVENTS - 1)
+)
 
 
 def add(connection: Connection, event: Event) -> None:
     """Write one line of history."""
-    connection.execute(_ADD, vars(event))
+    _ADD.run(connection, vars(event))
 
 
 def add_all(connection: Connection, some: Iterable[Event]) -> None:
     """Write lines of history, one at least."""
-    connection.execute(_ADD, [vars(event) for event in some])
+    _ADD.run_each(connection, [vars(event) for event in some])
 
 
 def has_room(connection: Connection, run_id: int) -> bool:
     """Whether the run's history has fewer than `EVENTS` lines: else what a client can repeat is written no more."""
-    statement = select(EventRow.id).where(EventRow.run_id == run_id).order_by(EventRow.id)
-    return connection.execute(statement.limit(1).offset(EVENTS - 1)).first() is None
+    return not _LAST_ROOM.rows(connection, {"wanted_id": run_id})
 
 
 def details_of(connection: Connection, run_id: int, kind: str, limit: int) -> list[dict[str, Any]]:

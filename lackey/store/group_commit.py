@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from lackey.domain.refusals import Unavailable
+from lackey.store.compiled import say
 from lackey.store.writer_lock import WriterLock
 
 T = TypeVar("T")
@@ -46,6 +47,7 @@ class GroupCommit:
         self._engine = engine
         self.waiting: deque[_Handed] = deque()
         self._lock = threading.Lock()
+        self._connection: Connection | None = None
         self._between_processes = WriterLock(file.with_name(f"{file.name}-writer"), file)
 
     def write(self, work: Work[T], deadline: float) -> T:
@@ -71,7 +73,9 @@ class GroupCommit:
         return result
 
     def close(self) -> None:
-        """Let go of the lock's file."""
+        """Let go of the connection, and of the lock's file."""
+        with self._lock:
+            self._let_go()
         self._between_processes.close()
 
     def _take_back(self, mine: _Handed) -> bool:
@@ -117,21 +121,36 @@ class GroupCommit:
         return True
 
     def _commit(self, works: list[_Handed]) -> None:
-        with self._engine.begin() as connection:
-            for handed in works:
-                if len(works) == 1:
-                    handed.result = handed.work(connection)
-                else:
-                    _attempt(connection, handed)
+        # One connection serves them all, for there is one writer at a time. After a fault it is given back to the pool,
+        # which ends what may have been left open.
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        connection = self._connection
+        try:
+            with connection.begin():
+                for handed in works:
+                    if len(works) == 1:
+                        handed.result = handed.work(connection)
+                    else:
+                        _attempt(connection, handed)
+        except BaseException:
+            self._let_go()
+            raise
+        if any(handed.error is not None for handed in works):
+            self._let_go()
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
 
 def _attempt(connection: Connection, handed: _Handed) -> None:
     """One of several use cases in a transaction: if it fails, what it wrote is taken back and the others stand."""
-    savepoint = connection.begin_nested()
+    say(connection, "SAVEPOINT handed")
     try:
         handed.result = handed.work(connection)
     except Exception as error:
         handed.error = error
-        savepoint.rollback()
-    else:
-        savepoint.commit()
+        say(connection, "ROLLBACK TO handed")
+    say(connection, "RELEASE handed")

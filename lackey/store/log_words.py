@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from lackey.store import words
+from lackey.store.compiled import Compiled
 from lackey.store.logs import StoredPiece
 from lackey.store.models import IndexedTextRow
 
@@ -22,8 +23,8 @@ _SPACE = b" \t\r\n"
 _TEXT = IndexedTextRow.metadata.tables[IndexedTextRow.__tablename__]
 _ITS_PART = (_TEXT.c.run_id == bindparam("its_run"), _TEXT.c.part == bindparam("its_part"))
 _WITHIN = (*_ITS_PART, _TEXT.c.start >= bindparam("its_start"), _TEXT.c.start < bindparam("its_end"))
-_ADD = insert(_TEXT).returning(_TEXT.c.id)
-_COUNT = select(func.count()).where(*_WITHIN)
+_ADD = Compiled(insert(_TEXT).returning(_TEXT.c.id))
+_COUNT = Compiled(select(func.count()).where(*_WITHIN))
 _OF_A_PIECE = select(_TEXT.c.id, _TEXT.c.start, _TEXT.c.length).where(*_WITHIN)
 _REMOVE = delete(_TEXT).where(_TEXT.c.id == bindparam("its_id"))
 
@@ -34,7 +35,10 @@ def learn(connection: Connection, run_id: int, part: str, pieces: Iterable[Store
         place = _place(run_id, part, piece)
         for first, last in piece.new:
             _index(connection, run_id, part, piece, *_widened(piece, first, last))
-        if connection.execute(_COUNT, place).scalar_one() >= TEXTS_OF_A_PIECE:
+        if piece.is_new:
+            continue
+        [[texts]] = _COUNT.rows(connection, place)
+        if texts >= TEXTS_OF_A_PIECE:
             before = connection.execute(_OF_A_PIECE, place).all()
             _index(connection, run_id, part, piece, piece.start, piece.end)
             _forget(connection, piece, before)
@@ -54,7 +58,8 @@ def _index(connection: Connection, run_id: int, part: str, piece: StoredPiece, f
     known = _known(piece, first, last)
     if known:
         row = {"run_id": run_id, "part": part, "start": first, "length": last - first}
-        words.add_text(connection, connection.execute(_ADD, row).scalar_one(), known)
+        [[text_id]] = _ADD.rows(connection, row)
+        words.add_text(connection, text_id, known)
 
 
 def _forget(connection: Connection, piece: StoredPiece, texts: Iterable[tuple[int, int, int]]) -> None:

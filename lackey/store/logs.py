@@ -28,6 +28,7 @@ from sqlalchemy import (
     update,
 )
 
+from lackey.store.compiled import Compiled
 from lackey.store.models import LogPieceRow
 
 # Up to this size pieces are joined: so that a log of many lines is few rows, and each line writes little anew.
@@ -39,13 +40,13 @@ _ITS_PART = (_PIECE.c.run_id == bindparam("its_run"), _PIECE.c.part == bindparam
 _FROM: BindParameter[int] = bindparam("its_start")
 _TO: BindParameter[int] = bindparam("its_end")
 
-_ADD = insert(_PIECE)
-_GROW = update(_PIECE).where(*_ITS_PART, _PIECE.c.start == _FROM).values(content=bindparam("whole"))
+_ADD = Compiled(insert(_PIECE).inline())
+_GROW = Compiled(update(_PIECE).where(*_ITS_PART, _PIECE.c.start == _FROM))
 # Pieces do not overlap, so of those that begin before a place only the last one can reach it.
 _REACHING = func.coalesce(
     select(func.max(_PIECE.c.start)).where(*_ITS_PART, _PIECE.c.start <= _FROM).scalar_subquery(), _FROM
 )
-_AROUND = (
+_AROUND = Compiled(
     select(_PIECE.c.start, _LENGTH)
     .where(*_ITS_PART, _PIECE.c.start >= _REACHING, _PIECE.c.start <= _TO)
     .order_by(_PIECE.c.start)
@@ -92,6 +93,11 @@ class StoredPiece:
         """Behind its last byte."""
         return self.start + len(self.content)
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing of it was held before."""
+        return self.new == ((self.start, self.end),)
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -105,7 +111,7 @@ def put(connection: Connection, run_id: int, part: str, start: int, content: byt
     """Keep those of the bytes that are not held yet, joined to small pieces that they touch."""
     place = {"its_run": run_id, "its_part": part}
     end = start + len(content)
-    known = [(first, first + length) for first, length in connection.execute(_AROUND, _at(place, start, end))]
+    known = [(first, first + length) for first, length in _AROUND.rows(connection, _at(place, start, end))]
     new = {first: content[first - start : last - start] for first, last in _missing(known, start, end)}
     if not new:
         return Stored([], 0)
@@ -171,9 +177,9 @@ def _write(
         connection.execute(_REMOVE, gone)
     if first in new:
         names = {"run_id": place["its_run"], "part": place["its_part"]}
-        connection.execute(_ADD, {**names, "start": first, "content": whole})
+        _ADD.run(connection, {**names, "start": first, "content": whole})
     else:
-        connection.execute(_GROW, {**place, "its_start": first, "whole": whole})
+        _GROW.run(connection, {**place, "its_start": first, "content": whole})
 
 
 def count(connection: Connection, run_id: int, part: str, most: int) -> int:
@@ -187,7 +193,7 @@ def add_all(connection: Connection, pieces: Sequence[tuple[int, str, int, bytes]
     names = ("run_id", "part", "start", "content")
     rows = [dict(zip(names, piece, strict=True)) for piece in pieces]
     if rows:
-        connection.execute(_ADD, rows)
+        _ADD.run_each(connection, rows)
 
 
 def let_go(connection: Connection, run_id: int, part: str, end: int, limit: int) -> list[StoredPiece]:

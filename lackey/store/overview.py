@@ -143,7 +143,7 @@ def ended_earlier(connection: Connection, since: datetime, limit: int) -> list[R
 
 
 def _in_order(connection: Connection, wanted: list[int]) -> list[Run]:
-    rows = connection.execute(select_runs().where(RunRow.id.in_(wanted))).mappings()
+    rows = connection.execute(select_runs().where(RunRow.id.in_(wanted)))
     return sorted(map(as_run, rows), key=lambda run: wanted.index(run.id))
 
 
@@ -183,5 +183,5 @@ def count_of_application(connection: Connection, application_id: int) -> dict[Ru
 
 
 def _read(connection: Connection, statement: Select[Any], limit: int) -> list[Run]:
-    rows: Any = connection.execute(statement.limit(limit)).mappings()
+    rows: Any = connection.execute(statement.limit(limit))
     return [as_run(row) for row in rows]

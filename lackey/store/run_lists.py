@@ -205,7 +205,7 @@ def _read(
         found = [select(of(select(RunRow.id), leg).subquery().c.id) for leg in narrowed.legs]
         first = select_runs().where(RunRow.id.in_(union_all(*found)))
         statement = first.order_by(*_in_order(order, down)).limit(limit)
-    return [as_run(row) for row in connection.execute(statement).mappings()]
+    return [as_run(row) for row in connection.execute(statement)]
 
 
 def _count(connection: Connection, narrowed: _Narrowed, order: Order) -> int:

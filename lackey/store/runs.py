@@ -1,14 +1,13 @@
 """Runs: insert, read, change, list."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    RowMapping,
     Select,
     bindparam,
     func,
@@ -19,6 +18,7 @@ from sqlalchemy import (
 
 from lackey.domain.refusals import NotFound
 from lackey.domain.run import ACTIVE, Garbled, Run, RunState
+from lackey.store.compiled import Compiled
 from lackey.store.database import Changed, unique
 from lackey.store.models import RunRow
 from lackey.store.models.run import TICKET_OPEN
@@ -26,31 +26,31 @@ from lackey.store.models.run import TICKET_OPEN
 # Beyond this many it is enough to know that there are more; to count a million runs takes long.
 COUNTED_AT_MOST = 1_000
 
-# The statements of the hot path are made once: to put one together costs SQLAlchemy more than SQLite needs for it.
 _RUN = RunRow.metadata.tables[RunRow.__tablename__]
-_ADD = insert(_RUN).returning(_RUN)
-_ONE = select(_RUN).where(_RUN.c.id == bindparam("wanted_id"))
-_OF_TICKET = select(_RUN).where(TICKET_OPEN, _RUN.c.ticket == bindparam("wanted_ticket"))
-_CHANGE = (
-    update(_RUN)
-    .where(_RUN.c.id == bindparam("known_id"), _RUN.c.revision == bindparam("known_revision"))
-    .returning(_RUN)
-)
+_NAMES = tuple(each.name for each in fields(Run))
+COLUMNS = tuple(_RUN.c[name] for name in _NAMES)
+
+_ADD = Compiled(insert(_RUN).returning(*COLUMNS))
+_ONE = Compiled(select(*COLUMNS).where(_RUN.c.id == bindparam("wanted_id")))
+_OF_TICKET = Compiled(select(*COLUMNS).where(TICKET_OPEN, _RUN.c.ticket == bindparam("wanted_ticket")))
+_CHANGE = Compiled(update(_RUN).where(_RUN.c.id == bindparam("known_id"), _RUN.c.revision == bindparam("known")))
 
 
-def as_run(row: RowMapping) -> Run:
-    """A stored row as a value."""
-    return Run(**{**row, "state": RunState(row["state"])})
+def as_run(row: Sequence[Any]) -> Run:
+    """A stored row of `COLUMNS` as a value."""
+    values = dict(zip(_NAMES, row, strict=True))
+    values["state"] = RunState(values["state"])
+    return Run.of(values)
 
 
 def select_runs() -> Select[Any]:
-    """All columns of runs; the callers add conditions."""
-    return select(_RUN)
+    """All columns of runs, as `as_run` takes them; the callers add conditions."""
+    return select(*COLUMNS)
 
 
 def add(connection: Connection, values: dict[str, Any]) -> Run:
     """Insert a run. `values` names what differs from `_UNBORN`."""
-    return as_run(connection.execute(_ADD, {**_UNBORN, **values}).mappings().one())
+    return as_run(*_ADD.rows(connection, {**_UNBORN, **values}))
 
 
 def add_all(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
@@ -97,8 +97,8 @@ def count_waiting(connection: Connection, by: str, most: int) -> int:
 def find(connection: Connection, run_id: int) -> Run | None:
     """The run, or None. Raises Garbled."""
     try:
-        row = connection.execute(_ONE, {"wanted_id": run_id}).mappings().one_or_none()
-        return None if row is None else as_run(row)
+        rows = _ONE.rows(connection, {"wanted_id": run_id})
+        return as_run(rows[0]) if rows else None
     except (ValueError, TypeError) as error:
         raise Garbled(run_id, error) from error
 
@@ -106,7 +106,7 @@ def find(connection: Connection, run_id: int) -> Run | None:
 def readable(connection: Connection, statement: Select[Any]) -> tuple[list[Run], list[Garbled]]:
     """The runs that a statement of `select_runs` finds, and those of them that can't be read."""
     try:
-        return [as_run(row) for row in connection.execute(statement).mappings()], []
+        return [as_run(row) for row in connection.execute(statement)], []
     except (ValueError, TypeError):
         found, garbled = [], []
         for run_id in connection.execute(statement.with_only_columns(RunRow.id)).scalars().all():
@@ -119,23 +119,22 @@ def readable(connection: Connection, statement: Select[Any]) -> tuple[list[Run],
 
 def with_ids(connection: Connection, run_ids: Sequence[int]) -> dict[int, Run]:
     """Those of the runs that exist, by their ids."""
-    rows = connection.execute(select_runs().where(RunRow.id.in_(run_ids))).mappings()
-    return {row["id"]: as_run(row) for row in rows}
+    rows = connection.execute(select_runs().where(RunRow.id.in_(run_ids)))
+    return {row.id: as_run(row) for row in rows}
 
 
 def with_open_ticket(connection: Connection, ticket: str) -> Run | None:
     """The run that this ticket was drawn for, as long as that attempt's process may live, and no other was drawn."""
-    row = connection.execute(_OF_TICKET, {"wanted_ticket": ticket}).mappings().one_or_none()
-    return None if row is None else as_run(row)
+    rows = _OF_TICKET.rows(connection, {"wanted_ticket": ticket})
+    return as_run(rows[0]) if rows else None
 
 
 def change(connection: Connection, run: Run, values: dict[str, Any]) -> Run:
     """Write `values` to the run unless it has changed since it was read. Raises Changed."""
-    known = {"known_id": run.id, "known_revision": run.revision, "revision": run.revision + 1}
-    row = connection.execute(_CHANGE, {**values, **known}).mappings().one_or_none()
-    if row is None:
+    written = {**values, "revision": run.revision + 1}
+    if _CHANGE.run(connection, {**written, "known_id": run.id, "known": run.revision}) != 1:
         raise Changed
-    return as_run(row)
+    return Run.of({**vars(run), **written})
 
 
 @dataclass(frozen=True)
@@ -164,7 +163,7 @@ def existing(connection: Connection, run_ids: Sequence[int]) -> set[int]:
 def children(connection: Connection, run_id: int, limit: int) -> list[Run]:
     """The runs that name this one as their parent, the newest first."""
     statement = select_runs().where(RunRow.parent_id == run_id).order_by(RunRow.id.desc()).limit(limit)
-    return [as_run(row) for row in connection.execute(statement).mappings()]
+    return [as_run(row) for row in connection.execute(statement)]
 
 
 def beside(connection: Connection, run: Run) -> tuple[int | None, int | None]:

@@ -6,13 +6,18 @@ from collections.abc import Collection, Mapping
 from sqlalchemy import Connection, bindparam, insert, select
 
 from lackey.domain.limits import TOKENS
+from lackey.domain.run import Garbled, Run
+from lackey.store.compiled import Compiled
 from lackey.store.database import unique
-from lackey.store.models import TokenRow
+from lackey.store.models import RunRow, TokenRow
+from lackey.store.runs import as_run, select_runs
 
 _TOKEN = TokenRow.metadata.tables[TokenRow.__tablename__]
-_ADD = insert(_TOKEN)
+_ADD = Compiled(insert(_TOKEN).inline())
 _KNOWN = select(_TOKEN.c.digest).where(_TOKEN.c.digest.in_(bindparam("digests", expanding=True)))
-_RUN_OF = select(TokenRow.run_id).where(TokenRow.digest.in_([bindparam("as_sent"), bindparam("lower")]))
+_OF_DIGEST = _TOKEN.c.digest.in_([bindparam("as_sent"), bindparam("lower")])
+_ID_OF = Compiled(select(_TOKEN.c.run_id).where(_OF_DIGEST))
+_RUN_OF = Compiled(select_runs().where(RunRow.id == _TOKEN.c.run_id, _OF_DIGEST))
 
 
 def digest(secret: str) -> bytes:
@@ -22,7 +27,7 @@ def digest(secret: str) -> bytes:
 
 def add(connection: Connection, run_id: int, token: str) -> None:
     """Let this token speak for the run."""
-    connection.execute(_ADD, {"digest": digest(token), "run_id": run_id})
+    _ADD.run(connection, {"digest": digest(token), "run_id": run_id})
 
 
 def has_room(connection: Connection, run_id: int) -> bool:
@@ -34,7 +39,7 @@ def has_room(connection: Connection, run_id: int) -> bool:
 def add_all(connection: Connection, runs: Mapping[bytes, int]) -> None:
     """Let the tokens of these digests speak for these runs. Raises NotUnique."""
     with unique():
-        connection.execute(_ADD, [{"digest": digest, "run_id": run_id} for digest, run_id in runs.items()])
+        _ADD.run_each(connection, [{"digest": digest, "run_id": run_id} for digest, run_id in runs.items()])
 
 
 def known(connection: Connection, digests: Collection[bytes]) -> set[bytes]:
@@ -42,10 +47,15 @@ def known(connection: Connection, digests: Collection[bytes]) -> set[bytes]:
     return set(connection.execute(_KNOWN, {"digests": list(digests)}).scalars())
 
 
-def run_of(connection: Connection, token: str) -> int | None:
-    """The id of the run that the token speaks for; one indexed read.
+def run_of(connection: Connection, token: str) -> Run | None:
+    """The run that the token speaks for; one indexed read. Raises Garbled.
 
     Tokens are given out in lower case, and those that were taken over are as they were.
     """
     sent = {"as_sent": digest(token), "lower": digest(token.lower())}
-    return connection.execute(_RUN_OF, sent).scalars().first()
+    try:
+        rows = _RUN_OF.rows(connection, sent)
+        return as_run(rows[0]) if rows else None
+    except (ValueError, TypeError) as error:
+        [[run_id], *_] = _ID_OF.rows(connection, sent)
+        raise Garbled(run_id, error) from error

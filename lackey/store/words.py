@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, exists, insert, select, text
 
 from lackey.domain.application import composed
+from lackey.store.compiled import Compiled
 from lackey.store.models import IndexedTextRow
 
 # PostgreSQL refuses a tsvector over 1 MiB, where a word takes its bytes in UTF-8 and up to five more. A long log's
@@ -26,7 +27,7 @@ FEW = 2_000
 SURELY_MANY = 40_000
 
 _TEXT = IndexedTextRow.metadata.tables[IndexedTextRow.__tablename__]
-_ADD = insert(_TEXT).returning(_TEXT.c.id)
+_ADD = Compiled(insert(_TEXT).returning(_TEXT.c.id))
 _ADD_ALL = insert(_TEXT).returning(_TEXT.c.id, sort_by_parameter_order=True)
 
 
@@ -42,7 +43,8 @@ class LogSpan:
 def index(connection: Connection, run_id: int, content: str) -> None:
     """Let the run be found by the words of `content` too, for as long as there is the run."""
     if words := known(content):
-        add_text(connection, connection.execute(_ADD, {"run_id": run_id}).scalar_one(), words)
+        [[text_id]] = _ADD.rows(connection, {"run_id": run_id})
+        add_text(connection, text_id, words)
 
 
 def index_all(connection: Connection, texts: Iterable[tuple[int, str, LogSpan | None]]) -> None:
@@ -53,7 +55,7 @@ def index_all(connection: Connection, texts: Iterable[tuple[int, str, LogSpan | 
         places = [{"run_id": run_id, **(vars(place) if place else nowhere)} for run_id, _, place in found]
         row_ids = connection.execute(_ADD_ALL, places).scalars()
         rows = [{"id": row_id, "words": words} for row_id, (_, words, _) in zip(row_ids, found, strict=True)]
-        connection.execute(_INSERT[connection.dialect.name], rows)
+        _ADD_WORDS[connection.dialect.name].run_each(connection, rows)
 
 
 def known(content: str) -> str:
@@ -66,7 +68,7 @@ def known(content: str) -> str:
 
 def add_text(connection: Connection, text_id: int, words: str) -> None:
     """Keep the words of a text."""
-    connection.execute(_INSERT[connection.dialect.name], {"id": text_id, "words": words})
+    _ADD_WORDS[connection.dialect.name].run(connection, {"id": text_id, "words": words})
 
 
 def remove_text(connection: Connection, text_id: int, words: str) -> None:
@@ -143,9 +145,9 @@ def _ends(content: str) -> str:
     return f"{encoded[:half].decode(errors='ignore')}\n{encoded[-half:].decode(errors='ignore')}"
 
 
-_INSERT = {
-    "sqlite": text("INSERT INTO run_words (rowid, words) VALUES (:id, :words)"),
-    "postgresql": text("INSERT INTO run_words (id, words) VALUES (:id, to_tsvector('simple', :words))"),
+_ADD_WORDS = {
+    "sqlite": Compiled(text("INSERT INTO run_words (rowid, words) VALUES (:id, :words)")),
+    "postgresql": Compiled(text("INSERT INTO run_words (id, words) VALUES (:id, to_tsvector('simple', :words))")),
 }
 _DELETE = {
     # https://www.sqlite.org/fts5.html#the_delete_command

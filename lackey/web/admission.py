@@ -15,6 +15,7 @@ from typing import Any
 from lackey.domain.application import Asker
 from lackey.domain.limits import BODY_BYTES, REPORT_BYTES
 from lackey.domain.refusals import FieldError, Invalid, NotAuthenticated, TooLarge, invalid
+from lackey.domain.run import Run
 from lackey.services.admin import keys
 from lackey.services.idempotency import Once
 from lackey.services.runs import reporting
@@ -146,8 +147,7 @@ def _admit_report(service: Service, route: Route, environ: dict[str, Any], path_
     bearer = authentication.bearer(environ) or None
     if bearer is not None and keys.is_one(bearer):  # a user's, which says nothing of the run
         bearer = None
-    if bearer is not None:
-        reporting.authenticate(service.database, run_id, bearer)
+    run = None if bearer is None else reporting.authenticate(service.database, run_id, bearer)
     incoming.check_length(environ, REPORT_BYTES)
     sent = _sent(environ, environ.get("CONTENT_TYPE", ""))
     known = _known_fields(route)
@@ -157,7 +157,7 @@ def _admit_report(service: Service, route: Route, environ: dict[str, Any], path_
     token = bearer
     try:
         if token is None:
-            token, sent = _authenticated(service, run_id, sent, route.log_field == RAW_FIELD)
+            token, run, sent = _authenticated(service, run_id, sent, route.log_field == RAW_FIELD)
         query = _report_query(route, environ)
         read = sent.read(route.log_field or "", service.log_limit, REPORT_BYTES, known)
     except BodyError as error:
@@ -165,11 +165,11 @@ def _admit_report(service: Service, route: Route, environ: dict[str, Any], path_
     fields = dict(read.fields)
     named = fields.pop("token", None)
     if bearer is None and named != token:
-        reporting.authenticate(service.database, run_id, named if isinstance(named, str) else None)
+        run = reporting.authenticate(service.database, run_id, named if isinstance(named, str) else None)
     arguments: dict[str, Any] = {"run_id": run_id, "log": read.log, **query}
     if route.body is not None:
         arguments["body"] = _checked_report(route.body, fields, read)
-    return Admitted(Call(service, service.clock(), decoded=read.odd.decoded), arguments)
+    return Admitted(Call(service, service.clock(), decoded=read.odd.decoded, reporter=run), arguments)
 
 
 def _known_fields(route: Route) -> frozenset[str] | None:
@@ -205,16 +205,16 @@ def _checked_report(model: type[Body], fields: dict[str, Any], read: ReportBody)
     return body
 
 
-def _authenticated(service: Service, run_id: int, sent: Sent, may_be_raw: bool) -> tuple[str | None, Sent]:
-    """The token among the fields, which is good, and the body. No more is read than it takes to find it."""
+def _authenticated(service: Service, run_id: int, sent: Sent, may_be_raw: bool) -> tuple[str | None, Run | None, Sent]:
+    """The token among the fields, which is good, its run, and the body. No more is read than it takes to find it."""
     find = sent.find_token()
     if find is None:
         if may_be_raw or not sent.first:
             reporting.authenticate(service.database, run_id, None)
-        return None, sent  # reading it says what should have been sent
+        return None, None, sent  # reading it says what should have been sent
     try:
         token, pieces = early_token.begin(iter(sent.pieces), find)
     except early_token.NoToken as error:
         raise NotAuthenticated(str(error)) from None
-    reporting.authenticate(service.database, run_id, token)
-    return token, replace(sent, pieces=pieces)
+    run = reporting.authenticate(service.database, run_id, token)
+    return token, run, replace(sent, pieces=pieces)

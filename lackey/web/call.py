@@ -8,6 +8,7 @@ from functools import cached_property
 from lackey.domain.application import Asker
 from lackey.domain.paths import Share
 from lackey.domain.resources import Capacity
+from lackey.domain.run import Run
 from lackey.domain.shell.program import DEFAULT_SHELL
 from lackey.files import ShareFiles
 from lackey.services import Database
@@ -45,7 +46,8 @@ class Service:
 class Call:
     """A request that has been let in: when it was received, who asks, whether it may come again.
 
-    `range` is what its header of this name says. `decoded`: text of the report was not UTF-8.
+    `range` is what its header of this name says. `decoded`: text of the report was not UTF-8. `reporter`: the run that
+    reports, as it was when its token was looked up.
     """
 
     service: Service
@@ -54,6 +56,7 @@ class Call:
     once: Once | None = None
     range: str | None = None
     decoded: bool = False
+    reporter: Run | None = None
 
     @cached_property
     def turns(self) -> WaitReasons:

@@ -5,8 +5,9 @@ however long and many. An API form has no such others: all of its fields are hel
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from python_multipart.exceptions import FormParserError
@@ -110,7 +111,7 @@ class UrlencodedForm(_Fields):
         self._rest = b""
         self._is_bare = False
         self._step = self._at_name
-        self._before_known = None if known is None else _before_any_of([*known, log_field])
+        self._before_known = None if known is None else _before_any_of(known | {log_field})
 
     @property
     def held(self) -> int:
@@ -189,7 +190,8 @@ class UrlencodedForm(_Fields):
                     self.odd.note_unknown(self._name(unquoted(name)))
 
 
-def _before_any_of(names: Iterable[str]) -> re.Pattern[bytes]:
+@cache
+def _before_any_of(names: frozenset[str]) -> re.Pattern[bytes]:
     """What stands before one of these fields of a form; each letter of a name may be written as an escape."""
     letters = (
         b"".join(b"(?:%b|%%(?i:%02x))" % (re.escape(letter.encode()), ord(letter)) for letter in name) for name in names

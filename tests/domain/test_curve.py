@@ -3,7 +3,7 @@
 import math
 from random import Random
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lackey.domain import curve
@@ -62,6 +62,7 @@ def test_the_extremes_and_a_gap_are_among_what_is_drawn(points: list[tuple[float
     assert repr(curve.extremes(cells.values())) == repr(expected)
 
 
+@example([(0.0, 0.0)], (2e-213, 0.0))
 @given(POINTS, st.tuples(PLACES, VALUES))
 def test_a_curve_that_grows_has_wider_cells_or_the_same(
     points: list[tuple[float, float]], one: tuple[float, float]

@@ -135,7 +135,8 @@ def test_a_token_speaks_for_its_own_run_and_a_run_may_have_several(database: Dat
 
     one, other = database.write(work)
     with database.read() as connection:
-        assert [tokens.run_of(connection, token) for token in "abcd"] == [one, one, other, None]
+        speaks_for = [tokens.run_of(connection, token) for token in "abcd"]
+        assert [run and run.id for run in speaks_for] == [one, one, other, None]
         assert tokens.run_of(connection, "\ud800 and more") is None
 
 

@@ -1,7 +1,5 @@
 """Writing: no update is lost, whoever writes at once; what fails leaves nothing; what is away is called so."""
 
-import errno
-import fcntl
 import os
 import shutil
 import sqlite3
@@ -11,7 +9,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event, text
@@ -47,6 +44,13 @@ def raise_priority(run_id: int) -> Callable[[Connection], int]:
 def priority(database: Database, run_id: int) -> int:
     with database.read() as connection:
         return runs.get(connection, run_id).priority
+
+
+def writes(database: Database, run_id: int) -> bool:
+    try:
+        return database.write(raise_priority(run_id)) > 0
+    except Unavailable:
+        return False
 
 
 def test_what_is_written_is_there_for_everybody(database: Database, database_url: str, run_id: int) -> None:
@@ -322,132 +326,6 @@ def test_a_mistake_in_a_statement_is_no_absence_of_the_database(database: Databa
     with pytest.raises(Exception, match="no_such_table") as raised:
         database.write(lambda connection: void(connection.execute(text("SELECT * FROM no_such_table"))))
     assert not isinstance(raised.value, Unavailable)
-
-
-@pytest.fixture
-def hasty(sqlite: Database, run_id_on_sqlite: int, monkeypatch: pytest.MonkeyPatch) -> Database:
-    monkeypatch.setattr(stored, "TURN_SECONDS", 0.3)
-    return sqlite
-
-
-@pytest.fixture
-def run_id_on_sqlite(sqlite: Database, clock: Clock) -> int:
-    return sqlite.write(lambda connection: add_run(connection, clock()).id)
-
-
-def test_a_process_that_keeps_the_writers_turn_makes_all_others_unavailable_until_it_gives_it_back(
-    hasty: Database, run_id_on_sqlite: int
-) -> None:
-    with open(f"{hasty.url.database}-writer", "r+") as file, ThreadPoolExecutor(THREADS) as pool:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        for _ in range(2):
-            refused = [pool.submit(hasty.write, raise_priority(run_id_on_sqlite)) for _ in range(THREADS)]
-            for future in refused:
-                with pytest.raises(Unavailable, match="another writer does not come to an end"):
-                    future.result(30)
-        assert len(hasty._group_commit.waiting) == 0, "what was refused is never carried out"
-        fcntl.flock(file, fcntl.LOCK_UN)
-        wait_until(lambda: writes(hasty, run_id_on_sqlite))
-        assert list(pool.map(hasty.write, [raise_priority(run_id_on_sqlite)] * THREADS)) == list(range(2, THREADS + 2))
-    assert priority(hasty, run_id_on_sqlite) == THREADS + 1
-    assert sum(thread.name == "turns" for thread in threading.enumerate()) == 0
-
-
-def writes(database: Database, run_id: int) -> bool:
-    try:
-        return database.write(raise_priority(run_id)) > 0
-    except Unavailable:
-        return False
-
-
-def test_a_database_that_was_closed_waits_for_its_turn_as_before(
-    sqlite: Database, run_id_on_sqlite: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with open(f"{sqlite.url.database}-writer", "r+") as file, ThreadPoolExecutor(1) as pool:
-        for turn_seconds in (30.0, 0.1, 30.0):
-            monkeypatch.setattr(stored, "TURN_SECONDS", turn_seconds)
-            sqlite.close()
-            fcntl.flock(file, fcntl.LOCK_EX)
-            waiting = pool.submit(writes, sqlite, run_id_on_sqlite)
-            wait_until(lambda: any(thread.name == "turns" for thread in threading.enumerate()))
-            if turn_seconds < 1:  # closed while a thread of its waits, too
-                assert not waiting.result(30)
-                sqlite.close()
-            fcntl.flock(file, fcntl.LOCK_UN)
-            assert waiting.result(30) is (turn_seconds > 1)
-    assert priority(sqlite, run_id_on_sqlite) == 2
-    wait_until(lambda: all(thread.name != "turns" for thread in threading.enumerate()))
-
-
-def test_a_thread_that_cannot_be_started_and_a_lock_that_fails_cost_their_own_write_and_no_later_one(
-    hasty: Database, run_id_on_sqlite: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert hasty.write(raise_priority(run_id_on_sqlite)) == 1
-
-    def no_thread(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    def no_lock(descriptor: int, operation: int) -> None:
-        if operation == fcntl.LOCK_EX:
-            raise OSError(errno.ENOLCK, "No locks available")
-        flock(descriptor, operation)
-
-    flock = fcntl.flock
-    for number, (target, fault) in enumerate((("threading.Thread.start", no_thread), ("fcntl.flock", no_lock)), 2):
-        with open(f"{hasty.url.database}-writer", "rb") as other, monkeypatch.context() as patch:
-            flock(other, fcntl.LOCK_EX)
-            patch.setattr(target, fault)
-            with pytest.raises(Unavailable):
-                hasty.write(raise_priority(run_id_on_sqlite))
-        assert hasty.write(raise_priority(run_id_on_sqlite)) == number
-
-
-def test_whoever_waits_in_vain_for_another_thread_is_told_so_and_what_was_begun_tells_its_true_result(
-    hasty: Database, run_id_on_sqlite: int
-) -> None:
-    busy, go_on = threading.Event(), threading.Event()
-
-    def stuck(connection: Connection) -> int:
-        busy.set()
-        assert go_on.wait(30)
-        return raise_priority(run_id_on_sqlite)(connection)
-
-    with ThreadPoolExecutor(3) as pool:
-        begun = pool.submit(hasty.write, stuck)
-        assert busy.wait(30)
-        with pytest.raises(Unavailable, match="another writer does not come to an end"):
-            pool.submit(hasty.write, raise_priority(run_id_on_sqlite)).result(30)
-        assert not begun.done()
-        go_on.set()
-        assert begun.result(30) == 1
-    assert priority(hasty, run_id_on_sqlite) == 1
-
-
-def test_a_use_case_that_shares_the_commit_of_one_that_is_stuck_is_answered_with_what_became_of_it(
-    hasty: Database, run_id_on_sqlite: int
-) -> None:
-    first_runs, second_waits, go_on = threading.Event(), threading.Event(), threading.Event()
-
-    def first(_: Connection) -> None:
-        first_runs.set()
-        assert second_waits.wait(30)
-
-    def stuck(_: Connection) -> None:
-        assert go_on.wait(30)
-
-    with ThreadPoolExecutor(3) as pool:
-        before = pool.submit(hasty.write, first)
-        assert first_runs.wait(30)
-        begun: list[Any] = [pool.submit(hasty.write, w) for w in (stuck, raise_priority(run_id_on_sqlite))]
-        wait_until(lambda: len(hasty._group_commit.waiting) == 2)
-        second_waits.set()
-        before.result(30)
-        wait_until(lambda: len(hasty._group_commit.waiting) == 0)
-        # Their time is long up now, and they have been begun.
-        with pytest.raises(Unavailable):
-            hasty.write(raise_priority(run_id_on_sqlite))
-        go_on.set()
-        assert [future.result(30) for future in begun] == [None, 1]
 
 
 @pytest.fixture

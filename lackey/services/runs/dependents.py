@@ -46,12 +46,16 @@ _BEGUN = frozenset(RunState) - {RunState.SCHEDULED, RunState.QUEUED, RunState.CA
 _MARGIN = timedelta(minutes=1)
 
 
-def tell(connection: Connection, family: int, now: datetime, most: int, passed: int = 0) -> None:
+def tell(
+    connection: Connection, family: int, now: datetime, most: int, passed: int = 0, written: int | None = None
+) -> None:
     """Tell those who wait for a run, or for one in its place, what has become of it; `most` of them now.
 
-    `passed`: the last edge on them of which this has been done.
+    `passed`: the last edge on them of which this has been done. `written`: a run that this transaction has written, and
+    so holds already.
     """
-    dependencies.lock(connection, family)
+    if written != family:
+        dependencies.lock(connection, family)
     untold = deque((each, passed) for each in dependencies.awaited_among(connection, [family]))
     while untold and most > 0:
         family, passed = untold.popleft()

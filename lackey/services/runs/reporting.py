@@ -1,7 +1,8 @@
 """What simulations say about themselves: start, stop, progress, metrics, log.
 
 Reports commute: each is merged into the evidence in a way that does not depend on when it comes, and what it comes to
-is worked out anew (`settling.settle`). `now` is the time of receipt.
+is worked out anew (`settling.settle`). `now` is the time of receipt; `seen` the run as it was read with its token, on
+which the first try to write stands, for the row is written only if it has not changed since.
 """
 
 import hashlib
@@ -47,28 +48,38 @@ class ReportedProgress:
     message: str | None = None
 
 
-def authenticate(database: Database, run_id: int, token: str | None) -> None:
-    """Raise NotAuthenticated unless the token speaks for this run: one indexed read, and the same for no such run.
+def authenticate(database: Database, run_id: int, token: str | None) -> Run:
+    """The run, for which the token speaks: one indexed read. Raises NotAuthenticated, the same where there is no run.
 
     What a script with Windows line ends puts behind it, and the case of its letters (RFC 9562, section 4), are nothing.
     """
     if token is not None:
         with database.read() as connection:
-            if tokens.run_of(connection, token.strip()) == run_id:
-                return
+            run = tokens.run_of(connection, token.strip())
+        if run is not None and run.id == run_id:
+            return run
     raise NotAuthenticated("wrong or missing token for this run")
 
 
-def start(database: Database, run_id: int, ts: float | None, host: str | None, now: datetime, marks: Marks = ()) -> Run:
+def start(
+    database: Database,
+    run_id: int,
+    ts: float | None,
+    host: str | None,
+    now: datetime,
+    marks: Marks = (),
+    seen: Run | None = None,
+) -> Run:
     """It has started. `marks`: what is odd about the report, here and below."""
+    latest = _latest(run_id, seen)
 
     def work(connection: Connection) -> Run:
-        run = runs.get(connection, run_id)
+        run = latest(connection)
         known = evidence_of(run)
         evidence = known.with_start(ts, now.timestamp()).heard_from(now.timestamp())
         event = None
         learned = (known.start_ts, known.start_received) != (evidence.start_ts, evidence.start_received)
-        if learned and events.has_room(connection, run_id):
+        if learned and (known.start_received is None or events.has_room(connection, run_id)):
             event = Event(run_id, now, "start", "run", "reported its start", _told(ts=ts, host=host))
         told = _marked(run, marks)
         if host:
@@ -88,14 +99,16 @@ def stop(
     log_limit: int,
     now: datetime,
     marks: Marks = (),
+    seen: Run | None = None,
 ) -> Run:
     """It has ended. The same stop again changes nothing.
 
     Raises OtherOutcome when a different one is on record; that this one came is kept as an event.
     """
+    latest = _latest(run_id, seen)
 
     def work(connection: Connection) -> tuple[Run, bool]:
-        run = runs.get(connection, run_id)
+        run = latest(connection)
         known = evidence_of(run)
         told = _told(ts=stopped.ts, exit=stopped.exit, host=host)
         if known.contradicts(stopped):
@@ -121,7 +134,14 @@ def stop(
     return run
 
 
-def progress(database: Database, run_id: int, said: ReportedProgress, now: datetime, marks: Marks = ()) -> Run:
+def progress(
+    database: Database,
+    run_id: int,
+    said: ReportedProgress,
+    now: datetime,
+    marks: Marks = (),
+    seen: Run | None = None,
+) -> Run:
     """How far it is. Of each thing that it says the latest by its own time counts."""
 
     def merge(run: Run, _: Connection) -> dict[str, Any]:
@@ -129,10 +149,12 @@ def progress(database: Database, run_id: int, said: ReportedProgress, now: datet
         shown = told_of.progress_shown(told)
         return {"told": told, **({} if shown == run.progress else {"progress": shown})}
 
-    return _sign_of_life(database, run_id, merge, now, marks)
+    return _sign_of_life(database, _latest(run_id, seen), merge, now, marks)
 
 
-def keep_metrics(database: Database, run_id: int, told: list[Metric], now: datetime, marks: Marks = ()) -> Run:
+def keep_metrics(
+    database: Database, run_id: int, told: list[Metric], now: datetime, marks: Marks = (), seen: Run | None = None
+) -> Run:
     """Figures to keep."""
 
     def merge(_: Run, connection: Connection) -> dict[str, Any]:
@@ -140,7 +162,7 @@ def keep_metrics(database: Database, run_id: int, told: list[Metric], now: datet
         metrics.put(connection, run_id, told)
         return {}
 
-    return _sign_of_life(database, run_id, merge, now, marks)
+    return _sign_of_life(database, _latest(run_id, seen), merge, now, marks)
 
 
 def _refuse_too_many(connection: Connection, run_id: int, told: list[Metric]) -> None:
@@ -160,6 +182,7 @@ def keep_log(
     log_limit: int,
     now: datetime,
     marks: Marks = (),
+    seen: Run | None = None,
 ) -> Run:
     """A piece of the log, at `offset` in bytes; without one, at the end of what is known."""
 
@@ -173,14 +196,24 @@ def keep_log(
             raise invalid("offset", f"the log has {LOG_PIECES} pieces with gaps between (LOG_PIECES); send it in order")
         return {"log_size": end}
 
-    return _sign_of_life(database, run_id, merge, now, marks)
+    return _sign_of_life(database, _latest(run_id, seen), merge, now, marks)
+
+
+def _latest(run_id: int, seen: Run | None) -> Callable[[Connection], Run]:
+    """What reads the run: at first as it was seen. Whoever asks again has found that it has changed."""
+    known = [] if seen is None else [seen]
+    return lambda connection: known.pop() if known else runs.get(connection, run_id)
 
 
 def _sign_of_life(
-    database: Database, run_id: int, merge: Callable[[Run, Connection], dict[str, Any]], now: datetime, marks: Marks
+    database: Database,
+    latest: Callable[[Connection], Run],
+    merge: Callable[[Run, Connection], dict[str, Any]],
+    now: datetime,
+    marks: Marks,
 ) -> Run:
     def work(connection: Connection) -> Run:
-        run = runs.get(connection, run_id)
+        run = latest(connection)
         evidence = evidence_of(run).heard_from(now.timestamp())
         values = merge(run, connection)
         told = _marked(run, marks, values.get("told"))

@@ -48,7 +48,7 @@ def follow(connection: Connection, before: Run, after: Run, now: datetime, told_
         return after
     if after.launched and after.retries:
         _retry_or_withdraw(connection, after, now)
-    dependents.tell(connection, family_of(after), now, told_at_once)
+    dependents.tell(connection, family_of(after), now, told_at_once, written=after.id)
     return after
 
 

@@ -28,7 +28,9 @@ from lackey.web.schemas.runs import RunOut
 @report("start")
 def start(call: Call, run_id: int, body: StartReport, log: KeptBytes | None) -> RunOut:
     """Report that the run has started."""
-    return _answered(call, reporting.start(call.database, run_id, body.ts, body.host, call.now, _marks(call)))
+    return _answered(
+        call, reporting.start(call.database, run_id, body.ts, body.host, call.now, _marks(call), call.reporter)
+    )
 
 
 @report("stop", may=[OtherOutcome])
@@ -40,7 +42,7 @@ def stop(call: Call, run_id: int, body: StopReport, log: KeptBytes | None) -> Ru
     """
     stopped = Stop(body.code, body.ts, call.now.timestamp())
     limit, marks = call.service.log_limit, _marks(call)
-    run = reporting.stop(call.database, run_id, stopped, body.host, _text(log), limit, call.now, marks)
+    run = reporting.stop(call.database, run_id, stopped, body.host, _text(log), limit, call.now, marks, call.reporter)
     return _answered(call, run)
 
 
@@ -63,7 +65,7 @@ def progress(call: Call, run_id: int, body: ProgressReport, log: KeptBytes | Non
     """Report how far the run is; it is a sign of life too. Each of the fields is kept until a later one comes."""
     at = _moment(call, body.ts)
     said = ReportedProgress(at.at, body.fraction, body.done, body.total, body.message)
-    return _answered(call, reporting.progress(call.database, run_id, said, call.now, _marks(call, at)))
+    return _answered(call, reporting.progress(call.database, run_id, said, call.now, _marks(call, at), call.reporter))
 
 
 @report("metric")
@@ -78,7 +80,7 @@ def metric(call: Call, run_id: int, body: MetricReport, log: KeptBytes | None) -
     errors = body.metrics.errors if body.metrics else ()
     if errors and not figures:
         raise Invalid(*errors)
-    run = reporting.keep_metrics(call.database, run_id, figures, call.now, _marks(call, *moments))
+    run = reporting.keep_metrics(call.database, run_id, figures, call.now, _marks(call, *moments), call.reporter)
     if errors:
         first = FieldError(errors[0].field, f"{errors[0].message} (the {len(figures)} that are right were kept)")
         raise Invalid(first, *errors[1:])
@@ -99,7 +101,9 @@ def log(call: Call, run_id: int, body: LogReport, query: LogReportQuery, log: Ke
     if query.offset not in (None, offset):
         raise invalid("offset", "is given in the body and behind the ?, and differently")
     limit = call.service.log_limit
-    return _answered(call, reporting.keep_log(call.database, run_id, text, offset, limit, call.now, _marks(call)))
+    return _answered(
+        call, reporting.keep_log(call.database, run_id, text, offset, limit, call.now, _marks(call), call.reporter)
+    )
 
 
 def _answered(call: Call, run: Run) -> RunOut:
