@@ -25,14 +25,16 @@ def next_task(connection: Connection, now: datetime) -> datetime | None:
 @cache
 def _question(dialect: str) -> TextualSelect:
     # By itself SQLite takes the index of all that wait, and looks at each.
-    by_time = "run INDEXED BY ix_run_due" if dialect == "sqlite" else "run"
+    due, expected = (
+        f"run INDEXED BY {name}" if dialect == "sqlite" else "run" for name in ("ix_run_due", "ix_run_expected")
+    )
     asked = text(f"""
         SELECT EXISTS (SELECT 1 FROM attempt WHERE {OPEN})
             OR EXISTS (SELECT 1 FROM run WHERE {TICKET_OPEN})
             OR EXISTS (SELECT 1 FROM run WHERE ended_at IS NULL AND state IN ('queued', 'running'))
-            OR EXISTS (SELECT 1 FROM run WHERE {EXPECTED} AND scheduled_at <= :now)
+            OR EXISTS (SELECT 1 FROM {expected} WHERE {EXPECTED} AND scheduled_at <= :now)
             OR EXISTS (SELECT 1 FROM decision),
-            (SELECT min(scheduled_at) FROM {by_time} WHERE {DUE})
+            (SELECT min(scheduled_at) FROM {due} WHERE {DUE})
     """)
     given = asked.bindparams(bindparam("now", type_=_INSTANT))
     return given.columns(column("to_do", Boolean), column("due", _INSTANT))
