@@ -36,7 +36,14 @@ def test_there_is_something_to_do_while_an_attempt_is_open_whatever_its_run_says
 ) -> None:
     run = database.write(lambda connection: add_run(connection, clock(), state=RunState.FAILED, ended_at=clock()))
     attempt = {"run_id": run.id, "number": 1, "ticket": "t", "scheduler": "h1", "executor": "local", "by": "anna"}
-    more: dict[str, Any] = {"application_id": None, "share": "lab", "cpus": 1, "memory_bytes": None, "gpus": [], "host": "h1"}
+    more: dict[str, Any] = {
+        "application_id": None,
+        "share": "lab",
+        "cpus": 1,
+        "memory_bytes": None,
+        "gpus": [],
+        "host": "h1",
+    }
     database.write(lambda connection: attempts.add_all(connection, [{**attempt, **more, "claimed_at": clock()}]))
     with database.read() as connection:
         assert next_task(connection, clock()) == clock()
