@@ -1,9 +1,10 @@
 """The scheduler's loop: wake, look, end, claim, launch. It never touches a share, and waits only to be woken.
 
 A tick does all there is to do and may be done at any time. What it waits for: a datagram (somebody scheduled or
-cancelled, here or, as `notices` heard, on another host; a guard has news), an executor (a guard has ended), the time of
-the next run, a second as the safety net. Where nothing woke it and one question shows that there is nothing to do, that
-is all it asks.
+cancelled, here or, as `notices` heard, on another host), an executor (a run has begun or ended), the time of the next
+run, a second as the safety net. Where the executor alone has news, what it comes to is recorded, and what can start in
+its place is launched; the other questions are asked when their time comes. Where nothing woke it and one question shows
+that there is nothing to do, that is all it asks.
 
 The first executor, the host's own, is driven by the loop itself, for it waits for nothing, and to hand over to another
 thread would cost each run more than its launch. Each further one is driven by a thread of its own (`Aside`).
@@ -40,6 +41,8 @@ _CLOCK_SECONDS = 20.0
 STUCK_SECONDS = 60.0
 # At least so often all is asked for, though there seems to be nothing to do.
 _THOROUGH_SECONDS = 20.0
+# What an end has made due, and could not be told at once, waits no longer than so.
+_SOON_SECONDS = 0.05
 
 
 @dataclass
@@ -57,6 +60,8 @@ class _Memory:
     kept_for: int | None = None
     launches_nothing: str | None = None
     shares: dict[str, ShareState] | None = None
+    # When all is to be done again, if nothing but the executor has news before (monotonic seconds).
+    all_at: float = 0.0
 
 
 class Loop:
@@ -90,39 +95,56 @@ class Loop:
 
         Raises Unavailable while the database is away.
         """
+        memory = self._memory
+        if memory.led is None or time.monotonic() >= memory.all_at:
+            self._all()
+        else:
+            self._own.follow()
+            if self._own.launch(bool(memory.led)):
+                memory.all_at = min(memory.all_at, time.monotonic() + _SOON_SECONDS)
+        return max(0.0, memory.all_at - time.monotonic())
+
+    def _all(self) -> None:
+        memory = self._memory
         self._wait_seconds = POLL_SECONDS
         self._idle = False
+        memory.all_at = 0.0  # should anything be raised
         self._faults.contained("see whether there is anything to do", self._look_for_tasks)
         if self._idle:
             self._show_itself()
-            return self._wait_seconds
-        self._memory.thorough_at = time.monotonic() + _THOROUGH_SECONDS
+        else:
+            self._do_all()
+        memory.all_at = time.monotonic() + self._wait_seconds
+
+    def _do_all(self) -> None:
+        memory = self._memory
+        memory.thorough_at = time.monotonic() + _THOROUGH_SECONDS
         self._faults.contained("catch up with the version before", self._catch_up)
         self._own.follow()
         self._show_itself()
-        if self._memory.led:
+        if memory.led:
             self._faults.contained("count silence", self._note_silence)
             self._faults.contained("queue what is due", self._queue_due)
-            self._own.claim_and_launch()
-            if (self._own.launches_nothing, self._own.kept_for) != (
-                self._memory.launches_nothing,
-                self._memory.kept_for,
-            ):
-                self._memory.beat_at = 0.0
+        if self._own.launch(bool(memory.led)):
+            self._wait_seconds = min(self._wait_seconds, _SOON_SECONDS)
+        known = self._own.launches_nothing, self._own.kept_for
+        if memory.led and known != (memory.launches_nothing, memory.kept_for):
+            memory.beat_at = 0.0
         for aside in self._aside:
             aside.wake()
-        return self._wait_seconds
 
     def wait(self, seconds: float) -> None:
         """Until something happens, `seconds` at most."""
-        ready = self._selector.select(seconds)
+        ready = {key.fileobj for key, _ in self._selector.select(seconds)}
         self._memory.woken = bool(ready)
-        if any(key.fileobj is self._own.executor for key, _ in ready):
+        if self._own.executor in ready:
             self._own.hear()
+        if ready != {self._own.executor}:
+            self._memory.all_at = 0.0
 
     def reconcile_soon(self) -> None:
         """Look at all tickets in the next tick."""
-        self._memory.catch_up_at = self._memory.thorough_at = 0.0
+        self._memory.catch_up_at = self._memory.thorough_at = self._memory.all_at = 0.0
         self._own.reconcile_soon()
 
     def close(self) -> None:
@@ -269,5 +291,4 @@ class Aside:
 
     def _tick(self) -> None:
         self._driver.follow()
-        if self._leads():
-            self._driver.claim_and_launch()
+        self._driver.launch(self._leads())
