@@ -32,8 +32,8 @@ NOTES = (
     " commits for each request gets to 200 a second at most; lackey commits together what comes together.",
     "Launches: from the first claim until the last end is on record. The bare program, two runs at a time, claims a run"
     " in a durable transaction, makes its directory and log, spawns it, syncs its receipt, and records its end in"
-    " another durable transaction. GNU parallel syncs nothing, and task-spooler keeps nothing. What bounds lackey is the"
-    " CPU of its scheduler and guards, and the marks that they sync.",
+    " another durable transaction. GNU parallel syncs nothing, and task-spooler keeps nothing. What bounds lackey is"
+    " the CPU of its scheduler and guards, and the marks that they sync.",
     "*run now*: from the request to the first line of the command, the scheduler idle before; the reference is the same"
     " command, started by a shell. Idle: uWSGI, the scheduler and all that they have started, on one share, after those"
     " orders; PSS counts once what is shared.",

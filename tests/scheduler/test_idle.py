@@ -38,7 +38,7 @@ class Watched:
         self.asked.clear()
         self.loop.wait(0)
         self.loop.tick()
-        return self.driver.follow.called and self.driver.claim_and_launch.called, len(self.asked)
+        return self.driver.follow.called and self.driver.launch.called, len(self.asked)
 
 
 @pytest.fixture
@@ -49,6 +49,7 @@ def watched(database: Database, clock: Clock, tmp_path: Path) -> Iterator[Watche
     driver.executor.capacity.return_value = Capacity(cpus=1)
     driver.configure_mock(launches_nothing=None, kept_for=None, is_faulty=False)
     driver.share_states.return_value = {}
+    driver.launch.return_value = False
     lead = create_autospec(Lead, instance=True)
     lead.take.return_value = True
     watched = Watched(Loop(database, _HOST, [driver], lead, clock), driver, news)
@@ -75,13 +76,13 @@ def test_it_waits_no_longer_than_until_the_next_run_is_due(watched: Watched, dat
     due = clock() + timedelta(seconds=0.25)
     database.write(lambda connection: add_run(connection, clock(), state=RunState.SCHEDULED, scheduled_at=due))
     watched.loop.wait(0)
-    assert watched.loop.tick() == pytest.approx(0.25)
+    assert 0 < watched.loop.tick() <= 0.25
     assert watched.poll()[0] is False
     clock.forward(0.25)
     assert watched.poll()[0] is True
 
 
-def test_it_looks_at_everything_when_it_is_woken(watched: Watched) -> None:
+def test_it_works_when_its_executor_has_news(watched: Watched) -> None:
     os.eventfd_write(watched.news, 1)
     assert watched.poll()[0] is True
     os.eventfd_read(watched.news)
