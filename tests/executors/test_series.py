@@ -5,8 +5,6 @@ import signal
 from pathlib import Path
 from unittest.mock import patch
 
-import pytest
-
 from lackey.executors.local.tickets import Mark, Owner
 from lackey.executors.protocol import Absent, Ended, Gone, Launch, Running
 from tests.executors.workbench import Workbench, alive, until
@@ -122,25 +120,6 @@ def test_a_guard_that_is_killed_before_it_has_read_its_next_launch_leaves_that_t
     assert local.look(second) == Absent()
     assert local.executor.void(second.ticket)
     assert not (local.application / "ran").exists()
-
-
-def test_a_guard_whose_receipt_the_disk_did_not_take_takes_no_other_run(
-    local: Workbench, tickets: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Else its ticket, without a receipt and with an owner that lives, would count as one that runs."""
-    launch = local.draft(WAIT_FOR_STOP + "exit 3", run_id=1)
-    local.start(launch)
-    guard = owner_of(tickets, launch).pid
-    (tickets / launch.ticket).rename(tickets.parent / "away")
-    (tickets.parent / "away" / "receipt").mkdir()  # nothing can be renamed to it
-    (tickets.parent / "away").rename(tickets / launch.ticket)
-    (local.application / "stop").touch()
-    other = local.draft("exit 4", run_id=2)
-    local.hand_over(other)
-    assert local.finish(other).exit_code == 4
-    assert owner_of(tickets, other).pid != guard
-    (tickets / launch.ticket / "receipt").rmdir()
-    assert local.finish(launch).exit_code == 3
 
 
 def test_guards_end_with_their_scheduler_and_when_they_have_nothing_to_do(local: Workbench, tickets: Path) -> None:
