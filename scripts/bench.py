@@ -21,20 +21,22 @@ from scripts.bench_figures import Report, machine, say
 from scripts.bench_plan import Plan, Postgresql, postgresql
 
 NOTES = (
-    "Reports come by 16 connections, a start and a stop with 1 kB of log for each run, through uWSGI as the project"
-    " ships it (two workers; no nginx in between) or `lackey serve`; each is on disk before it is answered.",
-    "The trivial app reads the form and answers. Bare `sqlite3` and bare `psycopg` look up the token by its digest,"
-    " update the run if its state allows, add an event and the log, in one durable transaction a request"
-    " (`synchronous=FULL`, `synchronous_commit=on`).",
-    "CPU is that of the server's processes alone, without the load generator; the scheduler and PostgreSQL are counted"
-    " by themselves.",
-    "With each sync 5 ms longer, as on an ordinary server's disk, a program that commits by itself can't get beyond"
-    " 200 requests a second on SQLite, which has one writer; lackey commits together what comes together.",
-    "Launches count from the first claim until the last end is on record. The bare program claims each run durably,"
-    " makes its directory and log, spawns it, syncs its receipt and records its end durably; GNU parallel syncs"
-    " nothing, task-spooler keeps nothing.",
-    "An order counts from the request to the first line of the command. Idle are the scheduler with its helpers and"
-    " uWSGI with two workers on one share, after those orders; memory is PSS, in which what is shared counts once.",
+    "Reports: 16 connections, a start and a stop with 1 kB of log for each run, to uWSGI as the project ships it (two"
+    " workers; no nginx in between) or to `lackey serve`; each is on disk before it is answered. The trivial app reads"
+    " the form and answers. Bare `sqlite3` and bare `psycopg`, behind the same uWSGI, look up the token by its digest,"
+    " update the run if its state allows, and add an event and the log, in one durable transaction a request"
+    " (`synchronous=FULL`, `synchronous_commit=on`); nothing is indexed for a search. What bounds lackey is the CPU"
+    " that its workers take.",
+    "CPU: of the server's processes, without the load generator; the scheduler and PostgreSQL stand by themselves.",
+    "fsync + 5 ms: each sync takes that much longer, as on an ordinary server's disk. SQLite has one writer, so who"
+    " commits for each request gets to 200 a second at most; lackey commits together what comes together.",
+    "Launches: from the first claim until the last end is on record. The bare program, two runs at a time, claims a run"
+    " in a durable transaction, makes its directory and log, spawns it, syncs its receipt, and records its end in"
+    " another durable transaction. GNU parallel syncs nothing, and task-spooler keeps nothing. What bounds lackey is"
+    " the CPU of its scheduler and guards, and the marks that they sync.",
+    "*run now*: from the request to the first line of the command, the scheduler idle before; the reference is the same"
+    " command, started by a shell. Idle: uWSGI, the scheduler and all that they have started, on one share, after those"
+    " orders; PSS counts once what is shared.",
 )
 
 
@@ -50,7 +52,7 @@ def main() -> int:
     try:
         with _place() as place, postgresql(place.parent) as server:
             where = machine(place, _version(server))
-            say(", ".join(f"{name} {value}" for name, value in where.items()))
+            report.note(f"Measured with {', '.join(f'{name} {value}' for name, value in where.items())}.")
             plan = _plan(place, server, asked.quick)
             for part in (
                 bench_reports.measure,
@@ -96,7 +98,7 @@ def _place() -> Iterator[Path]:
 def _version(server: Postgresql) -> str:
     url = server.create().replace("+psycopg", "")
     with psycopg.connect(url) as connection:
-        return str(connection.info.parameter_status("server_version"))
+        return str(connection.info.parameter_status("server_version")).split()[0]
 
 
 if __name__ == "__main__":

@@ -132,13 +132,13 @@ def percentile(values: Sequence[float], share: float) -> float:
 def machine(place: Path, postgresql: str) -> dict[str, Any]:
     """Where it was measured. `place`: where the servers keep what they write."""
     return {
-        "cpus": os.cpu_count(),
-        "load before": os.getloadavg()[0],
-        "kernel": platform.release(),
-        "python": sys.version.split()[0],
-        "sqlite": sqlite3.sqlite_version,
-        "postgresql": postgresql,
-        "fsync, ms": _sync_milliseconds(place),
+        "CPUs": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 2),
+        "Linux": platform.release(),
+        "Python": platform.python_version(),
+        "SQLite": sqlite3.sqlite_version,
+        "PostgreSQL": postgresql,
+        "milliseconds a sync": round(_sync_milliseconds(place), 2),
     }
 
 

@@ -1,4 +1,7 @@
-"""Launches: short runs that all wait, two at a time, by lackey and by what else there is."""
+"""Launches: short runs that all wait, two at a time, by lackey and by what else there is.
+
+Of other tools those that the system's packages have; huey would take an environment of its own.
+"""
 
 import shutil
 import subprocess
