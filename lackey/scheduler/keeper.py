@@ -5,6 +5,7 @@ A share may take its time, or be away with thousands of logs on it: each is look
 
 import logging
 import threading
+import time
 from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
@@ -15,12 +16,16 @@ from lackey.executors.local.tickets import KeptLog, Mark
 from lackey.files import FileError, FileMissing, FilePiece, FileRefused, ShareAway, ShareFiles
 from lackey.services import Database
 from lackey.services.dispatch import kept_logs
+from lackey.services.dispatch.kept_logs import Taken
 from lackey.store.queue import LogDue
 
 log = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 5.0
 _SOON_SECONDS = 0.5
+# Those of runs that end one after the other are taken in together, so many bytes of them at once.
+_GATHERED_SECONDS = 0.1
+_GATHERED_BYTES = 1 << 18
 _PIECE = 512 * 1024
 # For so long it is waited, beside the grace time, for a log that has gone to be put back.
 _SPARE = timedelta(seconds=30)
@@ -76,7 +81,8 @@ class LogKeeper:
                 log.warning("share %s: logs are taken in later: %s", share, error)
             except Exception:
                 log.exception("share %s: logs are taken in later", share)
-            wake.wait(pause)
+            if wake.wait(pause):
+                time.sleep(_GATHERED_SECONDS)
             wake.clear()
 
     def _round(self, share: str) -> bool:
@@ -84,13 +90,19 @@ class LogKeeper:
         last, unfinished = 0, False
         while True:
             due = kept_logs.logs_to_keep(self._database, self._host, self._series, share, last)
-            for run in due:
-                if self._ending:
-                    return False
-                if self._is_unfinished(run, share):
-                    unfinished = True
-                else:
-                    self._keep(run, share)
+            taken: list[Taken] = []
+            try:
+                for run in due:
+                    if self._ending:
+                        return False
+                    if self._is_unfinished(run, share):
+                        unfinished = True
+                    elif (one := self._take(run, share)) is not None:
+                        taken.append(one)
+                    if sum(one.size for one in taken) > _GATHERED_BYTES:
+                        self._keep(taken)
+            finally:
+                self._keep(taken)
             if len(due) < kept_logs.LOGS_AT_ONCE:
                 return unfinished
             last = due[-1].run_id
@@ -107,7 +119,14 @@ class LogKeeper:
             pass
         return False
 
-    def _keep(self, run: LogDue, share: str) -> None:
+    def _keep(self, taken: list[Taken]) -> None:
+        """Write down what was taken."""
+        if taken:
+            kept_logs.keep_file_logs(self._database, taken)
+            taken.clear()
+
+    def _take(self, run: LogDue, share: str) -> Taken | None:
+        """Head and tail of its log; None: it may come yet. Raises FileError: the share is away."""
         kept = self._kept(run)
         name, gone = (LOG, None) if kept is None else (kept.name or LOG, _what_became(kept))
         half = kept_logs.FILE_LOG_LIMIT // 2
@@ -118,11 +137,11 @@ class LogKeeper:
             if look is not None and look.emptied:
                 raise ShareAway(f"the share {share} is empty") from error
             if kept is None and self._may_be_put_back(run, _SPARE):
-                return
+                return None
             log.warning("run %d: no log to take in: %s", run.run_id, error)
             head, pieces, gone = None, [], _GONE
         size = sum(len(content) for _, content in pieces) if head is None else head.size
-        kept_logs.keep_file_log(self._database, run.run_id, size, pieces, gone)
+        return Taken(run.run_id, size, pieces, gone)
 
     def _read(self, share: str, path: str, half: int) -> tuple[FilePiece, list[tuple[int, bytes]]]:
         head = self._files.read(share, path, 0, half)

@@ -6,6 +6,7 @@ from lackey.domain.refusals import AlreadyFinal, NotFound
 from lackey.domain.run import RunState
 from lackey.services.admin import health
 from lackey.services.dispatch import kept_logs, launching, silence
+from lackey.services.dispatch.kept_logs import Taken
 from lackey.services.runs import cancelling, log_text
 from lackey.store import runs
 from lackey.store.database import Database
@@ -114,8 +115,8 @@ def test_head_and_tail_of_a_log_are_kept_once_and_found_by_their_words(lab: Lab)
     assert [one.run_id for one in kept_logs.logs_to_keep(lab.database, "h1", "", "lab")] == [run.id]
     size = 5 << 20
     head, tail = b"first " * 10, b" last" * 10
-    kept_logs.keep_file_log(lab.database, run.id, size, [(0, head), (size - len(tail), tail)])
-    kept_logs.keep_file_log(lab.database, run.id, 1, [(0, b"another")])
+    kept_logs.keep_file_logs(lab.database, [Taken(run.id, size, [(0, head), (size - len(tail), tail)])])
+    kept_logs.keep_file_logs(lab.database, [Taken(run.id, 1, [(0, b"another")])])
     assert kept_logs.logs_to_keep(lab.database, "h1", "", "lab") == []
     assert kept(lab.database, run.id).startswith(head) and kept(lab.database, run.id).endswith(tail)
     with lab.database.read() as connection:

@@ -10,6 +10,7 @@ from webtest import TestApp
 
 from lackey.services.admin import health
 from lackey.services.dispatch import kept_logs
+from lackey.services.dispatch.kept_logs import Taken
 from lackey.services.runs import scheduling
 from lackey.services.runs.scheduling import Wanted
 from tests.web.client import Api
@@ -154,4 +155,4 @@ def test_what_schedulers_write_at_once_is_written_once(api: Api) -> None:
         for _ in range(ROUNDS):
             run, _token = scheduling.schedule(api.database, Wanted(launch=False, name="x"), "anna", now)
             pieces = [(0, LOG.encode()), (10 << 20, LOG.encode())]
-            many(partial(kept_logs.keep_file_log, api.database, run.id, 11 << 20, pieces))
+            many(partial(kept_logs.keep_file_logs, api.database, [Taken(run.id, 11 << 20, pieces)]))

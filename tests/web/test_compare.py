@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from lackey.files import FileError, FileMissing, FilePiece, ShareAway, ShareFiles
 from lackey.services.dispatch import kept_logs
+from lackey.services.dispatch.kept_logs import Taken
 from lackey.store import runs
 from lackey.web.call import Service
 from lackey.web.wsgi import WsgiApplication
@@ -143,7 +144,7 @@ def test_the_logs_are_read_all_at_once(on_share: Visitor, share: Share) -> None:
 
 def test_a_share_that_is_away_says_so_beside_what_was_kept(on_share: Visitor, share: Share) -> None:
     share.trouble = ShareAway("The share 'lab' did not answer within 1 s.")
-    kept_logs.keep_file_log(on_share.api.database, 1, 10, [(0, b"kept of it")])
+    kept_logs.keep_file_logs(on_share.api.database, [Taken(1, 10, [(0, b"kept of it")])])
     page = on_share.see("/compare?run=1&run=2")
     first, second = (end.get_text() for end in page.html.select(".ends > div"))
     assert "did not answer within 1 s. This is what was kept of it." in first and "kept of it" in first

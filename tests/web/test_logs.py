@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from lackey.files import Entry, FileMissing, FilePiece, Listing, ShareAway, ShareFiles
 from lackey.services.dispatch import kept_logs
+from lackey.services.dispatch.kept_logs import Taken
 from lackey.store import runs
 from lackey.web.call import Service
 from lackey.web.wsgi import WsgiApplication
@@ -188,7 +189,7 @@ def test_while_the_share_is_away_what_was_kept_of_the_file_is_shown(
     assert (answer.status_int, answer.body, answer.headers["X-Log-Complete"]) == (200, b"", "false")
     size = 3 * 2**20
     pieces = [(0, b"h" * 2**19), (size - 2**19, b"t" * 2**19)]
-    kept_logs.keep_file_log(api.database, launched["id"], size, pieces)
+    kept_logs.keep_file_logs(api.database, [Taken(launched["id"], size, pieces)])
     answer = api.get(text_of(launched))
     assert answer.body == b"h" * 2**19 + b"\n[lackey: 2097152 bytes left out]\n" + b"t" * 2**19
     assert answer.headers["X-Log-Complete"] == "false"
@@ -198,7 +199,7 @@ def test_a_log_that_its_run_has_removed_is_said_to_be_gone_and_not_shown_as_empt
     api: Api, launched: dict[str, Any]
 ) -> None:
     change(api, launched["id"], run_directory="heat/explicit/lackey-runs/removed")
-    kept_logs.keep_file_log(api.database, launched["id"], 0, [], "its log.txt was removed")
+    kept_logs.keep_file_logs(api.database, [Taken(launched["id"], 0, [], "its log.txt was removed")])
     answer = api.get(text_of(launched))
     assert answer.body == b"[lackey: the run's log.txt was removed, and what it wrote is gone]\n"
     assert answer.headers["X-Log-Complete"] == "false"

@@ -6,7 +6,6 @@ earlier one: select(2) fails on numbers from 1024 on, and there are simulations,
 
 import os
 import resource
-from contextlib import ExitStack
 
 # Enough for what a tick opens while it looks, records and launches.
 _SPARE = 16
@@ -27,8 +26,10 @@ def limit_to(number: int) -> None:
 
 def check_spare() -> None:
     """Raises OSError (EMFILE, ENFILE) if so few are left that what is begun might not be finished."""
-    with ExitStack() as held:
-        one = os.open("/", os.O_PATH | os.O_CLOEXEC)
-        held.callback(os.close, one)
-        for _ in range(_SPARE - 1):
-            held.callback(os.close, os.dup(one))
+    held = [os.open("/", os.O_PATH | os.O_CLOEXEC)]
+    try:
+        while len(held) < _SPARE:
+            held.append(os.dup(held[0]))
+    finally:
+        for each in held:
+            os.close(each)
