@@ -15,7 +15,7 @@ from lackey.domain.run import RunState
 from lackey.scheduler.driver import Driver
 from lackey.scheduler.host import Host
 from lackey.scheduler.leading import Lead
-from lackey.scheduler.loop import Loop
+from lackey.scheduler.loop import POLL_SECONDS, Loop
 from lackey.store.database import Database
 from tests.clock import Clock
 from tests.store.rows import add_run
@@ -70,6 +70,16 @@ def test_it_looks_at_everything_once_there_is_something_though_nobody_has_told_i
     assert watched.poll()[0] is False
     database.write(lambda connection: add_run(connection, clock(), state=RunState.QUEUED))
     assert [watched.poll()[0] for _ in range(2)] == [True, True]
+
+
+@pytest.mark.parametrize("state", [RunState.QUEUED, RunState.RUNNING])
+def test_while_others_run_or_wait_it_looks_once_a_second(
+    watched: Watched, database: Database, clock: Clock, state: RunState
+) -> None:
+    database.write(lambda connection: add_run(connection, clock(), state=state))
+    for _ in range(2):
+        assert watched.poll()[0] is True
+        assert 0 < watched.loop.tick() <= POLL_SECONDS
 
 
 def test_it_waits_no_longer_than_until_the_next_run_is_due(watched: Watched, database: Database, clock: Clock) -> None:
