@@ -98,6 +98,10 @@ class ShareFiles:
         """Return if the share is there, and raise ShareAway if it is not."""
         self._ask(share, {"op": "probe"})
 
+    def turned(self, share: str, there: bool, seconds: float) -> None:
+        """The same, told once that is not as `there` says, and after `seconds` at most, beside the deadline."""
+        self._ask(share, {"op": "probe", "there": there, "seconds": seconds}, seconds)
+
     def health(self, share: str, anew: bool = False) -> ShareHealth:
         """How the share is; raises nothing. A share that hangs or has no reader is away.
 
@@ -131,8 +135,8 @@ class ShareFiles:
         entries = tuple(Entry(**entry) for entry in header["entries"])
         return Listing(entries, header["complete"])
 
-    def _ask(self, share: str, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        deadline = time.monotonic() + self._deadline_seconds
+    def _ask(self, share: str, request: dict[str, Any], waiting: float = 0.0) -> tuple[dict[str, Any], bytes]:
+        deadline = time.monotonic() + waiting + self._deadline_seconds
         try:
             with _Connection(deadline) as connection:
                 connection.open(self._directory, share)

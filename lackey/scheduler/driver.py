@@ -6,7 +6,7 @@ delays no other.
 
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -14,9 +14,10 @@ from sqlalchemy import Connection
 from lackey.domain.attempt import OpenAttempt
 from lackey.domain.evidence import KillCause
 from lackey.domain.policy import ShareState
+from lackey.domain.refusals import Unavailable
 from lackey.domain.run import Garbled
 from lackey.executors.protocol import Executor, NotStarted
-from lackey.scheduler.follower import Follower
+from lackey.scheduler.follower import Ending, Follower
 from lackey.scheduler.host import Host
 from lackey.scheduler.pauses import Pauses
 from lackey.scheduler.shares_watch import Holds, SharesWatch
@@ -24,6 +25,7 @@ from lackey.scheduler.troubles import Faults, said
 from lackey.services import Database
 from lackey.services.dispatch import attempts, claiming
 from lackey.services.dispatch.claiming import Claim
+from lackey.services.dispatch.launching import Closing
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ class _Memory:
     pauses: Pauses[int] = field(default_factory=Pauses)
     reconcile_at: float = 0.0
     launches_nothing: str | None = None
+    begun: set[str] = field(default_factory=set)
     claims: claiming.Memory = field(default_factory=claiming.Memory)
 
 
@@ -61,6 +64,9 @@ class Driver:
         self._database, self.executor, self._here, self._shares = database, executor, here, shares
         self._holds, self._follower, self._leads, self._ended = holds, follower, leads, ended
         self._memory = _Memory()
+        # Since `follow`: what has ended and is not recorded yet, and whether anything is settled.
+        self._endings: list[Ending] = []
+        self._has_ended = False
         self._faults = Faults(f" (executor {executor.name})")
 
     def reconcile_soon(self) -> None:
@@ -91,12 +97,22 @@ class Driver:
         self._faults.contained("hear what is new", self._hear)
 
     def follow(self) -> None:
-        """Look at the tickets that may have news, record it, and end what has to end. Raises Unavailable."""
+        """Look at the tickets that may have news, and end what has to end. Raises Unavailable.
+
+        What has ended may be left to `launch` to record.
+        """
+        self._endings, self._has_ended = [], False
         self._faults.contained("follow runs", self._follow)
 
-    def claim_and_launch(self) -> None:
-        """Launch what may start now. Raises Unavailable."""
-        self._faults.contained("claim and launch runs", self._claim_and_launch)
+    def launch(self, leads: bool) -> bool:
+        """Record what has ended and, if this scheduler `leads`, launch what may start now; whether anything has ended.
+
+        Raises Unavailable.
+        """
+        if leads:
+            self._faults.contained("claim and launch runs", self._claim_and_launch)
+        self._faults.contained("record what has ended", self._record_ended)
+        return self._has_ended
 
     def _hear(self) -> None:
         self.executor.news(())
@@ -111,21 +127,36 @@ class Driver:
             self._follower.troubles.tell(each.run_id, str(each))
         self._follower.troubles.keep({one.run_id for one in found} | {each.run_id for each in garbled})
         news = self.executor.news([one.ticket for one in found])
-        settled = self._follower.follow(
-            [one for one in found if everything or one.ticket in news or one.handle is None]
-        )
-        for attempt in found:
-            if attempt.ticket in settled:
-                self.executor.forget(attempt.ticket)
-                # One that was given back would be launched again at once, over and over while the trouble lasts.
-                memory.pauses.begin(attempt.run_id)
-            else:
-                with self._follower.troubles.contained(attempt.run_id, "it can't be ended now"):
-                    self._end_if_asked(attempt)
-        open_still = [attempt for attempt in found if attempt.ticket not in settled]
+        # Until it is on record that a command has begun, it is looked at again: to record it may have failed.
+        memory.begun = {one.ticket for one in found if one.handle is None and one.ticket in news | memory.begun}
+        news |= memory.begun
+        settled, self._endings = self._follower.follow([one for one in found if everything or one.ticket in news])
+        self._settle([one for one in found if one.ticket in settled])
+        over = {*settled, *(attempt.ticket for attempt, _ in self._endings)}
+        open_still = [attempt for attempt in found if attempt.ticket not in over]
+        for attempt in open_still:
+            with self._follower.troubles.contained(attempt.run_id, "it can't be ended now"):
+                self._end_if_asked(attempt)
         claiming.note_held_up(self._database, open_still, self._shares.away())
-        if settled:
-            self._ended({attempt.share for attempt in found if attempt.ticket in settled})
+
+    def _settle(self, over: Sequence[OpenAttempt]) -> None:
+        """Nothing of these attempts is of interest any more."""
+        for attempt in over:
+            self.executor.forget(attempt.ticket)
+            # One that was given back would be launched again at once, over and over while the trouble lasts.
+            self._memory.pauses.begin(attempt.run_id)
+        if over:
+            self._has_ended = True
+            self._ended({attempt.share for attempt in over})
+
+    def _record_ended(self) -> None:
+        """Record what has ended and was not recorded with what is launched in its place."""
+        endings, self._endings = self._endings, []
+        self._settle_ended(self._follower.record_ended(endings))
+
+    def _settle_ended(self, over: Sequence[OpenAttempt]) -> None:
+        self._follower.forget(attempt.ticket for attempt in over)
+        self._settle(over)
 
     def _end_if_asked(self, attempt: OpenAttempt) -> None:
         """End its processes where it was asked for, or their time is up."""
@@ -148,12 +179,35 @@ class Driver:
     def _claim_and_launch(self) -> None:
         if not self._can_launch():
             return
-        for claim in self._claim():
+        endings = self._endings
+        self._launch_all(self._claim(endings))
+        if endings and not self._memory.claims.is_full:
+            # What has ended may have made others due, that waited for it.
+            self._launch_all(self._claim([]))
+
+    def _launch_all(self, claims: list[Claim]) -> None:
+        for claim in claims:
             with self._follower.troubles.contained(claim.run.id, "it can't be launched now"):
                 self._launch(claim)
 
-    def _claim(self) -> list[Claim]:
-        """What is to be launched now. A run that can't be read is passed over, for a while, and the others are not."""
+    def _claim(self, endings: list[Ending]) -> list[Claim]:
+        """What is to be launched now; what has ended is recorded with that, or else by itself."""
+        if not endings:
+            return self._claim_with([])
+        try:
+            claims = self._claim_with([ending for _, ending in endings])
+        except Unavailable:
+            raise
+        except Exception:
+            # One of them may be at fault, which is to keep nothing from being launched.
+            self._record_ended()
+            return self._claim_with([])
+        self._endings = []
+        self._settle_ended([attempt for attempt, _ in endings])
+        return claims
+
+    def _claim_with(self, endings: list[Closing]) -> list[Claim]:
+        """A run that can't be read is passed over, for a while, and the others are not."""
         pauses, executor = self._memory.pauses, self.executor
         while True:
             try:
@@ -166,6 +220,7 @@ class Driver:
                     self._leads,
                     self._holds.held(),
                     self._memory.claims,
+                    endings,
                 )
             except Garbled as one:
                 pauses.begin(one.run_id)

@@ -5,7 +5,7 @@ by guarded updates. See `executors.protocol` for what the observations mean.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
@@ -21,6 +21,7 @@ from lackey.services import Database
 from lackey.services.dispatch import launching
 
 T = TypeVar("T")
+Ending = tuple[OpenAttempt, launching.Closing]
 
 # So many are recorded in one transaction, so that whoever else writes is not kept waiting.
 _AT_ONCE = 20
@@ -54,12 +55,16 @@ class Follower:
         self._began: dict[str, float] = {}
         self.troubles = Troubles(database)
 
-    def follow(self, attempts: list[OpenAttempt]) -> list[str]:
-        """Look at the tickets of attempts and record what has come of them; the tickets that are settled."""
+    def follow(self, attempts: list[OpenAttempt]) -> tuple[list[str], list[Ending]]:
+        """Look at the tickets of attempts and record what has come of them.
+
+        The tickets that are settled; and what has ended, as far as it may be recorded with what starts in its place:
+        some, not so many that others who write would be kept waiting.
+        """
         if not attempts:
-            return []
+            return [], []
         settled: list[str] = []
-        endings: list[tuple[OpenAttempt, launching.Closing]] = []
+        endings: list[Ending] = []
         begun: list[tuple[OpenAttempt, launching.Begun]] = []
         looks = self._executor.observe([one.ticket for one in attempts])
         for one in attempts:
@@ -73,11 +78,19 @@ class Follower:
                 elif self._judge(one, look):
                     settled.append(one.ticket)
         self._record(launching.started, begun)
-        settled += [one.ticket for one in self._record(launching.ended, endings)]
-        for ticket in settled:
+        settled += [one.ticket for one in self.record_ended(endings[_AT_ONCE:])]
+        self.forget(settled)
+        return settled, endings[:_AT_ONCE]
+
+    def record_ended(self, endings: list[Ending]) -> list[OpenAttempt]:
+        """Record what has ended, by itself; the attempts of which it was recorded."""
+        return self._record(launching.ended, endings)
+
+    def forget(self, tickets: Iterable[str]) -> None:
+        """They are settled."""
+        for ticket in tickets:
             self._gone_since.pop(ticket, None)
             self._began.pop(ticket, None)
-        return settled
 
     def lasted_seconds(self, ticket: str) -> float | None:
         """How long ago the ticket's command was started; None if it has not been seen yet."""

@@ -1,8 +1,10 @@
 """The scheduler's loop: wake, look, end, claim, launch. It never touches a share, and waits only to be woken.
 
 A tick does all there is to do and may be done at any time. What it waits for: a datagram (somebody scheduled or
-cancelled, here or, as `notices` heard, on another host; a guard has news), an executor (a guard has ended), the time of
-the next run, a second as the safety net.
+cancelled, here or, as `notices` heard, on another host), an executor (a run has begun or ended), the time of the next
+run, a second as the safety net. Where the executor alone has news, what it comes to is recorded, and what can start in
+its place is launched; the other questions are asked when their time comes. Where nothing woke it and one question shows
+that there is nothing to do, that is all it asks.
 
 The first executor, the host's own, is driven by the loop itself, for it waits for nothing, and to hand over to another
 thread would cost each run more than its launch. Each further one is driven by a thread of its own (`Aside`).
@@ -37,6 +39,10 @@ _CATCH_UP_SECONDS = 60.0
 # How often it is looked whether the clock was set back.
 _CLOCK_SECONDS = 20.0
 STUCK_SECONDS = 60.0
+# At least so often all is asked for, though there seems to be nothing to do.
+_THOROUGH_SECONDS = 20.0
+# What an end has made due, and could not be told at once, waits no longer than so.
+_SOON_SECONDS = 0.05
 
 
 @dataclass
@@ -46,12 +52,16 @@ class _Memory:
     catch_up_at: float = 0.0
     beat_at: float = 0.0
     silence_at: float = 0.0
+    thorough_at: float = 0.0
+    woken: bool = True
     clock_at: float = 0.0
     looked_at: datetime | None = None
     led: bool | None = None
     kept_for: int | None = None
     launches_nothing: str | None = None
     shares: dict[str, ShareState] | None = None
+    # When all is to be done again, if nothing but the executor has news before (monotonic seconds).
+    all_at: float = 0.0
 
 
 class Loop:
@@ -85,33 +95,56 @@ class Loop:
 
         Raises Unavailable while the database is away.
         """
+        memory = self._memory
+        if memory.led is None or time.monotonic() >= memory.all_at:
+            self._all()
+        else:
+            self._own.follow()
+            if self._own.launch(bool(memory.led)):
+                memory.all_at = min(memory.all_at, time.monotonic() + _SOON_SECONDS)
+        return max(0.0, memory.all_at - time.monotonic())
+
+    def _all(self) -> None:
+        memory = self._memory
         self._wait_seconds = POLL_SECONDS
+        self._idle = False
+        memory.all_at = 0.0  # should anything be raised
+        self._faults.contained("see whether there is anything to do", self._look_for_tasks)
+        if self._idle:
+            self._show_itself()
+        else:
+            self._do_all()
+        memory.all_at = time.monotonic() + self._wait_seconds
+
+    def _do_all(self) -> None:
+        memory = self._memory
+        memory.thorough_at = time.monotonic() + _THOROUGH_SECONDS
         self._faults.contained("catch up with the version before", self._catch_up)
         self._own.follow()
-        self._faults.contained("lead", self._take_lead)
-        self._faults.contained("say that it is here", self._beat)
-        self._faults.contained("say how its shares are", self._publish_shares)
-        if self._memory.led:
+        self._show_itself()
+        if memory.led:
             self._faults.contained("count silence", self._note_silence)
             self._faults.contained("queue what is due", self._queue_due)
-            self._own.claim_and_launch()
-            if (self._own.launches_nothing, self._own.kept_for) != (
-                self._memory.launches_nothing,
-                self._memory.kept_for,
-            ):
-                self._memory.beat_at = 0.0
+        if self._own.launch(bool(memory.led)):
+            self._wait_seconds = min(self._wait_seconds, _SOON_SECONDS)
+        known = self._own.launches_nothing, self._own.kept_for
+        if memory.led and known != (memory.launches_nothing, memory.kept_for):
+            memory.beat_at = 0.0
         for aside in self._aside:
             aside.wake()
-        return self._wait_seconds
 
     def wait(self, seconds: float) -> None:
         """Until something happens, `seconds` at most."""
-        if any(key.fileobj is self._own.executor for key, _ in self._selector.select(seconds)):
+        ready = {key.fileobj for key, _ in self._selector.select(seconds)}
+        self._memory.woken = bool(ready)
+        if self._own.executor in ready:
             self._own.hear()
+        if ready != {self._own.executor}:
+            self._memory.all_at = 0.0
 
     def reconcile_soon(self) -> None:
         """Look at all tickets in the next tick."""
-        self._memory.catch_up_at = 0.0
+        self._memory.catch_up_at = self._memory.thorough_at = self._memory.all_at = 0.0
         self._own.reconcile_soon()
 
     def close(self) -> None:
@@ -124,6 +157,23 @@ class Loop:
 
     def _leads(self) -> bool:
         return bool(self._memory.led)
+
+    def _look_for_tasks(self) -> None:
+        """See whether it is idle: nothing has happened and there is nothing to do, as far as one question tells."""
+        memory = self._memory
+        if memory.woken or self._aside or not memory.led or self._faults or self._own.is_faulty:
+            return
+        if memory.launches_nothing or time.monotonic() >= memory.thorough_at:
+            return
+        now = self._clock()
+        task = queueing.next_task(self._database, now)
+        self._wait_for(task)
+        self._idle = task is None or task > now
+
+    def _show_itself(self) -> None:
+        self._faults.contained("lead", self._take_lead)
+        self._faults.contained("say that it is here", self._beat)
+        self._faults.contained("say how its shares are", self._publish_shares)
 
     def _catch_up(self) -> None:
         if time.monotonic() >= self._memory.catch_up_at:
@@ -145,9 +195,11 @@ class Loop:
             self._memory.clock_at = time.monotonic() + _CLOCK_SECONDS
             queueing.put_right(self._database, self._clock())
             self._untold.look(self._database, self._clock())
-        next_due = queueing.queue_due(self._database, self._clock())
-        if next_due is not None:
-            self._wait_seconds = min(POLL_SECONDS, max(0.0, (next_due - self._clock()).total_seconds()))
+        self._wait_for(queueing.queue_due(self._database, self._clock()))
+
+    def _wait_for(self, due: datetime | None) -> None:
+        if due is not None:
+            self._wait_seconds = min(POLL_SECONDS, max(0.0, (due - self._clock()).total_seconds()))
 
     def _beat(self) -> None:
         memory, here, now = self._memory, self._here, self._clock()
@@ -239,5 +291,4 @@ class Aside:
 
     def _tick(self) -> None:
         self._driver.follow()
-        if self._leads():
-            self._driver.claim_and_launch()
+        self._driver.launch(self._leads())

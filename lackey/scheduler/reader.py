@@ -11,7 +11,7 @@ from lackey.scheduler.leading import FileLock
 from lackey.scheduler.rights import settle
 from lackey.scheduler.signals import stop_on_signals
 from lackey.settings import Settings
-from lackey.shares import Readers
+from lackey.shares.readers import Readers
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,8 @@
-"""Which shares are there. Each is asked by a thread of its own, through its reader, so that none waits for another."""
+"""Which shares are there. Each is asked by a thread of its own, through its reader, so that none waits for another.
+
+The reader looks at its share each second. It answers once what it sees has changed, or after a while, to show that it
+is still at work.
+"""
 
 import logging
 import threading
@@ -13,6 +17,7 @@ from lackey.scheduler.pauses import Pauses
 log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 1.0
+_TOLD_SECONDS = 3.0
 _TRIED_AGAIN_SECONDS = 300.0
 
 
@@ -117,7 +122,9 @@ class SharesWatch:
                 look = self._files.health(name, anew=True).look
                 for holds in self._holds:
                     holds.look(name, look is not None and not look.takes_nothing)
-            self._files.probe(name)
+                self._files.probe(name)
+            else:
+                self._files.turned(name, not self._away[name], _TOLD_SECONDS)
         except FileError as error:
             return f"waits for share {name}: {error}"
         except Exception as error:

@@ -12,6 +12,8 @@ from lackey.shares.reading import Answer, Failure, ShareRoot, failed, listing, r
 LINE_LIMIT = 1 << 16
 # A request that hangs keeps its thread until the share is back; clients that ask again and again must not fill memory.
 _AT_ONCE = 64
+# For so long an answer may be kept back.
+_WAIT_SECONDS = 60.0
 
 _TOUCHING: dict[str, Callable[[ShareRoot, dict[str, Any]], Answer]] = {"read": read, "list": listing}
 
@@ -38,10 +40,16 @@ class Answers:
         except (ValueError, RecursionError):
             return _told(Failure("refused", "The request makes no sense."))
 
+    def _probe(self, request: dict[str, Any]) -> Away | None:
+        there, seconds = request.get("there"), request.get("seconds")
+        if not isinstance(there, bool) or not isinstance(seconds, int | float):
+            return self._monitor.probe()
+        return self._monitor.turned(there, min(seconds, _WAIT_SECONDS))
+
     def _answer(self, request: Any) -> Answer:
         op = request.get("op") if isinstance(request, dict) else None
         if op == "probe":
-            _refuse(self._monitor.probe())
+            _refuse(self._probe(request))
             return {"ok": True}, b""
         if op == "health":
             if request.get("anew") is True:

@@ -1,7 +1,6 @@
 """Looks at a share: a light one, whether it is there, and a full one, how it is. Both may hang with the share."""
 
 import os
-import secrets
 import stat
 import time
 from contextlib import suppress
@@ -101,7 +100,7 @@ class Examiner:
         return failure, difference
 
     def _make(self, root: int) -> float:
-        name = PROBE_PREFIX + secrets.token_hex(16)
+        name = PROBE_PREFIX + os.urandom(16).hex()
         before = time.time()
         file = open_beneath(root, name, _NEW_FILE, mode=0o600)
         self._left = name

@@ -68,6 +68,17 @@ class Monitor:
             self._news.notify_all()
             return self._after(number)
 
+    def turned(self, there: bool, seconds: float) -> Away | None:
+        """Whether the share is there, told once that is not as `there` says, and after `seconds` at most."""
+        until = time.monotonic() + seconds
+        with self._news:
+            gone = self._after(1)
+            while (gone is None) is there and (left := until - time.monotonic()) > 0:
+                # A look that comes to hang tells nobody.
+                self._news.wait(min(left, _HANGS_SECONDS))
+                gone = self._hangs() or self._known.away
+            return gone
+
     def health(self) -> ShareHealth:
         """What the last looks found; waits for the first light one alone."""
         with self._news:

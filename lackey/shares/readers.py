@@ -63,8 +63,19 @@ class Readers:
 
 def _command(name: str, path: str, must_be_mounted: bool, socket: Path, options: list[str]) -> list[str]:
     flags = [*options, *(["--must-be-mounted"] if must_be_mounted else [])]
-    # -P: what lies in the working directory is not to be imported.
-    return [sys.executable, "-P", "-m", "lackey.shares", *flags, "--", name, str(Path(path).absolute()), str(socket)]
+    # -P: what lies in the working directory is not to be imported. -S: nor is what is installed; it needs none of that.
+    return [
+        sys.executable,
+        "-P",
+        "-S",
+        "-m",
+        "lackey.shares",
+        *flags,
+        "--",
+        name,
+        str(Path(path).absolute()),
+        str(socket),
+    ]
 
 
 class _Reader:

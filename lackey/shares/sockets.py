@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lackey.wake import short_path
 
-_ASK_SECONDS = 1.0
+_ASK_SECONDS = 3.0
 
 
 def listen(path: Path, backlog: int) -> socket.socket:

@@ -1,7 +1,7 @@
 """Attempts: add, read the open ones, close."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ from sqlalchemy import Connection, and_, bindparam, insert, or_, select, update
 
 from lackey.domain.attempt import CameTo, OpenAttempt
 from lackey.domain.run import FINAL, Garbled, RunState, scheduler_of
+from lackey.store.compiled import Compiled
 from lackey.store.models import AttemptRow, RunRow
 from lackey.store.models.attempt import OPEN
 from lackey.store.models.run import TICKET_OPEN
@@ -17,18 +18,12 @@ _ATTEMPT = AttemptRow.metadata.tables[AttemptRow.__tablename__]
 _RUN = RunRow.metadata.tables[RunRow.__tablename__]
 # In the words of OPEN, where `run` stands beside it.
 _IS_OPEN = _ATTEMPT.c.closed_at.is_(None)
-_ADD = insert(_ATTEMPT)
+_ADD = Compiled(insert(_ATTEMPT).inline())
 _OF_TICKET = (OPEN, _ATTEMPT.c.ticket == bindparam("wanted_ticket"))
-_BEGIN = (
-    update(_ATTEMPT)
-    .where(*_OF_TICKET)
-    .values({name: bindparam(f"new_{name}") for name in ("handle", "run_directory", "started_at")})
-)
-_CLOSE = (
-    update(_ATTEMPT).where(*_OF_TICKET).values(closed_at=bindparam("new_closed_at"), came_to=bindparam("new_came_to"))
-)
+_CHANGE = Compiled(update(_ATTEMPT).where(*_OF_TICKET))
 _OPEN_OF_TICKET = select(_ATTEMPT).where(*_OF_TICKET)
-_FOLLOWED = (
+_FOLLOWED_COLUMNS = tuple(each.name for each in fields(OpenAttempt))
+_FOLLOWED = Compiled(
     select(
         *(_ATTEMPT.c.id, _ATTEMPT.c.run_id, _RUN.c.uid.label("run_uid"), _ATTEMPT.c.ticket, _ATTEMPT.c.share),
         *(_ATTEMPT.c.host, _ATTEMPT.c.handle, _RUN.c.state, _RUN.c.reason),
@@ -60,7 +55,7 @@ _OVER = (
 
 def add_all(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Insert attempts; each names the same columns."""
-    connection.execute(_ADD, rows)
+    _ADD.run_each(connection, rows)
 
 
 def followed(connection: Connection, executor: str, scheduler: str) -> tuple[list[OpenAttempt], list[Garbled]]:
@@ -68,7 +63,8 @@ def followed(connection: Connection, executor: str, scheduler: str) -> tuple[lis
     found: list[OpenAttempt] = []
     garbled: list[Garbled] = []
     known = {"wanted_executor": executor, "wanted_scheduler": scheduler}
-    for row in connection.execute(_FOLLOWED, known).mappings():
+    for each in _FOLLOWED.rows(connection, known):
+        row = dict(zip(_FOLLOWED_COLUMNS, each, strict=True))
         try:
             found.append(OpenAttempt(**{**row, "state": RunState(row["state"])}))
         except ValueError as error:
@@ -100,13 +96,13 @@ def with_open_ticket(connection: Connection, ticket: str) -> list[dict[str, Any]
 
 def begin(connection: Connection, ticket: str, handle: str, run_directory: str, started_at: datetime | None) -> None:
     """The command of an open attempt runs."""
-    known = {"new_handle": handle, "new_run_directory": run_directory, "new_started_at": started_at}
-    connection.execute(_BEGIN, {"wanted_ticket": ticket, **known})
+    known = {"handle": handle, "run_directory": run_directory, "started_at": started_at}
+    _CHANGE.run(connection, {"wanted_ticket": ticket, **known})
 
 
 def close(connection: Connection, ticket: str, came_to: CameTo, now: datetime) -> None:
     """Nothing can run under its ticket any more; one that is closed stays as it is."""
-    connection.execute(_CLOSE, {"wanted_ticket": ticket, "new_closed_at": now, "new_came_to": came_to})
+    _CHANGE.run(connection, {"wanted_ticket": ticket, "closed_at": now, "came_to": came_to})
 
 
 def still_needed(connection: Connection, tickets: Collection[str]) -> set[str]:

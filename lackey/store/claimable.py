@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, RowMapping, String, TextClause, bindparam, cast, text, update
+from sqlalchemy import ColumnClause, Connection, String, bindparam, cast, column, select, text, update
 
 from lackey.domain.policy import InUse, QueuedRun, lane_of
 from lackey.domain.resources import Demand
 from lackey.domain.run import Garbled, Run, RunState
+from lackey.store.compiled import Compiled
 from lackey.store.models import AttemptRow, RunRow
 from lackey.store.models.base import Instant, moment
 from lackey.store.models.run import CLAIMABLE
@@ -28,20 +29,28 @@ USERS_AT_MOST = 500
 # What comes of a column that holds what lackey has never written there.
 _UNREADABLE = (ValueError, TypeError, OverflowError)
 _RUN = RunRow.metadata.tables[RunRow.__tablename__]
+_ATTEMPT = AttemptRow.metadata.tables[AttemptRow.__tablename__]
 # In the words of the index: only so is it used.
 _MINE = f"{CLAIMABLE} AND executor = :executor"
 
 
-def _by_index(sql: str) -> dict[str, TextClause]:
+def _by_index(sql: str, columns: str) -> dict[str, Compiled]:
     """A statement for each kind of database, `claimable` in it being the runs as the index has them.
 
-    SQLite has to be told to use it, or it may take another that looks just as good to it, and look at runs one by one.
+    `columns`: what it answers, as the database has it. SQLite has to be told to use the index, or it may take another
+    that looks just as good to it, and look at runs one by one.
     """
     runs = {"sqlite": "run INDEXED BY ix_run_claimable", "postgresql": "run"}
-    return {kind: text(re.sub(r"\bFROM claimable\b", f"FROM {source}", sql)) for kind, source in runs.items()}
+    answered: list[ColumnClause[Any]] = [column(name) for name in columns.split()]
+    times = [bindparam("at", type_=Instant())] if ":at" in sql else []
+    return {
+        kind: Compiled(text(re.sub(r"\bFROM claimable\b", f"FROM {source}", sql)).bindparams(*times).columns(*answered))
+        for kind, source in runs.items()
+    }
 
 
 _HEAD = 'r.id, r.priority, r."by", r.lane, r.application_id, r.share, r.cpus, r.memory_bytes, r.gpus, r.scheduled_at'
+_HEAD_COLUMNS = "id priority by lane application_id share cpus memory_bytes gpus scheduled_at queued_at max_running"
 _HEADS = f"""
     SELECT {_HEAD}, r.queued_at, application.max_running
     FROM (SELECT (SELECT id FROM claimable
@@ -63,7 +72,8 @@ _NEXT = f"""
     SELECT n + 1, {_BELOW.format(by='known."by"', priority="known.priority", lane="known.lane")}, most
     FROM lanes JOIN run AS known ON known.id = lanes.id WHERE n < most
 """
-_ALL_USERS = _by_index(f"""
+_ALL_USERS = _by_index(
+    f"""
     WITH RECURSIVE users(n, name) AS (
         SELECT 1, (SELECT min("by") FROM claimable WHERE {_MINE} AND "by" > :after)
         UNION ALL
@@ -79,41 +89,52 @@ _ALL_USERS = _by_index(f"""
         FROM users, part WHERE users.name IS NOT NULL
         UNION ALL {_NEXT}
     ) {_HEADS}
-""")
-_FURTHER = _by_index(f"""
+""",
+    _HEAD_COLUMNS,
+)
+_FURTHER = _by_index(
+    f"""
     WITH RECURSIVE lanes(n, id, most) AS (
         SELECT 1, {_BELOW.format(by=":by", priority=":priority", lane=":lane")}, CAST(:lanes AS bigint)
         UNION ALL {_NEXT}
     ) {_HEADS}
-""")
-_AFTER = _by_index(f"""
+""",
+    _HEAD_COLUMNS,
+)
+_AFTER = _by_index(
+    f"""
     SELECT id, scheduled_at, queued_at FROM claimable
     WHERE {_MINE} AND "by" = :by AND priority = :priority AND lane = :lane AND (scheduled_at, id) > (:at, :id)
     ORDER BY scheduled_at, id LIMIT :limit
-""")
+""",
+    "id scheduled_at queued_at",
+)
 
-_UNNAMED = _by_index(f"""
+_UNNAMED = _by_index(
+    f"""
     SELECT id, application_id, share, cpus, memory_bytes, gpus FROM claimable
     WHERE {_MINE} AND "by" = :by AND priority = :priority AND lane = '' LIMIT :limit
-""")
+""",
+    "id application_id share cpus memory_bytes gpus",
+)
 _NAME = update(_RUN).where(_RUN.c.id == bindparam("unnamed"), _RUN.c.lane == "").values(lane=bindparam("its_lane"))
-_ANY = _by_index(f"SELECT 1 FROM claimable WHERE {_MINE} LIMIT 1")
-_COUNT = _by_index(f"SELECT count(*) FROM (SELECT 1 FROM claimable WHERE {_MINE} LIMIT :most) AS counted")
-_TAKEN = text("""
-    SELECT a.application_id, a."by", a.share, a.cpus, a.memory_bytes, a.gpus, a.scheduler, r.state
-    FROM attempt AS a JOIN run AS r ON r.id = a.run_id WHERE a.closed_at IS NULL AND a.executor = :executor
-""").columns(gpus=AttemptRow.gpus.type)
-_CLAIM = (
+_ANY = _by_index(f"SELECT 1 FROM claimable WHERE {_MINE} LIMIT 1", "one")
+_COUNT = _by_index(f"SELECT count(*) FROM (SELECT 1 FROM claimable WHERE {_MINE} LIMIT :most) AS counted", "number")
+_TAKEN = Compiled(
+    select(
+        *(_ATTEMPT.c[name] for name in ("ticket", "application_id", "by", "share", "cpus", "memory_bytes", "gpus")),
+        *(_ATTEMPT.c.scheduler, _RUN.c.state),
+    )
+    .join(_RUN, _RUN.c.id == _ATTEMPT.c.run_id)
+    .where(text("attempt.closed_at IS NULL"), _ATTEMPT.c.executor == bindparam("wanted_executor"))
+)
+_CLAIM = Compiled(
     update(_RUN)
-    .where(text(CLAIMABLE), _RUN.c.cancel_requested_at.is_(None), _RUN.c.id.in_(bindparam("ids", expanding=True)))
+    .where(text(CLAIMABLE), _RUN.c.cancel_requested_at.is_(None), _RUN.c.id == bindparam("wanted_id"))
     .values(
         ticket=_RUN.c.uid + "n" + cast(_RUN.c.attempts + 1, String) + bindparam("of_series"),
-        ticket_open=True,
         attempts=_RUN.c.attempts + 1,
         revision=_RUN.c.revision + 1,
-        host=bindparam("on_host"),
-        claimed_at=bindparam("at"),
-        reason=bindparam("why"),
     )
     .returning(*COLUMNS)
 )
@@ -138,16 +159,12 @@ class LaneHead:
 
 def exist(connection: Connection, executor: str) -> bool:
     """Whether there are any at all."""
-    return _ask(connection, _ANY, {"executor": executor}).first() is not None
+    return bool(_ask(connection, _ANY, {"executor": executor}))
 
 
 def count(connection: Connection, executor: str) -> int:
     """How many there are, counted up to `COUNTED_AT_MOST`: to count all takes as long as there are many."""
-    return int(
-        connection.execute(
-            _COUNT[connection.dialect.name], {"executor": executor, "most": COUNTED_AT_MOST}
-        ).scalar_one()
-    )
+    return int(_ask(connection, _COUNT, {"executor": executor, "most": COUNTED_AT_MOST})[0][0])
 
 
 def lanes(
@@ -176,11 +193,10 @@ def runs_of(connection: Connection, executor: str, head: LaneHead, chunk: int) -
     Raises Garbled.
     """
     last, given = head.first, {"executor": executor, "by": head.by, "priority": head.priority, "lane": head.lane}
-    after = _AFTER[connection.dialect.name].bindparams(bindparam("at", type_=Instant()))
     yield last
     while True:
         behind = {**given, "at": last.scheduled_at, "id": last.run_id, "limit": chunk}
-        rows = connection.execute(after, behind).all()
+        rows = _ask(connection, _AFTER, behind)
         for row in rows:
             try:
                 last = _waiting(*row)
@@ -196,16 +212,23 @@ def name_lanes(connection: Connection, executor: str, head: LaneHead, limit: int
     given = {"executor": executor, "by": head.by, "priority": head.priority, "limit": limit}
     named = [
         {"unnamed": run_id, "its_lane": lane_of(application_id, share, cpus, memory_bytes, gpus)}
-        for run_id, application_id, share, cpus, memory_bytes, gpus in connection.execute(
-            _UNNAMED[connection.dialect.name], given
-        )
+        for run_id, application_id, share, cpus, memory_bytes, gpus in _ask(connection, _UNNAMED, given)
     ]
     if named:
         connection.execute(_NAME, named)
 
 
-def taken(connection: Connection, executor: str, scheduler: str, away: Container[str] = ()) -> list[InUse]:
-    """What the open attempts of an executor hold, those of all schedulers. `away`: shares whose runs do nothing."""
+def taken(
+    connection: Connection,
+    executor: str,
+    scheduler: str,
+    away: Container[str] = (),
+    closing: Container[str] = (),
+) -> list[InUse]:
+    """What the open attempts of an executor hold, those of all schedulers. `away`: shares whose runs do nothing.
+
+    `closing`: tickets of attempts that are about to be closed, which hold nothing any more.
+    """
     return [
         InUse(
             application_id=application_id,
@@ -217,9 +240,10 @@ def taken(connection: Connection, executor: str, scheduler: str, away: Container
             lost=state == RunState.LOST,
             is_idle=state == RunState.LOST or share in away,
         )
-        for application_id, by, share, cpus, memory_bytes, gpus, of, state in connection.execute(
-            _TAKEN, {"executor": executor}
+        for ticket, application_id, by, share, cpus, memory_bytes, gpus, of, state in _TAKEN.rows(
+            connection, {"wanted_executor": executor}
         )
+        if ticket not in closing
     ]
 
 
@@ -230,23 +254,24 @@ def claim(
 
     A run that can't be read raises ValueError or TypeError.
     """
-    given = {"ids": list(run_ids), "on_host": host, "of_series": series, "why": reason, "at": now}
-    claimed = {row.id: as_run(row) for row in connection.execute(_CLAIM, given)}
-    return [claimed[run_id] for run_id in run_ids if run_id in claimed]
+    drawn = {"of_series": series, "ticket_open": True, "host": host, "claimed_at": now, "reason": reason}
+    rows = (_CLAIM.rows(connection, {**drawn, "wanted_id": run_id}) for run_id in run_ids)
+    return [as_run(*found) for found in rows if found]
 
 
-def _ask(connection: Connection, statement: dict[str, TextClause], given: dict[str, Any]) -> CursorResult[Any]:
-    return connection.execute(statement[connection.dialect.name], given)
+def _ask(connection: Connection, statement: dict[str, Compiled], given: dict[str, Any]) -> list[list[Any]]:
+    return statement[connection.dialect.name].rows(connection, given)
 
 
 def _heads(
-    connection: Connection, statement: dict[str, TextClause], given: dict[str, Any], passed_over: Collection[int]
+    connection: Connection, statement: dict[str, Compiled], given: dict[str, Any], passed_over: Collection[int]
 ) -> list[LaneHead]:
-    rows = _ask(connection, statement, given).mappings().all()
+    names = _HEAD_COLUMNS.split()
+    rows = (dict(zip(names, row, strict=True)) for row in _ask(connection, statement, given))
     return [head for row in rows if (head := _head(row, passed_over)) is not None]
 
 
-def _head(row: RowMapping, passed_over: Collection[int]) -> LaneHead | None:
+def _head(row: dict[str, Any], passed_over: Collection[int]) -> LaneHead | None:
     """None where its first run can't be read and is to be passed over. Raises Garbled."""
     run_id = row["id"]
     try:

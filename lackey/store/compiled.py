@@ -116,6 +116,7 @@ class _Cursor:
             return
         if dialect.is_disconnect(error, self._connection.connection, self._cursor):
             self._connection.invalidate(error)
+            self._connection.engine.dispose()  # the others are cut off too
         else:
             self._cursor.close()
         raise DBAPIError.instance(

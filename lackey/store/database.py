@@ -4,6 +4,7 @@
 connection of its own.
 """
 
+import math
 import os
 import sqlite3
 import stat
@@ -15,9 +16,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Dialect, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    InvalidatePoolError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -67,7 +75,11 @@ LIMITS = {
     "lock_timeout": timedelta(seconds=15),
     "statement_timeout": timedelta(seconds=25),
 }
+# A process has so many connections to PostgreSQL for writing, and as many for reading. Whoever finds none free waits:
+# the server answers sooner than it would serve as many backends as there are threads.
+_CONNECTIONS = 4
 _POOL_SECONDS = 10.0
+_RESTED_SECONDS = 1.0
 # PostgreSQL: any number will do, as long as nothing else in the same database uses it.
 _TRYING_AGAIN = 0x7472796167
 
@@ -186,16 +198,37 @@ def _parse(url: str) -> URL:
 
 
 def _engine(url: URL, reading: bool = False) -> Engine:
-    level: Any = {"pool_size": 16, "pool_timeout": _POOL_SECONDS}
-    if reading:
-        # All are kept: a connection takes longer to make than most pages need to read, and as many threads ask at once.
-        level |= {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True, "pool_size": 15, "max_overflow": 0}
+    level: Any = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True} if reading else {}
     unsaid = {name: value for name, value in IMPATIENCE.items() if name not in url.query}
-    engine = create_engine(url, pool_pre_ping=True, connect_args=unsaid, **level)
+    engine = create_engine(
+        url,
+        connect_args=unsaid,
+        pool_size=_CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=_POOL_SECONDS,
+        pool_use_lifo=True,
+        **level,
+    )
+    event.listen(engine, "checkin", _note_rest)
+    event.listen(engine, "checkout", lambda connection, record, _: _look_after(engine.dialect, connection, record))
     # Whoever reads holds no locks that others wait for; but nobody waits for an answer that long.
     names = ["statement_timeout"] if reading else [*LIMITS]
     event.listen(engine, "connect", lambda connection, _: _limit(connection, names))
     return engine
+
+
+def _note_rest(_: object, record: ConnectionPoolEntry) -> None:
+    record.info["rests_since"] = time.monotonic()
+
+
+def _look_after(dialect: Dialect, connection: Any, record: ConnectionPoolEntry) -> None:
+    """Ask whether a connection that has rested is still there. To ask each time would cost each report two answers."""
+    if time.monotonic() - record.info.get("rests_since", math.inf) < _RESTED_SECONDS:
+        return
+    try:
+        dialect.do_ping(connection)
+    except dialect.loaded_dbapi.Error:
+        raise InvalidatePoolError from None
 
 
 def _limit(connection: Any, names: Iterable[str]) -> None:

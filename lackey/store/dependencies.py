@@ -53,6 +53,7 @@ _MEMBERS = select(*_STANDING).where(or_(_RUN.c.id == _FAMILY, _RUN.c.stands_for 
 # Of a run and all later ones the first that is waited for: so PostgreSQL asks the index. Of the run alone, where nearly
 # all edges are on one other, it looks through all edges.
 _NEXT = select(_EDGE.c.on_run_id).where(_EDGE.c.on_run_id >= _RUN.c.id).order_by(_EDGE.c.on_run_id).limit(1)
+_NOTED = Compiled(select(_DECISION.c.run_id).order_by(_DECISION.c.run_id).limit(1))
 _AWAITED = Compiled(
     select(_RUN.c.id, _NEXT.scalar_subquery()).where(or_(_RUN.c.id == _FAMILY, _RUN.c.stands_for == _FAMILY))
 )
@@ -232,7 +233,8 @@ def note(connection: Connection, family: int, passed: int) -> None:
 
 def noted(connection: Connection) -> int | None:
     """A run of which not all have been told, if there is one."""
-    return connection.execute(select(_DECISION.c.run_id).order_by(_DECISION.c.run_id).limit(1)).scalar_one_or_none()
+    found: list[list[int]] = _NOTED.rows(connection, {})
+    return found[0][0] if found else None
 
 
 def take_note(connection: Connection, family: int) -> int | None:

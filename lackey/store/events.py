@@ -17,7 +17,7 @@ _LAST_ROOM = Compiled(
     .where(_EVENT.c.run_id == bindparam("wanted_id"))
     .order_by(_EVENT.c.id)
     .limit(1)
-    .offset(EVENTS - 1)
+    .offset(bindparam("most"))
 )
 
 
@@ -33,7 +33,7 @@ def add_all(connection: Connection, some: Iterable[Event]) -> None:
 
 def has_room(connection: Connection, run_id: int) -> bool:
     """Whether the run's history has fewer than `EVENTS` lines: else what a client can repeat is written no more."""
-    return not _LAST_ROOM.rows(connection, {"wanted_id": run_id})
+    return not _LAST_ROOM.rows(connection, {"wanted_id": run_id, "most": EVENTS - 1})
 
 
 def details_of(connection: Connection, run_id: int, kind: str, limit: int) -> list[dict[str, Any]]:

@@ -3,14 +3,16 @@
 from sqlalchemy import Connection, delete, insert, select
 
 from lackey.domain.policy import Paused
+from lackey.store.compiled import Compiled
 from lackey.store.models import PausedExecutorRow
 
-_PAUSED = (PausedExecutorRow.name, PausedExecutorRow.since, PausedExecutorRow.by)
+_ROWS = PausedExecutorRow.metadata.tables[PausedExecutorRow.__tablename__]
+_PAUSED = Compiled(select(_ROWS.c.name, _ROWS.c.since, _ROWS.c.by))
 
 
 def paused(connection: Connection) -> dict[str, Paused]:
     """Those that are paused, by name."""
-    return {name: Paused(name, since, by) for name, since, by in connection.execute(select(*_PAUSED))}
+    return {name: Paused(name, since, by) for name, since, by in _PAUSED.rows(connection, {})}
 
 
 def pause(connection: Connection, wanted: Paused) -> None:

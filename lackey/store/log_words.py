@@ -7,7 +7,7 @@ report adds a text; once a piece has several, they become one, so there are no m
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, select
 
 from lackey.store import words
 from lackey.store.compiled import Compiled
@@ -23,7 +23,6 @@ _SPACE = b" \t\r\n"
 _TEXT = IndexedTextRow.metadata.tables[IndexedTextRow.__tablename__]
 _ITS_PART = (_TEXT.c.run_id == bindparam("its_run"), _TEXT.c.part == bindparam("its_part"))
 _WITHIN = (*_ITS_PART, _TEXT.c.start >= bindparam("its_start"), _TEXT.c.start < bindparam("its_end"))
-_ADD = Compiled(insert(_TEXT).returning(_TEXT.c.id))
 _COUNT = Compiled(select(func.count()).where(*_WITHIN))
 _OF_A_PIECE = select(_TEXT.c.id, _TEXT.c.start, _TEXT.c.length).where(*_WITHIN)
 _REMOVE = delete(_TEXT).where(_TEXT.c.id == bindparam("its_id"))
@@ -57,9 +56,7 @@ def _place(run_id: int, part: str, piece: StoredPiece) -> dict[str, object]:
 def _index(connection: Connection, run_id: int, part: str, piece: StoredPiece, first: int, last: int) -> None:
     known = _known(piece, first, last)
     if known:
-        row = {"run_id": run_id, "part": part, "start": first, "length": last - first}
-        [[text_id]] = _ADD.rows(connection, row)
-        words.add_text(connection, text_id, known)
+        words.add_text(connection, run_id, known, words.LogSpan(part, first, last - first))
 
 
 def _forget(connection: Connection, piece: StoredPiece, texts: Iterable[tuple[int, int, int]]) -> None:

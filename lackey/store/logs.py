@@ -109,6 +109,8 @@ class Stored:
 
 def put(connection: Connection, run_id: int, part: str, start: int, content: bytes) -> Stored:
     """Keep those of the bytes that are not held yet, joined to small pieces that they touch."""
+    if not content:
+        return Stored([], 0)
     place = {"its_run": run_id, "its_part": part}
     end = start + len(content)
     known = [(first, first + length) for first, length in _AROUND.rows(connection, _at(place, start, end))]

@@ -30,6 +30,8 @@ def listening(database: Database) -> Iterator[Callable[[float], bool]]:
     Raises Unavailable, and so does the function when the connection is lost; what is sent meanwhile is not heard.
     """
     with unavailable(), database.reader.connect() as connection:
+        # Not the pool's any more: it is held as long as the scheduler lives, and goes on listening.
+        connection.detach()
         connection.execute(_LISTEN)
         driver: Any = connection.connection.driver_connection
         broken: Any = connection.dialect.loaded_dbapi.Error
@@ -40,8 +42,4 @@ def listening(database: Database) -> Iterator[Callable[[float], bool]]:
             except broken as error:
                 raise Unavailable(f"the database is not available: {type(error).__name__}") from error
 
-        try:
-            yield wait
-        finally:
-            # Whoever got it from the pool next would go on listening.
-            connection.invalidate()
+        yield wait

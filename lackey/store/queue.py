@@ -1,7 +1,7 @@
 """What the scheduler asks of the database: which runs are due, which tickets are open, what is overdue."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sqlalchemy import (
@@ -19,15 +19,42 @@ from sqlalchemy import (
 )
 
 from lackey.domain.run import Garbled, Run, RunState
+from lackey.store.compiled import Compiled
 from lackey.store.models import RunRow
 from lackey.store.models.run import DUE, EXPECTED, LOG_DUE
 from lackey.store.runs import readable, select_runs
 
 # PostgreSQL: any number will do, as long as nothing else in the same database uses it.
 _CLAIMING = 0x636C61696D
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNENDED = RunRow.ended_at.is_(None)
 _ID: ColumnElement[int] = literal_column("run.id", RunRow.id.type)
 _TIME: ColumnElement[datetime] = literal_column("run.scheduled_at", RunRow.scheduled_at.type)
+
+
+def _runs_by(dialect: str, index: str) -> TextClause:
+    """The table, to be read by this index: by itself SQLite takes the one of all that wait, and looks at each."""
+    return text(f"run INDEXED BY {index}" if dialect == "sqlite" else "run")
+
+
+_NOW = bindparam("now", type_=RunRow.scheduled_at.type)
+_AFTER = tuple_(bindparam("after_at", type_=RunRow.scheduled_at.type), bindparam("after_id"))
+_DUE = {
+    dialect: Compiled(
+        select(_ID, _TIME)
+        .select_from(_runs_by(dialect, "ix_run_due"))
+        .where(DUE, _NOW >= _TIME, tuple_(_TIME, _ID) > _AFTER)
+        .order_by(_TIME, _ID)
+        .limit(bindparam("most"))
+    )
+    for dialect in ("sqlite", "postgresql")
+}
+_NEXT_DUE = {
+    dialect: Compiled(
+        select(_TIME).select_from(_runs_by(dialect, "ix_run_due")).where(DUE, _NOW < _TIME).order_by(_TIME).limit(1)
+    )
+    for dialect in ("sqlite", "postgresql")
+}
 
 
 class Due(NamedTuple):
@@ -42,21 +69,15 @@ def due(connection: Connection, now: datetime, limit: int, after: tuple[datetime
 
     `after`: those alone that come after this time and id.
     """
-    wanted = select(_ID, _TIME).select_from(_runs_by(connection, "ix_run_due")).where(DUE, now >= _TIME)
-    if after is not None:
-        wanted = wanted.where(tuple_(_TIME, _ID) > after)
-    return [Due(run_id, at) for run_id, at in connection.execute(wanted.order_by(_TIME, _ID).limit(limit))]
+    first, last = after or (_EPOCH, 0)
+    given = {"now": now, "after_at": first, "after_id": last, "most": limit}
+    return [Due(run_id, at) for run_id, at in _DUE[connection.dialect.name].rows(connection, given)]
 
 
 def next_due(connection: Connection, now: datetime) -> datetime | None:
     """When the next launched run is due that waits for no other."""
-    wanted = select(_TIME).select_from(_runs_by(connection, "ix_run_due")).where(DUE, now < _TIME)
-    return connection.execute(wanted.order_by(_TIME).limit(1)).scalar_one_or_none()
-
-
-def _runs_by(connection: Connection, index: str) -> TextClause:
-    """The table, to be read by this index: by itself SQLite takes the one of all that wait, and looks at each."""
-    return text(f"run INDEXED BY {index}" if connection.dialect.name == "sqlite" else "run")
+    found: list[list[datetime]] = _NEXT_DUE[connection.dialect.name].rows(connection, {"now": now})
+    return found[0][0] if found else None
 
 
 def made_ahead(connection: Connection, now: datetime) -> tuple[list[Run], list[Garbled]]:
@@ -105,7 +126,9 @@ def followed_by_reports(connection: Connection, now: datetime) -> list[Run]:
         RunRow.state == RunState.RUNNING,
         or_(RunRow.ticket.is_not(None), limits.is_not(None)),
     )
-    overdue = select(_ID).select_from(_runs_by(connection, "ix_run_expected")).where(EXPECTED, now >= _TIME)
+    overdue = (
+        select(_ID).select_from(_runs_by(connection.dialect.name, "ix_run_expected")).where(EXPECTED, now >= _TIME)
+    )
     expected = (RunRow.id.in_(overdue.scalar_subquery()), RunRow.unmet == 0)
     found = (readable(connection, select_runs().where(*each))[0] for each in (running, expected))
     return [run for some in found for run in some]
@@ -136,15 +159,15 @@ _LOGS = (
     .order_by(RunRow.id)
     .limit(bindparam("most"))
 )
-_LOGS_OF_SERIES = _LOGS.where(RunRow.ticket.endswith(bindparam("wanted_series", type_=String)))
-_LOGS_OF_HOST = _LOGS.where(RunRow.host == bindparam("wanted_host"))
+_LOGS_OF_SERIES = Compiled(_LOGS.where(RunRow.ticket.endswith(bindparam("wanted_series", type_=String))))
+_LOGS_OF_HOST = Compiled(_LOGS.where(RunRow.host == bindparam("wanted_host")))
 
 
 def logs_to_keep(connection: Connection, host: str, series: str, share: str, after_id: int, limit: int) -> list[LogDue]:
     """Ended runs of a scheduler on a share whose log.txt is not in the database yet, the earliest after an id first."""
     known = {"wanted_share": share, "after_id": after_id, "most": limit}
     mine = {"wanted_series": series} if series else {"wanted_host": host}
-    rows = connection.execute(_LOGS_OF_SERIES if series else _LOGS_OF_HOST, {**known, **mine})
+    rows = (_LOGS_OF_SERIES if series else _LOGS_OF_HOST).rows(connection, {**known, **mine})
     return [
         LogDue(run_id, directory or "", ticket or "", at, "observed" in evidence)
         for run_id, directory, ticket, at, evidence in rows

@@ -31,6 +31,9 @@ _ADD = Compiled(insert(_TEXT).returning(_TEXT.c.id))
 _ADD_ALL = insert(_TEXT).returning(_TEXT.c.id, sort_by_parameter_order=True)
 
 
+_NOWHERE = {"part": None, "start": None, "length": None}
+
+
 @dataclass(frozen=True)
 class LogSpan:
     """Which bytes of a run's log a text is of; see `log_words`."""
@@ -43,16 +46,14 @@ class LogSpan:
 def index(connection: Connection, run_id: int, content: str) -> None:
     """Let the run be found by the words of `content` too, for as long as there is the run."""
     if words := known(content):
-        [[text_id]] = _ADD.rows(connection, {"run_id": run_id})
-        add_text(connection, text_id, words)
+        add_text(connection, run_id, words, None)
 
 
 def index_all(connection: Connection, texts: Iterable[tuple[int, str, LogSpan | None]]) -> None:
     """The same for many texts at once, each with the id of its run, and where it is of a log, its place there."""
     found = [(run_id, words, place) for run_id, content, place in texts if (words := known(content))]
     if found:
-        nowhere = {"part": None, "start": None, "length": None}
-        places = [{"run_id": run_id, **(vars(place) if place else nowhere)} for run_id, _, place in found]
+        places = [{"run_id": run_id, **(vars(place) if place else _NOWHERE)} for run_id, _, place in found]
         row_ids = connection.execute(_ADD_ALL, places).scalars()
         rows = [{"id": row_id, "words": words} for row_id, (_, words, _) in zip(row_ids, found, strict=True)]
         _ADD_WORDS[connection.dialect.name].run_each(connection, rows)
@@ -66,9 +67,14 @@ def known(content: str) -> str:
     return " ".join(_words(_ends(_folded(content))))
 
 
-def add_text(connection: Connection, text_id: int, words: str) -> None:
-    """Keep the words of a text."""
-    _ADD_WORDS[connection.dialect.name].run(connection, {"id": text_id, "words": words})
+def add_text(connection: Connection, run_id: int, words: str, place: LogSpan | None) -> None:
+    """Keep the words of a text of a run; `place`: where in its log it is, if it is of that."""
+    given = {"run_id": run_id, **(vars(place) if place else _NOWHERE)}
+    if connection.dialect.name == "postgresql":
+        _ADD_AT_ONCE.run(connection, {**given, "words": words})
+        return
+    [[text_id]] = _ADD.rows(connection, given)
+    _ADD_WORDS["sqlite"].run(connection, {"id": text_id, "words": words})
 
 
 def remove_text(connection: Connection, text_id: int, words: str) -> None:
@@ -149,6 +155,13 @@ _ADD_WORDS = {
     "sqlite": Compiled(text("INSERT INTO run_words (rowid, words) VALUES (:id, :words)")),
     "postgresql": Compiled(text("INSERT INTO run_words (id, words) VALUES (:id, to_tsvector('simple', :words))")),
 }
+# PostgreSQL's server and driver need as long for a statement as for what it does.
+_ADD_AT_ONCE = Compiled(
+    text(
+        "WITH added AS (INSERT INTO indexed_text (run_id, part, start, length) VALUES (:run_id, :part, :start, :length)"
+        " RETURNING id) INSERT INTO run_words (id, words) SELECT id, to_tsvector('simple', :words) FROM added"
+    )
+)
 _DELETE = {
     # https://www.sqlite.org/fts5.html#the_delete_command
     "sqlite": text("INSERT INTO run_words (run_words, rowid, words) VALUES ('delete', :id, :words)"),

@@ -9,6 +9,12 @@ import pytest
 from tests.executors.workbench import Workbench, local_executor
 
 
+@pytest.fixture(autouse=True)
+def _in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guard goes to where its command is to run, and to / after that; some are in this process."""
+    monkeypatch.chdir(".")
+
+
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
     return tmp_path / "var"

@@ -5,7 +5,7 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import ModuleType
@@ -45,11 +45,11 @@ class _Nothing(MetaPathFinder):
         raise ImportError(name)
 
 
-def _sealed(launch: Launch, tickets: Path) -> None:
+def _sealed(launch: Launch, tickets: Path, say: Callable[[bytes], object]) -> bool:
     sys.meta_path.insert(0, _Nothing(Path(launch.share_path) / "missed"))
-    guard(launch, tickets)
+    return guard(launch, tickets, say)
 
 
 if __name__ == "__main__":
-    with patch.object(launcher, "guard", _sealed):
+    with patch("lackey.executors.local.guard.guard", _sealed):
         launcher.main()

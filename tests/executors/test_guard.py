@@ -24,7 +24,7 @@ from lackey.domain.receipt import parse_receipt
 from lackey.executors.local import processes
 from lackey.executors.local.command import prepare
 from lackey.executors.local.directories import add_file, make_run_directories, refusal
-from lackey.executors.local.guard import guard, start, take
+from lackey.executors.local.guard import guard, settle_in, start, take
 from lackey.executors.local.tickets import Mark
 from lackey.executors.protocol import Launch, NotStarted, Running
 from tests.executors.workbench import Workbench, local_executor, until
@@ -162,8 +162,9 @@ def test_a_full_disk_lets_no_command_run_off_the_record(disk: Disk, local: Workb
     assert local.executor.void(launch.ticket)
 
 
-def test_a_command_whose_guard_dies_before_it_is_on_record_never_runs(local: Workbench) -> None:
-    launch = local.draft("echo > ran")
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/sh -u"], ids=["spawned", "forked"])
+def test_a_command_whose_guard_dies_before_it_is_on_record_never_runs(local: Workbench, shell: str) -> None:
+    launch = local.draft("echo > ran", shell=shell)
     directories = make_run_directories(launch, lambda _: False)
     waiting = prepare(launch, Account.of(None), directories, {})
     waiting.abandon()  # as the kernel does when the guard is killed
@@ -171,7 +172,7 @@ def test_a_command_whose_guard_dies_before_it_is_on_record_never_runs(local: Wor
     assert waiting.refusal() is None
     assert not (local.application / "ran").exists()
     os.close(directories.run)
-    os.close(waiting.said)
+    os.close(directories.log)
 
 
 def test_a_command_that_can_t_be_put_on_record_never_runs(local: Workbench, tickets: Path) -> None:
@@ -186,11 +187,19 @@ def test_a_command_that_can_t_be_put_on_record_never_runs(local: Workbench, tick
     assert not (local.application / "ran").exists()
 
 
-@pytest.mark.parametrize(("call", "code"), [("pipe", errno.EMFILE), ("pipe", errno.ENFILE), ("fork", errno.EAGAIN)])
+@pytest.mark.parametrize(
+    ("shell", "call", "code"),
+    [
+        ("/bin/sh", "pipe", errno.EMFILE),
+        ("/bin/sh", "pipe", errno.ENFILE),
+        ("/bin/sh", "posix_spawn", errno.EAGAIN),
+        ("/bin/sh -u", "fork", errno.EAGAIN),
+    ],
+)
 def test_a_command_for_which_the_host_has_no_process_is_tried_again(
-    local: Workbench, tickets: Path, monkeypatch: pytest.MonkeyPatch, call: str, code: int
+    local: Workbench, tickets: Path, monkeypatch: pytest.MonkeyPatch, shell: str, call: str, code: int
 ) -> None:
-    launch = local.draft("echo > ran")
+    launch = local.draft("echo > ran", shell=shell)
     mark = Mark(tickets, launch.ticket)
     assert take(mark, launch)
     with monkeypatch.context() as host, pytest.raises(NotStarted, match=os.strerror(code)) as refused:
@@ -224,7 +233,8 @@ def fork_guard(launch: Launch, tickets: Path) -> int:
     pid = os.fork()
     if pid == 0:
         try:
-            guard(launch, tickets)
+            settle_in()
+            guard(launch, tickets, lambda _: None)
         finally:
             os._exit(0)
     return pid

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ import psutil
 import pytest
 
 from lackey.executors.protocol import Absent, Ended, Gone, Launch, Running
-from tests.executors.workbench import Workbench, alive, local_executor, until
+from tests.executors.workbench import DEADLINE_SECONDS, Workbench, alive, local_executor, until
 
 STUBBORN = "trap '' TERM; echo $$ > stubborn; while :; do sleep 0.1; done"
 
@@ -43,14 +44,12 @@ def test_a_guard_is_a_session_of_its_own_and_holds_nothing_of_the_scheduler(
             found = []
             for number in os.listdir(f"/proc/{guard}/fd"):
                 with suppress(FileNotFoundError):
-                    found.append(os.readlink(f"/proc/{guard}/fd/{number}"))
-            return sorted(path for path in found if not path.startswith("pipe:"))
+                    found.append(os.readlink(f"/proc/{guard}/fd/{number}").split(":")[0])
+            return sorted(path for path in found if path != "pipe")
 
         assert os.getsid(guard) == guard
         run = local.application / "lackey-runs" / "7"
-        expected = [*["/dev/null"] * 3, str(run), str(run / "log.txt")]
-        # While it wakes the scheduler it has a socket besides.
-        until(lambda: held() == expected)
+        until(lambda: held() == [*["/dev/null"] * 3, str(run), str(run / "log.txt"), "socket"])
 
 
 def test_the_launcher_has_nothing_of_the_service(
@@ -218,14 +217,25 @@ def doorbell(tmp_path: Path) -> Iterator[tuple[socket.socket, str]]:
     os.close(descriptor)
 
 
-def test_the_scheduler_is_woken_at_the_start_and_at_the_end(
+def test_the_scheduler_is_told_of_the_start_and_of_the_end(local: Workbench) -> None:
+    launch = local.draft("while [ ! -e stop ]; do sleep 0.05; done")
+    local.hand_over(launch)
+    select.select([local.executor], [], [], DEADLINE_SECONDS)
+    assert local.executor.news([launch.ticket]) == {launch.ticket}
+    assert local.commanded(launch) is not None
+    assert local.executor.news([launch.ticket]) == set(), "that is told once"
+    (local.application / "stop").write_text("")
+    select.select([local.executor], [], [], DEADLINE_SECONDS)
+    assert isinstance(local.look(launch), Ended)
+
+
+def test_a_scheduler_that_comes_later_is_woken_at_the_end(
     local: Workbench, doorbell: tuple[socket.socket, str]
 ) -> None:
     bell, path = doorbell
     launch = local.draft("while [ ! -e stop ]; do sleep 0.05; done", wake_path=path)
-    local.hand_over(launch)
-    bell.recv(1)
-    assert local.commanded(launch) is not None
+    local.start(launch)
+    local.executor.close()
     (local.application / "stop").write_text("")
     bell.recv(1)
     assert isinstance(local.look(launch), Ended)

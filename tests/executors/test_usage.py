@@ -114,7 +114,7 @@ def test_nothing_waits_for_a_process_that_waits_for_its_share(monkeypatch: pytes
         until(lambda: processes.tree(os.getpid())[0].rss_bytes > 0)
         monkeypatch.setattr(processes, "read_whole", as_if_stuck)
         monkeypatch.setattr(usage, "read_whole", as_if_stuck)
-        taken = usage.Usage(Mock(has_begun=lambda: True))
+        taken = usage.Usage(Mock(is_copy=lambda: False))
         try:
             taken.look()
         finally:

@@ -66,9 +66,10 @@ class Workbench:
         return replace(plain, **changes)  # type: ignore[arg-type]
 
     def start(self, launch: Launch) -> int:
-        """Launch it, and wait until its command runs; the command's pid."""
+        """Launch it, and wait until its command runs, and is said to; the command's pid."""
         self.hand_over(launch)
         until(lambda: self.commanded(launch) is not None)
+        until(lambda: launch.ticket in self.executor.news([launch.ticket]))
         running = self.commanded(launch)
         assert running is not None
         return running.pid

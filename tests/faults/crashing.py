@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
 
@@ -45,14 +46,15 @@ class _Executor(LocalExecutor):
         )
 
 
-def _followed(launch: Launch, tickets: Path) -> None:
+def _followed(launch: Launch, tickets: Path, say: Callable[[bytes], object]) -> bool:
     log = Path(launch.share_path).parent / f"trace-{launch.run_id}"
     if not log.exists():
         attach(log, launch.parameters["crash"])
-    guard(launch, tickets)
+    return guard(launch, tickets, say)
 
 
 if __name__ == "__main__":
     # How often a guard looks at its processes depends on how quick they are, and its calls are counted.
-    with patch.object(launcher, "guard", _followed), patch("lackey.executors.local.usage.FIRST_LOOK_SECONDS", math.inf):
+    local = "lackey.executors.local"
+    with patch(f"{local}.guard.guard", _followed), patch(f"{local}.usage.FIRST_LOOK_SECONDS", math.inf):
         launcher.main()

@@ -49,7 +49,7 @@ def check_guard(stage: Stage, run_id: int, point: str) -> None:
     trace = stage.place / f"trace-{run_id}"
     assert was_killed(trace), point
     signed = has_done(trace, r'link\(.*/owner"\)')
-    told = has_done(trace, r'write\(\d+, "!", 1\)')
+    told = has_done(trace, r'write\(\d+, "!\\n", 2\)')
     receipt = has_done(trace, "rename.*")
     seen = (run.state, run.exit_code, ran(stage)[str(run_id)])
     what = f"{point}: {stage.history(run_id)}"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lackey.files import ShareFiles
-from lackey.shares import Readers
+from lackey.shares.readers import Readers
 from tests.shares.seen import WITHIN_SECONDS, answers, eventually, reading
 
 

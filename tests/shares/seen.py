@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from lackey.files import ShareAway, ShareFiles
-from lackey.shares import Readers
+from lackey.shares.readers import Readers
 
 WITHIN_SECONDS = 20.0
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from lackey.files import ShareAway, ShareFiles
-from lackey.shares import Readers
+from lackey.shares.readers import Readers
 from tests.shares.seen import WITHIN_SECONDS, answers, eventually, processes_of, reading
 
 
@@ -176,7 +176,7 @@ def test_sigterm_ends_a_reader_though_its_parent_blocks_and_ignores_it(share: Pa
 
 PARENT = """
 import sys, time, pathlib
-from lackey.shares import Readers
+from lackey.shares.readers import Readers
 readers = Readers({"lab": (sys.argv[1], False)}, pathlib.Path(sys.argv[2]))
 readers.start()
 time.sleep(600)

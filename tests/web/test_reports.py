@@ -224,12 +224,15 @@ class TestOutcomes:
         assert api.report("start", run).json["state"] == "running"
         assert api.get("/api/run/jobs").json["items"] == []
 
-    def test_the_end_of_a_run_wakes_the_scheduler(self, api: Api) -> None:
-        run = api.reported_run()
-        api.report("start", run)
-        before = len(api.wakes)
-        api.report("stop", run)
-        assert len(api.wakes) == before + 1
+    def test_the_end_of_a_run_wakes_the_scheduler_if_another_one_waits_for_it(self, api: Api) -> None:
+        awaited, alone = api.reported_run(), api.reported_run()
+        waits = api.post("/api/run", {"application": api.application()["id"], "after": [awaited["id"]]}).json
+        for run, wakes in ((alone, 0), (awaited, 1)):
+            api.report("start", run)
+            before = len(api.wakes)
+            api.report("stop", run)
+            assert len(api.wakes) == before + wakes
+        assert api.run(waits)["state"] == "queued"
 
 
 class TestProgressAndFigures:

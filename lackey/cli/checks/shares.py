@@ -13,7 +13,7 @@ from lackey.files import ShareFiles
 from lackey.scheduler.reader import DIRECTORY
 from lackey.scheduler.rights import unable
 from lackey.settings import Settings
-from lackey.shares import Readers
+from lackey.shares.readers import Readers
 
 _LOOK_SECONDS = 8.0
 _POLL_SECONDS = 0.1

@@ -1,8 +1,9 @@
-"""Runs on this host: each under a guard of its own, which the launcher forks."""
+"""Runs on this host: each under a guard (`guards`), which the launcher forks."""
 
 import errno
 import json
 import os
+import selectors
 import signal
 import socket
 import subprocess
@@ -10,13 +11,13 @@ import sys
 import time
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 
 from lackey.domain.evidence import KillCause
 from lackey.domain.resources import Capacity
 from lackey.executors.local.descriptors import check_spare
-from lackey.executors.local.launcher import GUARDED, LENGTH
+from lackey.executors.local.guards import Guards
+from lackey.executors.local.launcher import GUARDED, WANTED
 from lackey.executors.local.leftovers import Leftovers
 from lackey.executors.local.processes import family, send
 from lackey.executors.local.tickets import Mark, Owner, Voided, make_tickets
@@ -36,7 +37,7 @@ from lackey.executors.protocol import (
 
 _ANSWER_SECONDS = 10.0
 _LONGEST_ANSWER = 4096
-_LIBRARY = Path(__file__).resolve().parents[2]
+_LIBRARY = Path(__file__).resolve().parents[3]
 
 
 class LocalExecutor:
@@ -57,8 +58,11 @@ class LocalExecutor:
         self._descriptors = descriptors
         self._launcher: subprocess.Popen[bytes] | None = None
         self._wire: socket.socket | None = None
+        self._guards = Guards(self._fork)
         self._watches = Watches()
-        self._under_way: set[str] = set()
+        self._selector = selectors.EpollSelector()
+        for each in (self._guards, self._watches):
+            self._selector.register(each, selectors.EVENT_READ)
         # When a command whose guard is gone was first told to end; by a clock that can't be set.
         self._told: dict[str, float] = {}
 
@@ -75,28 +79,30 @@ class LocalExecutor:
         return None
 
     def launch(self, launch: Launch) -> None:
-        """Fork a guard. Raises OSError if the launcher fails; whether there is a guard is then unknown."""
+        """Hand it over to a guard. Raises OSError if that fails; whether there is one at it is then unknown."""
         launch.check()
         Mark(self._tickets, launch.ticket)
         check_spare()
-        message = json.dumps(asdict(launch)).encode()
+        self._guards.hand_over(launch.ticket, json.dumps(vars(launch)).encode())
+
+    def _fork(self) -> socket.socket:
+        """A new guard; our end of its socket. Raises OSError."""
+        ours, theirs = socket.socketpair()
         try:
-            wire = self._connected()
-            wire.sendall(LENGTH.pack(len(message)) + message)
-            answer, descriptors, _, _ = socket.recv_fds(wire, _LONGEST_ANSWER, 1)
+            with theirs:
+                wire = self._connected()
+                socket.send_fds(wire, [WANTED], [theirs.fileno()])
+                answer = wire.recv(_LONGEST_ANSWER)
+            if not answer:
+                raise ConnectionResetError("the launcher has ended")
         except OSError:
+            ours.close()
             self._disconnect()
             raise
         if answer != GUARDED:
-            if not answer:
-                self._disconnect()
-                raise ConnectionResetError("the launcher has ended")
+            ours.close()
             raise OSError(f"no guard could be started: {answer.decode(errors='replace')}")
-        # None came with it if there was no room for it here (recvmsg(2), MSG_CTRUNC).
-        for descriptor in descriptors:
-            os.set_inheritable(descriptor, False)
-            self._watches.add(launch.ticket, descriptor)
-            self._under_way.add(launch.ticket)
+        return ours
 
     def observe(self, tickets: Collection[str]) -> dict[str, Observation]:
         """What each ticket's mark and processes say."""
@@ -109,26 +115,30 @@ class LocalExecutor:
             return Unreadable(str(error))
         except Exception as error:  # whatever one of them holds, the others are to be observed
             return Unreadable(f"{type(error).__name__}: {error}")
-        if isinstance(look, Absent | Unowned) and ticket in self._under_way:
+        if isinstance(look, Absent | Unowned) and ticket in self._guards:
             return Starting()
-        if isinstance(look, Running) and ticket not in self._watches:
+        if isinstance(look, Running) and look.started_at is not None and not self._tells(ticket):
             self._watch(ticket)
         return look
 
+    def _tells(self, ticket: str) -> bool:
+        """Whether it will be noticed when something changes."""
+        return ticket in self._guards or ticket in self._watches
+
     def fileno(self) -> int:
-        """Can be read when a guard has ended, or a command whose guard is gone."""
-        return self._watches.fileno()
+        """Can be read when a guard has news, and when one of an earlier scheduler, or a command, has ended."""
+        return self._selector.fileno()
 
     def news(self, tickets: Collection[str]) -> set[str]:
-        """Those of which no living process is watched."""
+        """Those whose guards have something to tell, and those of which nothing that lives is watched."""
+        self._guards.hear()
         self._watches.drop_ended()
-        self._under_way = {ticket for ticket in self._under_way if ticket in self._watches}
-        return {ticket for ticket in tickets if ticket not in self._watches}
+        return {ticket for ticket in tickets if self._guards.begun(ticket) or not self._tells(ticket)}
 
     def forget(self, ticket: str) -> None:
         """Watch nothing of it."""
+        self._guards.forget(ticket)
         self._watches.drop(ticket)
-        self._under_way.discard(ticket)
 
     def _look(self, mark: Mark) -> Observation:
         owner = mark.owner()
@@ -136,17 +146,13 @@ class LocalExecutor:
             return Unowned() if mark.path.is_dir() else Absent()
         if isinstance(owner, Voided):
             return Void()
-        alive = owner.lives()
-        if not alive and mark.owner() != owner:
-            return self._look(mark)  # the guard put its command on record, and died, in between
-        # Read after the look at the processes: the guard may write it, and end, in between.
-        receipt = mark.receipt()
-        if receipt is not None:
-            if (receipt.installation, receipt.run_uid) != (owner.installation, owner.run_uid):
-                return Unreadable("the receipt is another installation's")
-            return Ended(receipt)
-        if not alive:
-            return Gone(mark.kill_cause())
+        if (ended := _ended(mark, owner)) is not None:
+            return ended
+        if not owner.lives():
+            if mark.owner() != owner:
+                return self._look(mark)  # the guard put its command on record, and died, in between
+            # Once more: the guard may have written it, and ended, in between.
+            return _ended(mark, owner) or Gone(mark.kill_cause())
         command = owner.command
         if command is None:
             return Running(str(owner.pid), owner.pid)
@@ -167,7 +173,8 @@ class LocalExecutor:
         """Tell the guard to end its command; where the guard is gone, end the command without it."""
         mark = Mark(self._tickets, ticket)
         owner = mark.owner()
-        if not isinstance(owner, Owner):
+        # With a receipt nothing of it lives, and its guard may be at another one.
+        if not isinstance(owner, Owner) or mark.has_receipt():
             return
         with owner.guard() as guard:
             if guard is not None:
@@ -209,9 +216,10 @@ class LocalExecutor:
                         return
 
     def close(self) -> None:
-        """End the launcher, watch nothing."""
+        """End the launcher and the guards that have nothing to do, watch nothing."""
         self._leftovers.close()
         self._disconnect()
+        self._guards.close()
         self._watches.drop_all()
 
     def _connected(self) -> socket.socket:
@@ -248,6 +256,16 @@ class LocalExecutor:
             self._launcher.kill()
             self._launcher.wait()
             self._launcher = None
+
+
+def _ended(mark: Mark, owner: Owner) -> Observation | None:
+    """What the receipt says; None if there is none."""
+    receipt = mark.receipt()
+    if receipt is None:
+        return None
+    if (receipt.installation, receipt.run_uid) != (owner.installation, owner.run_uid):
+        return Unreadable("the receipt is another installation's")
+    return Ended(receipt)
 
 
 def _why_nothing(error: OSError) -> str:

@@ -1,17 +1,25 @@
-"""The guard: a process for each launch, which outlives the scheduler, waits for the command and writes its receipt.
+"""The guard: a process that launches, outlives the scheduler, waits for the command and writes its receipt.
 
 It is a session leader of its own and child subreaper (prctl(2)): whatever the command starts, however it detaches,
 becomes the guard's child in the end, so nothing gets away. SIGTERM ends the command only where the scheduler has
 written down why; without, it is the host that goes down, and the receipt is still to be written.
+
+It sees one launch through after the other (`guards`), as long as nothing is left of the one before: no process, no
+descriptor, and no doubt about its receipt.
 """
 
 import ctypes
+import json
 import math
 import os
+import select
 import signal
+import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from lackey.accounts import Account, NoSuchAccount
@@ -21,8 +29,9 @@ from lackey.executors.local import command as commands
 from lackey.executors.local.directories import RanAlready, RunDirectories, forget_run, make_run_directories
 from lackey.executors.local.ending import Ending
 from lackey.executors.local.environment import environment
+from lackey.executors.local.guards import BEGUN, ENDED, FREE, received
 from lackey.executors.local.processes import start_ticks, tree
-from lackey.executors.local.receipts import hand_in, keep, leave_with_run
+from lackey.executors.local.receipts import hand_in, leave_with_run
 from lackey.executors.local.tickets import Command, Mark, Owner
 from lackey.executors.local.usage import Usage
 from lackey.executors.protocol import Launch, NotStarted
@@ -40,6 +49,10 @@ _KEEP_SECONDS = 3600.0
 # For how long it is tried again to end what is left, where that can't even be looked for.
 SPARE_SECONDS = 10.0
 _LONG = 3600.0
+# A command that has lasted so long is said to have begun; what is over sooner is told of once.
+_BEGUN_SECONDS = 0.02
+# The scheduler lets go of guards it does not need. One that is stopped, or stuck, does not.
+IDLE_SECONDS = 30.0
 
 
 @dataclass
@@ -62,25 +75,63 @@ class Launched:
     ending: Ending | None = None
 
 
-def guard(launch: Launch, tickets: Path) -> None:
-    """Launch, once, and see it through to its receipt. Returns when nothing of it is left."""
+def serve(channel: socket.socket, tickets: Path) -> None:
+    """See launches through that come over this socket; until it ends, or none comes for long."""
     settle_in()
+    while True:
+        _close_all_but(channel.fileno())
+        message = received(channel) if _is_asked(channel) else b""
+        if not message:
+            return
+        launch = Launch(**json.loads(message))
+        if not guard(launch, tickets, partial(_say, channel, launch)):
+            return
+        with suppress(OSError):
+            channel.send(FREE)
+
+
+def _close_all_but(kept: int) -> None:
+    """Close what the launcher has opened, or an earlier launch."""
+    os.closerange(3, kept)
+    os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
+
+
+def _is_asked(channel: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+    return bool(poll.poll(IDLE_SECONDS * 1000))
+
+
+def _say(channel: socket.socket, launch: Launch, word: bytes) -> None:
+    """Tell the scheduler that has handed over the launch; where that is gone, wake another one, if there is one."""
+    try:
+        channel.send(word)
+    except OSError:
+        send_to(Path(launch.wake_path))
+
+
+def guard(launch: Launch, tickets: Path, say: Callable[[bytes], object]) -> bool:
+    """Launch, once, and see it through to its receipt. Returns when nothing of it is left.
+
+    Whether this process may take another: only if what has come of this one is in its mark, and nothing is left of it.
+    For as long as its owner lives, and there is no receipt, a ticket counts as one under which something runs.
+    `say` is told that its command has begun, if it is not over at once, and that its receipt is kept.
+    """
     mark = Mark(tickets, launch.ticket)
     if not take(mark, launch):
-        return
+        return False
     try:
         followed = start(launch, mark)
     except NotStarted as refused:
-        finish(launch, mark, not_started(launch, refused))
+        return finish(launch, mark, not_started(launch, refused), say)
     except Exception as error:
         # Whatever it was: an attempt that leaves no word would be taken for lost.
-        finish(launch, mark, not_started(launch, NotStarted(f"the launch failed: {error}")))
-    else:
-        send_to(Path(launch.wake_path))
-        follow(launch, mark, followed)
-        receipt = outcome(launch, followed)
-        finish(launch, mark, receipt, followed.ending)
-        leave_with_run(launch, mark, receipt, followed.directories, followed.account)
+        return finish(launch, mark, not_started(launch, NotStarted(f"the launch failed: {error}")), say)
+    follow(launch, mark, followed, say)
+    receipt = outcome(launch, followed)
+    is_over = finish(launch, mark, receipt, say, followed.ending)
+    leave_with_run(launch, mark, receipt, followed.directories, followed.account)
+    return is_over
 
 
 def settle_in() -> None:
@@ -154,17 +205,20 @@ def never_ran(tickets: Path, ticket: str) -> bool:
     return receipt is not None and receipt.result == "not_started" and receipt.ran_as is None
 
 
-def follow(launch: Launch, mark: Mark, followed: Launched) -> None:
+def follow(launch: Launch, mark: Mark, followed: Launched, say: Callable[[bytes], object]) -> None:
     """Wait until the command has ended, and end it when told to, with all that it has started: wait for that, too."""
-    linger_until = math.inf
+    linger_until, say_at = math.inf, followed.began + _BEGUN_SECONDS
     while True:
-        told = signal.sigtimedwait(_SIGNALS, _wait(followed))
+        told = signal.sigtimedwait(_SIGNALS, min(_wait(followed), max(0.0, say_at - time.monotonic())))
         left = _reap(followed)
         now = time.monotonic()
         if followed.status is not None and followed.ending is None:
             linger_until = min(linger_until, now + _LINGER_SECONDS)
         if _is_over(followed, left, now) or now >= linger_until:
             return
+        if now >= say_at:
+            say(BEGUN)
+            say_at = math.inf
         followed.usage.look_if_due()
         if told and told.si_signo == signal.SIGTERM and followed.killed is None and followed.status is None:
             followed.killed = _cause(mark)
@@ -267,27 +321,42 @@ def not_started(launch: Launch, refused: NotStarted) -> Receipt:
     )
 
 
-def finish(launch: Launch, mark: Mark, receipt: Receipt, ending: Ending | None = None) -> None:
+def finish(
+    launch: Launch, mark: Mark, receipt: Receipt, say: Callable[[bytes], object], ending: Ending | None = None
+) -> bool:
     """Keep the receipt, and end what the command has left, if that is not being done already by `ending`.
 
     While the disk won't take it, the service is to have it, which is enough if the disk never does. The receipt comes
-    first, for the outcome must not depend on how the rest goes. Returns when both are done.
+    first, for the outcome must not depend on how the rest goes. Returns when both are done: whether the receipt is in
+    the mark and nothing is left.
     """
     ending = ending or Ending(time.monotonic() + launch.kill_grace)
     kept, tried, ended, give_up_at = False, -math.inf, False, math.inf
     while True:
         if not kept and time.monotonic() - tried >= _RETRY_SECONDS:
             tried = time.monotonic()
-            kept = keep(launch, mark, receipt)
+            kept = _keep(mark, receipt, say)
             if not kept and give_up_at == math.inf and hand_in(launch, receipt):
                 give_up_at = time.monotonic() + (_KEEP_SECONDS if mark.path.is_dir() else 0.0)
+        gone = False
         try:
-            ended = not _reap(None)
+            gone = ended = not _reap(None)
             if not ended:
                 ending.go_on()
         except Exception:
             # The host has no descriptor left, say. None of this may keep the receipt from being handed in.
             ended = time.monotonic() >= ending.kill_at + SPARE_SECONDS
         if ended and (kept or time.monotonic() >= give_up_at):
-            return
+            if kept:
+                say(ENDED)
+            return kept and gone
         signal.sigtimedwait(_SIGNALS, _LOOK_SECONDS)
+
+
+def _keep(mark: Mark, receipt: Receipt, say: Callable[[bytes], object]) -> bool:
+    """Have the outcome kept in the mark; False if the disk won't take it now."""
+    try:
+        mark.add_receipt(receipt, lambda: None if _reap(None) else say(ENDED))
+    except OSError:
+        return False
+    return True

@@ -1,17 +1,15 @@
 """The launcher: a small process, without threads and without anything of the service's, that forks the guards.
 
 To start Python anew would cost more than all else in a launch. It lives as long as the scheduler holds the other end of
-its socket; its guards live on. Over the socket, which is a stream, for parameters may be larger than any packet: four
-bytes of length and a `Launch` as JSON come in; `GUARDED` with the guard's pidfd, or else why there is none, goes out.
+its socket; its guards live on. Over the socket comes `WANTED`, with one end of a socket that is to be a guard's;
+`GUARDED`, or else why there is none, goes back.
 """
 
 import codecs
 import gc
-import json
 import os
 import signal
 import socket
-import struct
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -19,10 +17,9 @@ from typing import NoReturn
 
 from lackey.accounts import Account
 from lackey.executors.local.descriptors import limit_to
-from lackey.executors.local.guard import guard
-from lackey.executors.protocol import Launch
+from lackey.executors.local.guard import serve
 
-LENGTH = struct.Struct("!I")
+WANTED = b"guard"
 GUARDED = b"guarded"
 
 
@@ -40,14 +37,17 @@ def main() -> None:
     if len(sys.argv) > 3:
         limit_to(int(sys.argv[3]))
     look_up_names()
+    # Nobody waits for a guard.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     gc.freeze()  # so that the guards share its memory
-    while message := _received(scheduler):
-        launch = Launch(**json.loads(message))
+    while (asked := _asked(scheduler)) is not None:
         try:
-            _fork(launch, tickets, scheduler)
+            _fork(asked, tickets, scheduler)
         except OSError as error:
             with suppress(OSError):
                 scheduler.sendall((error.strerror or "no process").encode())
+        finally:
+            os.close(asked)
 
 
 def look_up_names() -> None:
@@ -60,44 +60,32 @@ def look_up_names() -> None:
         socket.getaddrinfo("localhost", 80)
 
 
-def _received(scheduler: socket.socket) -> bytes:
-    """The next message; empty at the end."""
+def _asked(scheduler: socket.socket) -> int | None:
+    """The descriptor of the next guard's socket; None at the end."""
     with suppress(ConnectionError):
-        head = scheduler.recv(LENGTH.size, socket.MSG_WAITALL)
-        if len(head) == LENGTH.size:
-            (length,) = LENGTH.unpack(head)
-            body = scheduler.recv(length, socket.MSG_WAITALL)
-            return body if len(body) == length else b""
-    return b""
+        _, descriptors, _, _ = socket.recv_fds(scheduler, len(WANTED), 1)
+        for each in descriptors:
+            os.set_inheritable(each, False)  # whatever the guard starts has no part in it
+            return each
+    return None
 
 
-def _fork(launch: Launch, tickets: Path, scheduler: socket.socket) -> None:
-    # A guard that ends at once must be there until it has its pidfd; after that, the kernel may bury it.
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    pid = os.fork()
-    if pid == 0:
-        _guard(launch, tickets, scheduler)
+def _fork(channel: int, tickets: Path, scheduler: socket.socket) -> None:
+    if os.fork() == 0:
+        _guard(channel, tickets, scheduler)
+    scheduler.sendall(GUARDED)
+
+
+def _guard(channel: int, tickets: Path, scheduler: socket.socket) -> NoReturn:
     try:
-        pidfd = os.pidfd_open(pid)
-    finally:
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-        with suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-    try:
-        socket.send_fds(scheduler, [GUARDED], [pidfd])
-    finally:
-        os.close(pidfd)
-
-
-def _guard(launch: Launch, tickets: Path, scheduler: socket.socket) -> NoReturn:
-    try:
+        # It is to wait for what it starts.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         scheduler.close()
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         for standard in (0, 1, 2):
             os.dup2(null, standard)
         os.close(null)
-        guard(launch, tickets)
+        serve(socket.socket(fileno=channel), tickets)
     finally:
         os._exit(0)
 

@@ -23,7 +23,7 @@ from lackey.executors.local.tickets import Owner
 AT_ONCE = 4
 SPARE_SECONDS = 10.0
 _LOOK_SECONDS = 0.1
-_LIBRARY = Path(__file__).resolve().parents[2]
+_LIBRARY = Path(__file__).resolve().parents[3]
 
 Process = tuple[int, int]  # its pid and its start ticks
 

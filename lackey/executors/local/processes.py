@@ -5,6 +5,7 @@ Ticks are field 22 of /proc/<pid>/stat (proc(5)): they count from the boot, susp
 psutil is imported with this module, before guards are forked, though most need it never: when they do, it may be gone.
 """
 
+import functools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _SEEN_AT_MOST = 2_000
 
 
+@functools.cache
 def boot_id() -> str:
     """A name for the time since this host was last started (random(4))."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -1,6 +1,6 @@
 """How a guard hands in its receipt: into the mark; where the disk won't take it, to the service, by HTTP.
 
-A copy goes into the run's directory, and the scheduler is woken.
+A copy goes into the run's directory.
 
 All that this needs is imported with it, before the launcher forks: when a command ends, the library may be gone, say
 because an upgrade rebuilds the environment. `encodings.idna` is what the name of a host is encoded with.
@@ -8,9 +8,7 @@ because an upgrade rebuilds the environment. `encodings.idna` is what the name o
 
 import encodings.idna  # noqa: F401
 import http.client
-import os
 from contextlib import suppress
-from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from lackey.accounts import Account
@@ -19,21 +17,10 @@ from lackey.executors.local.directories import RECEIPT, RunDirectories, add_file
 from lackey.executors.local.own_log import OwnLog
 from lackey.executors.local.tickets import Mark
 from lackey.executors.protocol import Launch
-from lackey.wake import send_to
 
 _HTTP_SECONDS = 5.0
 # What a service says that does not know receipts, being of the version before.
 _UNKNOWN = {400, 404, 405}
-
-
-def keep(launch: Launch, mark: Mark, receipt: Receipt) -> bool:
-    """Have the outcome kept in the mark; False if the disk won't take it now."""
-    try:
-        mark.add_receipt(receipt)
-    except OSError:
-        return False
-    send_to(Path(launch.wake_path))
-    return True
 
 
 def hand_in(launch: Launch, receipt: Receipt) -> bool:
@@ -70,17 +57,13 @@ def _put(launch: Launch, verb: str, content_type: str, body: str) -> int | None:
 def leave_with_run(launch: Launch, mark: Mark, receipt: Receipt, directories: RunDirectories, account: Account) -> None:
     """Leave a copy of the receipt with the run, and its log, if it removed that itself.
 
-    By a process that nobody waits for: its share may be away by now, or hang.
+    That comes last of all, and nobody waits for it: its share may be away by now, or hang.
     """
-    if os.fork() == 0:
-        try:
-            log = OwnLog(launch, directories)
-            with suppress(OSError):
-                _keep_log(log, mark, account)
-            with account.acting():
-                add_file(log.directories.run, RECEIPT, receipt.to_json() + "\n")
-        finally:
-            os._exit(0)
+    log = OwnLog(launch, directories)
+    with suppress(OSError):
+        _keep_log(log, mark, account)
+    with suppress(OSError), account.acting():
+        add_file(log.directories.run, RECEIPT, receipt.to_json() + "\n")
 
 
 def _keep_log(log: OwnLog, mark: Mark, account: Account) -> None:

@@ -202,15 +202,24 @@ class Mark:
         """Why its processes were ended; None if nobody had them ended."""
         return self._read("kill", _parse_kill)
 
-    def add_receipt(self, receipt: Receipt) -> None:
-        """Write the receipt; survives a power failure."""
+    def add_receipt(self, receipt: Receipt, is_there: Callable[[], object]) -> None:
+        """Write the receipt; when this returns, it survives a power failure.
+
+        `is_there` is called once it can be read. Whoever records it then need not wait for the disk as well: should the
+        power fail meanwhile, it is on record there, or the run is lost with its host.
+        """
         aside = self._aside("receipt", receipt.to_json())
         try:
             os.rename(aside, self.path / "receipt")
         except OSError:
             aside.unlink(missing_ok=True)
             raise
+        is_there()
         _flush(self.path)
+
+    def has_receipt(self) -> bool:
+        """Whether there is one, be it damaged."""
+        return self._bytes_of("receipt") is not None
 
     def receipt(self) -> Receipt | None:
         """The receipt; None if there is none."""
@@ -283,9 +292,11 @@ class Mark:
             return None
 
     def is_over(self) -> bool:
-        """Whether no process that took the ticket lives, and none can take it: nothing of it changes by itself."""
+        """Whether nothing of it changes by itself: it is void, has its receipt, or no process that took it lives."""
         owner = self.owner()
-        return isinstance(owner, Voided) or (owner is not None and not owner.lives())
+        if owner is None or isinstance(owner, Voided):
+            return owner is not None
+        return self.has_receipt() or not owner.lives()
 
     def content(self) -> dict[str, bytes]:
         """What its files hold, by their names."""

@@ -75,8 +75,8 @@ class Usage:
         """Look at those that live."""
         began = time.monotonic()
         with suppress(OSError, ValueError):
-            # Until then it is a copy of this process, and there is no other.
-            if self._process.has_begun():
+            # Until it has begun, there is no other.
+            if not self._process.is_copy():
                 self._note(tree(os.getpid()))
         now = time.monotonic()
         pause = min(_LOOK_SECONDS, 2 * (now - self._began))

@@ -1,7 +1,8 @@
 """Which queued runs start now, and under which ticket. See `launching` for tickets, `waiting` for those that wait.
 
 What may start is found out by reading alone. The transaction that claims looks again at what is in use, for another
-scheduler may have claimed meanwhile, and writes only the runs that start.
+scheduler may have claimed meanwhile, and writes only the runs that start. What has just ended, and makes room for them,
+is recorded in the same transaction: where runs are short, each would cost two otherwise.
 """
 
 import uuid
@@ -19,7 +20,7 @@ from lackey.domain.attempt import OpenAttempt
 from lackey.domain.policy import Choice, InUse, Lane, QueuedRun, Room, choose, cpus_in_use, free_devices
 from lackey.domain.resources import Capacity
 from lackey.domain.run import Event, Run, RunState, scheduler_of
-from lackey.services.dispatch.launching import scheduler_on
+from lackey.services.dispatch.launching import Closing, end, scheduler_on
 from lackey.store import attempts, claimable, events, executors, queue, runs, tokens
 from lackey.store.claimable import LANES_AT_MOST, USERS_AT_MOST, LaneHead
 from lackey.store.database import Database
@@ -53,7 +54,7 @@ class Memory:
 
     `kept_for`: the run for which what is free is kept. `cpus`: those in use by each user at `looked_at`. `further`:
     where the lanes of a user end that were looked at beyond everybody's part. `after_user`: the last of those users
-    who were looked at, where they are too many for one look.
+    who were looked at, where they are too many for one look. `is_full`: nothing more could start than was chosen.
     """
 
     kept_for: int | None = None
@@ -61,6 +62,7 @@ class Memory:
     looked_at: datetime | None = None
     further: LaneHead | None = None
     after_user: str = ""
+    is_full: bool = False
 
     def used_before(self, now: datetime) -> Mapping[str, int]:
         """The cpus that users had in use just now."""
@@ -86,18 +88,22 @@ def claim(
     leads: Callable[[Connection], bool] = lambda _: True,
     held: Mapping[str, str] | None = None,
     memory: Memory | None = None,
+    endings: Sequence[Closing] = (),
 ) -> list[Claim]:
     """Claim what may start now. Raises Garbled for a run that has to be passed over; nothing has been claimed then.
 
+    `endings`: what came of tickets that hold nothing any more; recorded before, unless anything is raised.
     `away`: shares that can't be reached → the reason; a process on such a share holds no slot meanwhile.
     `held`: shares on which nothing is to be started, and which are none the less at work → the reason.
     `not_yet`: runs to pass over for now. `leads`: asked within the claim whether this host still is to claim.
     """
     # Not a dict of both: `away` finds more than it lists.
     blocked: Mapping[str, str] = ChainMap(cast(Any, away), dict(held or {}))
-    work = _Claiming(database, site, away, blocked, not_yet, now, memory or Memory())
+    work = _Claiming(database, site, away, blocked, not_yet, now, memory or Memory(), endings)
     chosen = work.choose()
     claims: list[Claim] = []
+    if endings and not chosen:
+        work.write([], leads)
     while picks := chosen[len(claims) : len(claims) + _CLAIMED_AT_ONCE]:
         claimed = work.write(picks, leads)
         claims += claimed
@@ -129,28 +135,34 @@ class _Claiming:
     not_yet: Collection[int]
     now: datetime
     memory: Memory
+    endings: Sequence[Closing]
 
     def choose(self) -> list[_Pick]:
         """What may start now, as far as can be read. Writes nothing but lanes that have no name yet."""
         executor, memory = self.site.executor, self.memory
+        memory.is_full = False
         with self.database.read() as connection:
             if not claimable.exist(connection, executor) or executor in executors.paused(connection):
                 return []
-            taken = self._taken(connection)
+            taken = self._taken(connection, {each.ticket for each in self.endings})
             used_before = memory.used_before(self.now)
             memory.cpus, memory.looked_at = cpus_in_use(taken), self.now
-            if Room(self.site.capacity, taken).is_full:
+            room = Room(self.site.capacity, taken)
+            memory.is_full = room.is_full
+            if memory.is_full:
                 return []
             picks: dict[int, _Pick] = {}
             lanes = [self._lane(connection, head, picks) for head in self._heads(connection)]
             choice = self._choice(lanes, taken, memory.kept_for, used_before)
         memory.kept_for = choice.kept_for
-        for run_id in choice.start:
-            memory.cpus[picks[run_id].head.by] += picks[run_id].head.demand.cpus
+        for head in (picks[run_id].head for run_id in choice.start):
+            memory.cpus[head.by] += head.demand.cpus
+            room.take(head.demand)
+        memory.is_full = room.is_full
         return [picks[run_id] for run_id in choice.start]
 
-    def _taken(self, connection: Connection) -> list[InUse]:
-        return claimable.taken(connection, self.site.executor, self.site.scheduler, self.away)
+    def _taken(self, connection: Connection, closing: Container[str] = ()) -> list[InUse]:
+        return claimable.taken(connection, self.site.executor, self.site.scheduler, self.away, closing)
 
     def _choice(
         self, lanes: Sequence[Lane], taken: list[InUse], kept_for: int | None, used_before: Mapping[str, int]
@@ -198,7 +210,7 @@ class _Claiming:
         return _lane(head, taken_from_it())
 
     def write(self, picks: Sequence[_Pick], leads: Callable[[Connection], bool]) -> list[Claim]:
-        """Claim those of the picks that may start still. Raises Garbled."""
+        """Record what has ended, and claim those of the picks that may start still. Raises Garbled."""
         try:
             return self.database.write(partial(self._write, picks=picks, leads=leads))
         except (ValueError, TypeError):
@@ -210,6 +222,9 @@ class _Claiming:
     def _write(
         self, connection: Connection, picks: Sequence[_Pick], leads: Callable[[Connection], bool]
     ) -> list[Claim]:
+        end(connection, self.endings, self.now)
+        if not picks:
+            return []
         queue.take_turns(connection)
         if not leads(connection) or self.site.executor in executors.paused(connection):
             return []

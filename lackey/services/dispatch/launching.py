@@ -6,6 +6,7 @@ ran already: its mark is taken, nothing runs, and what is found of the ticket is
 *series* of the scheduler that draws it: only the scheduler that owns this data directory knows what became of it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
@@ -93,15 +94,16 @@ def started(database: Database, begun: list[Begun], now: datetime) -> None:
 
 def ended(database: Database, endings: list[Closing], now: datetime) -> None:
     """Record what came of these tickets. Those recorded already, and those of other databases, change nothing."""
+    database.write(lambda connection: end(connection, endings, now))
 
-    def work(connection: Connection) -> None:
-        for ending in endings:
-            run = runs.with_open_ticket(connection, ending.ticket)
-            if run is not None and run.uid == ending.run_uid:
-                attempts.close(connection, ending.ticket, ending.came_to, now)
-                _end(connection, run, ending, now)
 
-    database.write(work)
+def end(connection: Connection, endings: Sequence[Closing], now: datetime) -> None:
+    """The same, within a transaction of which there is more."""
+    for ending in endings:
+        run = runs.with_open_ticket(connection, ending.ticket)
+        if run is not None and run.uid == ending.run_uid:
+            attempts.close(connection, ending.ticket, ending.came_to, now)
+            _end(connection, run, ending, now)
 
 
 def handed_in(database: Database, run_id: int, receipt: Receipt, now: datetime) -> Run:

@@ -10,12 +10,18 @@ from lackey.domain.run import Event, Garbled, RunState
 from lackey.services.dispatch import troubles
 from lackey.services.runs import dependents
 from lackey.services.runs.creation import make_edges
-from lackey.store import dependencies, events, queue, runs
+from lackey.store import dependencies, events, idle, queue, runs
 from lackey.store.database import Database
 
 # So many are queued in one transaction, and so many transactions are there in one tick.
 _BATCH = 50
 _BATCHES_PER_TICK = 4
+
+
+def next_task(database: Database, now: datetime) -> datetime | None:
+    """When there is something for a scheduler to do: `now`, if there is by now; None: never, as far as is known."""
+    with database.read() as connection:
+        return idle.next_task(connection, now)
 
 
 def queue_due(database: Database, now: datetime) -> datetime | None:

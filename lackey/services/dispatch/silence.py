@@ -27,13 +27,13 @@ def note_silent_schedulers(database: Database, now: datetime, me: str = "") -> N
     `me`: the scheduler that asks, which is there.
     """
     with database.read() as connection:
+        theirs = attempts.of_others(connection, scheduler_of(me))
+        if not theirs:
+            return
         # The latest first, and of one that had another name before, the latest counts.
         beats = {scheduler_of(one.name): one.beat_at for one in reversed(service.heartbeats(connection))}
-        others = [
-            (one, beats.get(one.scheduler) or one.claimed_at)
-            for one in attempts.of_others(connection, scheduler_of(me))
-        ]
-        gaps = hearing.known(connection, min((heard for _, heard in others), default=now))
+        others = [(one, beats.get(one.scheduler) or one.claimed_at) for one in theirs]
+        gaps = hearing.known(connection, min(heard for _, heard in others))
     for one, heard in others:
         if gaps.heard(heard.timestamp(), now.timestamp()) > SCHEDULER_IS_SILENT.total_seconds():
             reason = f"silent: the scheduler on {one.host} has not been heard from since {heard:%F %T} UTC"

@@ -6,15 +6,17 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from lackey.domain.dependencies import family_of
 from lackey.domain.run import Event, Run, RunState
 from lackey.services.catalogue.reading import application_id, project_id
+from lackey.store import dependencies
 from lackey.store import events as stored_events
 from lackey.store import metrics as stored_metrics
 from lackey.store import runs as stored_runs
 from lackey.store.database import Database
 from lackey.store.metrics import Metric
 
-__all__ = ["Metric", "Search", "events", "metrics", "narrowed", "run", "these_runs"]
+__all__ = ["Metric", "Search", "events", "is_awaited", "metrics", "narrowed", "run", "these_runs"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,12 @@ def run(database: Database, run_id: int) -> Run:
     """One run. Raises NotFound."""
     with database.read() as connection:
         return stored_runs.get(connection, run_id)
+
+
+def is_awaited(database: Database, run: Run) -> bool:
+    """Whether any run waits, or has waited, for this one or for one in whose place it stands."""
+    with database.read() as connection:
+        return bool(dependencies.awaited_among(connection, [family_of(run)]))
 
 
 def narrowed(connection: Connection, search: Search) -> stored_runs.Filter:

@@ -6,7 +6,7 @@ from lackey.domain.receipt import parse_receipt
 from lackey.domain.refusals import Conflict, FieldError, Invalid, OtherOutcome, invalid
 from lackey.domain.run import Run
 from lackey.services.dispatch import launching
-from lackey.services.runs import reporting
+from lackey.services.runs import queries, reporting
 from lackey.services.runs.queries import Metric
 from lackey.services.runs.reporting import ReportedLog, ReportedProgress
 from lackey.web.bodies import KeptBytes
@@ -107,7 +107,8 @@ def log(call: Call, run_id: int, body: LogReport, query: LogReportQuery, log: Ke
 
 
 def _answered(call: Call, run: Run) -> RunOut:
-    if run.state.is_final:  # others may wait for it, or for its place
+    # Of a process that has ended, and whose place is free, the scheduler learns from its guard.
+    if run.state.is_final and queries.is_awaited(call.database, run):
         call.service.wake()
     return run_out(run, call.service.shares, call.turns)
 

@@ -1,0 +1,161 @@
+"""The guards that this scheduler hands launches to: each sees them through one after the other.
+
+Over its socket, which is a stream, for parameters may be larger than any packet: four bytes of length and a `Launch` as
+JSON go to the guard, and a byte each comes back: BEGUN, if the command is not over at once; ENDED once its receipt is
+kept and nothing of it lives; FREE once the guard can take another. It ends when its socket does: with its scheduler,
+that is, or when it is not needed any more. And by the same the scheduler knows that a guard is gone.
+
+A guard has one ticket at a time. What it had before is over for good: it takes another only if the receipt of the one
+before is in its mark, and if no process is left of that. So whatever a mark without a receipt says of its guard, it
+says of a guard that is at this very ticket.
+"""
+
+import select
+import selectors
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+LENGTH = struct.Struct("!I")
+BEGUN, ENDED, FREE = b"b", b"e", b"f"
+
+# For so long it is waited for a guard to take a launch, and for another launch for a guard.
+TAKE_SECONDS = 10.0
+_SPARE_SECONDS = 5.0
+# So long it may take to leave a receipt with its run; with a share that hangs, it takes as long as that does.
+_LEAVE_SECONDS = 30.0
+
+
+class _Guard:
+    """One of them: its end of the socket, its ticket, and since when it has none (monotonic seconds)."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        channel.settimeout(TAKE_SECONDS)
+        self.channel = channel
+        self.ticket: str | None = None
+        self.idle_since = 0.0
+        self.is_free = False
+
+    def has_spoken(self) -> bool:
+        """Whether something can be read of it."""
+        poll = select.poll()
+        poll.register(self.channel, select.POLLIN)
+        return bool(poll.poll(0))
+
+
+class Guards:
+    """Those of one executor."""
+
+    def __init__(self, fork: Callable[[], socket.socket]) -> None:
+        """There is none yet. `fork` makes one, and returns the other end of its socket; it raises OSError."""
+        self._fork = fork
+        self._selector = selectors.EpollSelector()
+        self._guards: list[_Guard] = []
+        self._at_work: dict[str, _Guard] = {}
+        self._begun: set[str] = set()
+
+    def fileno(self) -> int:
+        """A descriptor that can be read when a guard has said something, or has ended."""
+        return self._selector.fileno()
+
+    def hand_over(self, ticket: str, launch: bytes) -> None:
+        """Have a guard see this launch through. Raises OSError; whether one does is then unknown."""
+        message = LENGTH.pack(len(launch)) + launch
+        for guard in self._free():
+            # One that has just ended has not taken it: it was not there to read all of it.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self._send(guard, ticket, message)
+                return
+        guard = _Guard(self._fork())
+        self._guards.append(guard)
+        self._send(guard, ticket, message)
+
+    def _free(self) -> Iterator[_Guard]:
+        """Those that can take another, the one first that was at work last: what it needs is in the caches."""
+        self._hear_idle()
+        yield from sorted((each for each in self._guards if each.is_free), key=lambda guard: -guard.idle_since)
+
+    def _hear_idle(self) -> None:
+        for guard in [each for each in self._guards if each.ticket is None and not each.is_free]:
+            if guard.has_spoken():
+                self._hear(guard)
+
+    def _send(self, guard: _Guard, ticket: str, message: bytes) -> None:
+        try:
+            guard.channel.sendall(message)
+        except OSError:
+            self._drop(guard)
+            raise
+        guard.ticket, guard.is_free = ticket, False
+        self._at_work[ticket] = guard
+        self._selector.register(guard.channel, selectors.EVENT_READ, guard)
+
+    def __contains__(self, ticket: object) -> bool:
+        """Whether a guard is at it, as far as was heard."""
+        return ticket in self._at_work
+
+    def hear(self) -> None:
+        """Take note of what the guards have said, and let those go that are not needed any more."""
+        for key, _ in self._selector.select(0):
+            self._hear(key.data)
+        self._hear_idle()
+        now = time.monotonic()
+        for guard in [one for one in self._guards if one.ticket is None]:
+            if now - guard.idle_since > (_SPARE_SECONDS if guard.is_free else _LEAVE_SECONDS):
+                self._drop(guard)
+
+    def _hear(self, guard: _Guard) -> None:
+        try:
+            said = guard.channel.recv(64)
+        except OSError:
+            said = b""
+        if not said:
+            self._drop(guard)
+        elif guard.ticket is not None and said.startswith(BEGUN):
+            self._begun.add(guard.ticket)
+        if ENDED in said or FREE in said:
+            self._part(guard)
+            guard.is_free = FREE in said
+
+    def begun(self, ticket: str) -> bool:
+        """Whether its guard has said that its command has begun; that is told once."""
+        if ticket in self._begun:
+            self._begun.remove(ticket)
+            return True
+        return False
+
+    def forget(self, ticket: str) -> None:
+        """Nothing of the ticket is of interest any more."""
+        if ticket in self._at_work:
+            self._part(self._at_work[ticket])
+
+    def _part(self, guard: _Guard) -> None:
+        """It is at its ticket no more; that it is free then wakes nobody."""
+        if guard.ticket is not None:
+            self._selector.unregister(guard.channel)
+            self._at_work.pop(guard.ticket, None)
+            self._begun.discard(guard.ticket)
+            guard.ticket, guard.idle_since = None, time.monotonic()
+
+    def _drop(self, guard: _Guard) -> None:
+        self._part(guard)
+        self._guards.remove(guard)
+        guard.channel.close()
+
+    def close(self) -> None:
+        """Let all of them go: each ends when what it has been handed has."""
+        for guard in list(self._guards):
+            self._drop(guard)
+
+
+def received(channel: socket.socket) -> bytes:
+    """The next message that was sent with its `LENGTH`; empty at the end."""
+    with suppress(ConnectionError):
+        head = channel.recv(LENGTH.size, socket.MSG_WAITALL)
+        if len(head) == LENGTH.size:
+            (length,) = LENGTH.unpack(head)
+            body = channel.recv(length, socket.MSG_WAITALL)
+            return body if len(body) == length else b""
+    return b""
