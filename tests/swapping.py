@@ -12,10 +12,15 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
 
-def swap_for_ever(one: str, other: str) -> None:
-    """Exchange the two in one step each time, so that both names are there at every moment: renameat2(2)."""
+def swap(one: str | Path, other: str | Path) -> bool:
+    """Exchange the two in one step, so that both names are there at every moment (renameat2(2)); whether it could."""
     exchange = ctypes.CDLL(None).renameat2
-    while exchange(_AT_FDCWD, one.encode(), _AT_FDCWD, other.encode(), _RENAME_EXCHANGE) == 0:
+    return bool(exchange(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0)
+
+
+def swap_for_ever(one: str, other: str) -> None:
+    """Exchange the two again and again."""
+    while swap(one, other):
         pass
 
 

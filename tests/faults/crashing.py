@@ -3,6 +3,7 @@
 `python -m tests.faults.crashing` is the launcher of such guards.
 """
 
+import ctypes
 import math
 import os
 import subprocess
@@ -46,11 +47,23 @@ class _Executor(LocalExecutor):
         )
 
 
+def _be_subreaper(wanted: bool) -> None:
+    ctypes.CDLL(None).prctl(36, int(wanted), 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+
+
 def _followed(launch: Launch, tickets: Path, say: Callable[[bytes], object]) -> bool:
+    """Be followed from the first attempt at this run on, as its parameters say.
+
+    A guard takes another one only in a series: what it has done once it does not do again, and calls are counted.
+    """
+    series = launch.parameters["series"]
     log = Path(launch.share_path).parent / f"trace-{launch.run_id}"
-    if not log.exists():
+    if series != "next" and not log.exists():
+        # Its orphans become a guard's own children, which strace must not.
+        _be_subreaper(False)
         attach(log, launch.parameters["crash"])
-    return guard(launch, tickets, say)
+        _be_subreaper(True)
+    return guard(launch, tickets, say) and bool(series)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ What holds wherever it ends: no command runs twice, and no run is taken for one 
 receipt of its command.
 """
 
+import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -23,7 +24,7 @@ LOOKS = ("openat", "write")
 def add_counting(stage: Stage, command: str, name: str = "heat") -> str:
     """An application whose commands each leave a line."""
     command = f"echo $LACKEY_RUN_ID >> ran; {command}"
-    return stage.add(name, command, parameters=[{"name": "crash", "default": ""}])
+    return stage.add(name, command, parameters=[{"name": each, "default": ""} for each in ("crash", "series")])
 
 
 def ran(stage: Stage) -> Counter[str]:
@@ -59,6 +60,60 @@ def check_guard(stage: Stage, run_id: int, point: str) -> None:
         assert seen == (RunState.FAILED, 3, 1), what
     else:
         assert seen == (RunState.SUCCEEDED, 0, 1), what
+
+
+def until_series_ended(stage: Stage, application: str, crash: str = "") -> tuple[int, int, int]:
+    """Three runs that one guard sees through, one after the other, unless it is to die; their ids."""
+    stage.stop_schedulers()  # and with it the guards of earlier ones
+    stage.start_scheduler(GUARDS)
+    first = stage.schedule(application, parameters={"crash": crash, "series": "first"})
+    stage.until_ended(first)
+    trace = stage.place / f"trace-{first}"
+    until(lambda: was_killed(trace) or has_done(trace, r'sendto\(\d+, "f", 1, .*'), "a guard that can take another")
+    second, third = (stage.schedule(application, parameters={"series": "next"}) for _ in range(2))
+    for run_id in (second, third):
+        stage.until_ended(run_id)
+    return first, second, third
+
+
+def test_wherever_a_guard_dies_that_takes_one_run_after_the_other_only_the_one_that_it_was_at_is_lost(
+    nursery: Nursery, tmp_path: Path
+) -> None:
+    with ExitStack() as cleared:
+        stage = Stage(nursery, tmp_path / "series", slots=1)
+        cleared.callback(stage.close)
+        application = add_counting(stage, "exit 3")
+        model = until_series_ended(stage, application)
+        trace = (stage.place / f"trace-{model[0]}").read_text()
+        assert len({stage.owner(stage.get(run_id)).pid for run_id in model[:2]}) == 1
+        # From the last word of the first run to that of the second: to wait for the second is among it.
+        last = [found.start() for found in re.finditer(r'sendto\(\d+, "f", 1', trace)]
+        points = crash_points(trace, stage.place, last[0], last[1])
+        points = [point for point in points if not point.startswith("openat:")]
+        assert {"mkdir", "link", "rename", "fsync", "sendto"} <= {point.split(":")[0] for point in points}
+        for point in points:
+            check_series(stage, *until_series_ended(stage, application, point), point)
+
+
+def check_series(stage: Stage, first: int, second: int, third: int, point: str) -> None:
+    """The first and the third are as ever; the second has the outcome that the steps which its guard took allow for."""
+    log = stage.place / f"trace-{first}"
+    assert was_killed(log), point
+    ran_first, ran_second, ran_third = (ran(stage)[str(run_id)] for run_id in (first, second, third))
+    what = f"{point}: {[stage.history(run_id) for run_id in (first, second, third)]}"
+    for run_id in (first, third):
+        assert (stage.get(run_id).state, stage.get(run_id).exit_code) == (RunState.FAILED, 3), what
+    assert (ran_first, ran_third) == (1, 1), what
+    # Of two tickets in the same trace, the second's.
+    ticket = stage.get(second).ticket or ""
+    signed = has_done(log, rf'link\(.*/{ticket}/owner"\)')
+    receipt = has_done(log, rf'rename\(.*/{ticket}/receipt"\)')
+    run = stage.get(second)
+    if signed and not receipt:
+        told = len(re.findall(r'write\(\d+, "!\\n", 2\) += 2', log.read_text()))
+        assert (run.state, run.exit_code, ran_second) == (RunState.LOST, None, told - 1), what
+    else:
+        assert (run.state, run.exit_code, ran_second) == (RunState.FAILED, 3, 1), what
 
 
 def start_followed(stage: Stage, crash: str = "") -> Process:

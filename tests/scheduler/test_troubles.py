@@ -18,6 +18,7 @@ import pytest
 from lackey.domain.run import RunState
 from tests import nursery as born
 from tests.stage import Stage, until
+from tests.swapping import swap
 
 WAITS = "echo > ready; while [ ! -e go ]; do sleep 0.02; done; exit 3"
 
@@ -106,8 +107,7 @@ def test_a_mark_that_can_not_be_read_is_told_once_and_stops_no_other_run(quiet: 
     others_go_on(quiet)
     assert quiet.get(run_id).state is RunState.RUNNING
     assert len(troubles(quiet, run_id)) <= 1
-    shutil.rmtree(mark)
-    kept.rename(mark)
+    assert swap(mark, kept)  # at no moment is there no mark, or half of one
     (quiet.place / "lab/heat/go").touch()
     assert quiet.until_ended(run_id).exit_code == 3
 
