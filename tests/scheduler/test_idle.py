@@ -2,13 +2,12 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from unittest.mock import MagicMock, create_autospec, patch
 
 import pytest
-from sqlalchemy import event
 
 from lackey.domain.resources import Capacity
 from lackey.domain.run import RunState
@@ -18,6 +17,7 @@ from lackey.scheduler.leading import Lead
 from lackey.scheduler.loop import POLL_SECONDS, Loop
 from lackey.store.database import Database
 from tests.clock import Clock
+from tests.statements import asked_of
 from tests.store.rows import add_run
 
 _HOST = Host("i", "h1", "-1", "http://localhost", "wake", {}, None, 10.0, "/bin/sh")
@@ -30,7 +30,7 @@ class Watched:
     loop: Loop
     driver: MagicMock
     news: int
-    asked: list[str] = field(default_factory=list)
+    asked: list[str]
 
     def poll(self) -> tuple[bool, int]:
         """Wait in vain or for news, and tick: whether the driver had to work, and how many statements there were."""
@@ -52,10 +52,10 @@ def watched(database: Database, clock: Clock, tmp_path: Path) -> Iterator[Watche
     driver.launch.return_value = False
     lead = create_autospec(Lead, instance=True)
     lead.take.return_value = True
-    watched = Watched(Loop(database, _HOST, [driver], lead, clock), driver, news)
-    event.listen(database.reader, "before_cursor_execute", lambda *told: watched.asked.append(told[2]))
-    watched.loop.tick()
-    yield watched
+    with asked_of(database) as asked:
+        watched = Watched(Loop(database, _HOST, [driver], lead, clock), driver, news, asked)
+        watched.loop.tick()
+        yield watched
     watched.loop.close()
     os.close(news)
 
