@@ -25,9 +25,9 @@ from lackey.executors.local import processes
 from lackey.executors.local.command import prepare
 from lackey.executors.local.directories import add_file, make_run_directories, refusal
 from lackey.executors.local.guard import guard, settle_in, start, take
-from lackey.executors.local.tickets import Mark
+from lackey.executors.local.tickets import Mark, Owner
 from lackey.executors.protocol import Launch, NotStarted, Running
-from tests.executors.workbench import Workbench, local_executor, until
+from tests.executors.workbench import Workbench, alive, local_executor, until
 from tests.full_disk import fill
 from tests.nursery import Process
 
@@ -137,10 +137,14 @@ def test_where_its_mark_was_removed_the_service_alone_has_the_outcome(
     service.answers = [200]
     launch = local.draft(WAIT_FOR_STOP + "exit 3", url=service.url)
     local.start(launch)
+    owner = Mark(data_dir / "tickets", launch.ticket).owner()
+    assert isinstance(owner, Owner)
     shutil.rmtree(data_dir / "tickets" / launch.ticket)
     (local.application / "stop").write_text("")
     until(lambda: launch.ticket in local.executor.news([launch.ticket]))
     assert [parse_receipt(body).exit_code for _, _, body in service.told] == [3]
+    # It takes no other: as long as it lived, a mark without a receipt that names it would count as that of a run.
+    until(lambda: not alive(owner.pid))
 
 
 def test_an_outcome_that_nobody_takes_is_kept_until_the_disk_has_room(

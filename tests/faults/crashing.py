@@ -67,7 +67,9 @@ def _followed(launch: Launch, tickets: Path, say: Callable[[bytes], object]) -> 
 
 
 if __name__ == "__main__":
-    # How often a guard looks at its processes depends on how quick they are, and its calls are counted.
+    # How often a guard looks at its processes, and whether it says that they have begun, depends on how quick they are,
+    # and its calls are counted.
     local = "lackey.executors.local"
-    with patch(f"{local}.guard.guard", _followed), patch(f"{local}.usage.FIRST_LOOK_SECONDS", math.inf):
+    late = patch(f"{local}.usage.FIRST_LOOK_SECONDS", math.inf), patch(f"{local}.guard.BEGUN_SECONDS", math.inf)
+    with patch(f"{local}.guard.guard", _followed), late[0], late[1]:
         launcher.main()

@@ -39,6 +39,28 @@ def test_a_scheduler_that_is_killed_again_and_again_starts_nothing_twice(stage: 
     crowd.check()
 
 
+def test_of_two_hundred_runs_that_are_ordered_at_once_each_runs_once_though_the_scheduler_is_killed_amid_them(
+    stage: Stage,
+) -> None:
+    application = stage.add("burst", "echo $LACKEY_RUN_ID >> ran; exit $(( LACKEY_RUN_ID % 2 * 3 ))")
+    runs = [stage.schedule(application) for _ in range(200)]
+    file = stage.place / "lab/burst/ran"
+
+    def ran() -> list[int]:
+        return [int(word) for word in file.read_text().split()] if file.exists() else []
+
+    for begun in (40, 80, 120, 160):
+        scheduler = stage.start_scheduler()
+        until(lambda begun=begun: len(ran()) >= begun, "some of them")  # type: ignore[misc]
+        scheduler.kill()
+    stage.start_scheduler()
+    for run_id in runs:
+        run = stage.until_ended(run_id)
+        expected = (RunState.FAILED, 3) if run_id % 2 else (RunState.SUCCEEDED, 0)
+        assert (run.state, run.exit_code) == expected, stage.history(run_id)
+    assert sorted(ran()) == runs
+
+
 def copied(stage: Stage) -> Path:
     """A copy of the database, as a backup makes it."""
     path = stage.place / "copy.sqlite3"

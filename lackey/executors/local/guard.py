@@ -50,7 +50,7 @@ _KEEP_SECONDS = 3600.0
 SPARE_SECONDS = 10.0
 _LONG = 3600.0
 # A command that has lasted so long is said to have begun; what is over sooner is told of once.
-_BEGUN_SECONDS = 0.02
+BEGUN_SECONDS = 0.02
 # The scheduler lets go of guards it does not need. One that is stopped, or stuck, does not.
 IDLE_SECONDS = 30.0
 
@@ -207,7 +207,7 @@ def never_ran(tickets: Path, ticket: str) -> bool:
 
 def follow(launch: Launch, mark: Mark, followed: Launched, say: Callable[[bytes], object]) -> None:
     """Wait until the command has ended, and end it when told to, with all that it has started: wait for that, too."""
-    linger_until, say_at = math.inf, followed.began + _BEGUN_SECONDS
+    linger_until, say_at = math.inf, followed.began + BEGUN_SECONDS
     while True:
         told = signal.sigtimedwait(_SIGNALS, min(_wait(followed), max(0.0, say_at - time.monotonic())))
         left = _reap(followed)
