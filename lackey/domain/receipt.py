@@ -6,7 +6,7 @@ It is written by guards, read by the scheduler, and taken by the web service whe
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from lackey.domain.evidence import KillCause
@@ -47,7 +47,7 @@ class Receipt:
 
     def to_json(self) -> str:
         """The inverse of `parse_receipt`."""
-        return json.dumps(asdict(self), allow_nan=False)
+        return json.dumps(vars(self), allow_nan=False)
 
 
 def _text(value: Any) -> bool:

@@ -132,6 +132,9 @@ class Driver:
         news |= memory.begun
         settled, self._endings = self._follower.follow([one for one in found if everything or one.ticket in news])
         self._settle([one for one in found if one.ticket in settled])
+        for run_id in (one.run_id for one in found if one.ticket in settled):
+            # One that was given back would be launched again at once, over and over while the trouble lasts.
+            memory.pauses.begin(run_id)
         over = {*settled, *(attempt.ticket for attempt, _ in self._endings)}
         open_still = [attempt for attempt in found if attempt.ticket not in over]
         for attempt in open_still:
@@ -143,8 +146,6 @@ class Driver:
         """Nothing of these attempts is of interest any more."""
         for attempt in over:
             self.executor.forget(attempt.ticket)
-            # One that was given back would be launched again at once, over and over while the trouble lasts.
-            self._memory.pauses.begin(attempt.run_id)
         if over:
             self._has_ended = True
             self._ended({attempt.share for attempt in over})

@@ -41,8 +41,6 @@ _CLOCK_SECONDS = 20.0
 STUCK_SECONDS = 60.0
 # At least so often all is asked for, though there seems to be nothing to do.
 _THOROUGH_SECONDS = 20.0
-# What an end has made due, and could not be told at once, waits no longer than so.
-_SOON_SECONDS = 0.05
 
 
 @dataclass
@@ -100,8 +98,8 @@ class Loop:
             self._all()
         else:
             self._own.follow()
-            if self._own.launch(bool(memory.led)):
-                memory.all_at = min(memory.all_at, time.monotonic() + _SOON_SECONDS)
+            if self._own.launch(bool(memory.led)) and dependents.are_untold(self._database):
+                memory.all_at = 0.0
         return max(0.0, memory.all_at - time.monotonic())
 
     def _all(self) -> None:
@@ -110,6 +108,7 @@ class Loop:
         memory.all_at = 0.0  # should anything be raised
         self._faults.contained("see whether there is anything to do", self._look_for_tasks)
         if self._idle:
+            self._own.hear()  # what it keeps at hand for a while, it lets go
             self._show_itself()
         else:
             self._wait_seconds = POLL_SECONDS
@@ -125,8 +124,8 @@ class Loop:
         if memory.led:
             self._faults.contained("count silence", self._note_silence)
             self._faults.contained("queue what is due", self._queue_due)
-        if self._own.launch(bool(memory.led)):
-            self._wait_seconds = min(self._wait_seconds, _SOON_SECONDS)
+        if self._own.launch(bool(memory.led)) and dependents.are_untold(self._database):
+            self._wait_seconds = 0.0
         known = self._own.launches_nothing, self._own.kept_for
         if memory.led and known != (memory.launches_nothing, memory.kept_for):
             memory.beat_at = 0.0

@@ -19,9 +19,10 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import asdict, dataclass
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -140,9 +141,11 @@ class Mark:
 
     def own(self, owner: Owner) -> bool:
         """Take the ticket, for good; survives a power failure. False if it has been taken or voided."""
-        line = asdict(owner)
+        line = dict(vars(owner))
         del line["command"]
-        return self._settle("owner", line)
+        with _flushed_meanwhile(self.path.parent):
+            aside = self._aside("owner", json.dumps(line) + "\n")
+        return self._link(aside, "owner")
 
     def void(self) -> bool:
         """Take the ticket so that nobody else can. False if it has been taken already, to launch."""
@@ -151,11 +154,12 @@ class Mark:
         except FileExistsError:
             if (owner := self.owner()) is not None:
                 return isinstance(owner, Voided)
+        _flush(self.path.parent)
         return self._settle("owner", {"void": True}) or isinstance(self.owner(), Voided)
 
     def add_command(self, command: Command) -> None:
         """Note the command's process. Not flushed to the disk: after a power failure there is no such process."""
-        line = (json.dumps(asdict(command)) + "\n").encode()
+        line = (json.dumps(vars(command)) + "\n").encode()
         descriptor = os.open(self.path / "owner", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         try:
             if os.write(descriptor, line) != len(line):
@@ -233,7 +237,7 @@ class Mark:
 
     def add_kept_log(self, kept: KeptLog) -> None:
         """Note what is left of the log that the run removed."""
-        self._settle("log", asdict(kept))
+        self._settle("log", vars(kept))
 
     def kept_log(self) -> KeptLog | None:
         """What is left of its log; None if it did not remove it, or if that is not known yet."""
@@ -241,7 +245,9 @@ class Mark:
 
     def _settle(self, name: str, content: dict[str, Any]) -> bool:
         """Write a file that is written once; False if it is there already."""
-        aside = self._aside(name, json.dumps(content) + "\n")
+        return self._link(self._aside(name, json.dumps(content) + "\n"), name)
+
+    def _link(self, aside: Path, name: str) -> bool:
         try:
             os.link(aside, self.path / name)
         except FileExistsError:
@@ -249,7 +255,6 @@ class Mark:
         finally:
             aside.unlink()
         _flush(self.path)
-        _flush(self.path.parent)
         return True
 
     def _aside(self, name: str, content: str) -> Path:
@@ -340,6 +345,32 @@ def _fields(kind: type[Owner] | type[Command], found: Any) -> dict[str, Any]:
     if "boot_id" in found and not re.fullmatch(_BOOT_ID, found["boot_id"]):
         raise ValueError("the owner is malformed")
     return found
+
+
+@contextmanager
+def _flushed_meanwhile(directory: Path) -> Iterator[None]:
+    """Flush a directory while the block runs: what the disk has to wait for twice it does once. Raises OSError."""
+    failed: list[OSError] = []
+
+    def flush() -> None:
+        try:
+            _flush(directory)
+        except OSError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=flush)
+    try:
+        thread.start()
+    except RuntimeError:  # the host has no thread left
+        flush()
+        yield
+    else:
+        try:
+            yield
+        finally:
+            thread.join()
+    if failed:
+        raise failed[0]
 
 
 def _flush(directory: Path) -> None:

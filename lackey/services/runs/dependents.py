@@ -165,6 +165,12 @@ def _revived(run: Run) -> Evidence:
     return replace(evidence_of(run), kill=None)
 
 
+def are_untold(database: Database) -> bool:
+    """Whether there are some who could not be told at once."""
+    with database.read() as connection:
+        return dependencies.noted(connection) is not None
+
+
 def tell_more(database: Database, now: datetime) -> bool:
     """Tell those who could not be told at once, some of them; whether there may be more."""
     with database.read() as connection:
