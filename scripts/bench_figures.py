@@ -133,8 +133,8 @@ def machine(place: Path, postgresql: str) -> dict[str, Any]:
     """Where it was measured. `place`: where the servers keep what they write."""
     return {
         "CPUs": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 2),
-        "Linux": platform.release(),
+        "load average": round(os.getloadavg()[0], 2),
+        "Linux": platform.release().split("-")[0],
         "Python": platform.python_version(),
         "SQLite": sqlite3.sqlite_version,
         "PostgreSQL": postgresql,

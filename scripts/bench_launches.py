@@ -22,7 +22,7 @@ from scripts.bench_servers import ROOT, SLOTS, Installation, installation, sched
 
 _BARE, _PARALLEL, _SPOOLER = "bare program, durable", "GNU parallel --joblog", "task-spooler"
 _POSTGRESQL = "lackey on PostgreSQL"
-_LOOK_SECONDS = 0.01
+_LOOK_SECONDS = 0.02
 _LEFT = text("SELECT count(*) FROM run WHERE ticket_open OR ended_at IS NULL")
 _BEGUN = text("SELECT min(claimed_at) FROM run")
 _GOOD = text("SELECT count(*) FROM run WHERE state = 'succeeded'")

@@ -26,8 +26,8 @@ _START_SECONDS = 60.0
 # What is the host's, and what has workers replaced while they are measured.
 _LEFT_OUT = {"exec-asap", "socket", "chown-socket", "chmod-socket", "uid", "gid", "touch-chain-reload"}
 _LEFT_OUT |= {"max-requests", "max-requests-delta"}
-# What serves lackey alone: its worker says that it is well, and a mule looks.
-_LACKEYS = {"import", "sharedarea", "mule"}
+# What serves lackey alone: its modules are shared, its worker says that it is well, and a mule looks.
+_LACKEYS = {"shared-import", "import", "sharedarea", "mule"}
 
 
 @dataclass(frozen=True)

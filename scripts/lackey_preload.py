@@ -6,17 +6,15 @@ itself is made in each worker. What has changed on disk by the time that a worke
 
 import importlib
 import os
-import sqlite3
-import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import bottle
+from sqlalchemy import make_url
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = Path(bottle.__file__).parent
-# Beside what the application imports, what making it does: the database and the configuration.
-SHARED = (bottle, sqlite3, tomllib)
 WORKER = "scripts.lackey_worker"
 
 
@@ -43,5 +41,8 @@ def _modules(directory: Path) -> Iterator[tuple[str, int, int]]:
 INSTALLED, CODE = installed(), code()
 for _name in ("lackey.app", "lackey.log_lines", "lackey.settings", "lackey.web.listening", WORKER):
     importlib.import_module(_name)
+# The driver of the database that is configured. What may be wrong with the configuration is the workers' to say.
+with suppress(Exception):
+    make_url(importlib.import_module("lackey.settings").load().database_url).get_dialect().import_dbapi()
 # A collection would write to each object, and so make each process a copy of its own.
 importlib.import_module("lackey.heap").spare_what_is_loaded()

@@ -104,7 +104,6 @@ class Loop:
 
     def _all(self) -> None:
         memory = self._memory
-        self._wait_seconds = POLL_SECONDS
         self._idle = False
         memory.all_at = 0.0  # should anything be raised
         self._faults.contained("see whether there is anything to do", self._look_for_tasks)
@@ -112,6 +111,7 @@ class Loop:
             self._own.hear()  # what it keeps at hand for a while, it lets go
             self._show_itself()
         else:
+            self._wait_seconds = POLL_SECONDS
             self._do_all()
         memory.all_at = time.monotonic() + self._wait_seconds
 
@@ -166,8 +166,9 @@ class Loop:
             return
         now = self._clock()
         task = queueing.next_task(self._database, now)
-        self._wait_for(task)
         self._idle = task is None or task > now
+        self._wait_seconds = POLL_SECONDS
+        self._wait_for(task)
 
     def _show_itself(self) -> None:
         self._faults.contained("lead", self._take_lead)

@@ -253,6 +253,7 @@ def _sqlite_engine(url: str, file: Path, reading: bool = False) -> Engine:
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
         pool_size=16,
         pool_timeout=_POOL_SECONDS,
+        pool_use_lifo=True,  # so that few of them hold pages
         **level,
     )
     event.listen(engine, "do_connect", lambda *_: _make_private(file))

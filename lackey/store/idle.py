@@ -3,8 +3,9 @@
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import Boolean, Connection, TextualSelect, bindparam, column, text
+from sqlalchemy import Boolean, Connection, bindparam, column, text
 
+from lackey.store.compiled import Compiled
 from lackey.store.models import RunRow
 from lackey.store.models.attempt import OPEN
 from lackey.store.models.run import DUE, EXPECTED, TICKET_OPEN
@@ -18,12 +19,12 @@ def next_task(connection: Connection, now: datetime) -> datetime | None:
     None: never, as far as is known. To do is what is open, runs, waits in the queue, is due, has not reported its start
     and should have by now, or waits for others that have ended and could not be told yet.
     """
-    to_do, due = connection.execute(_question(connection.dialect.name), {"now": now}).one()
+    [[to_do, due]] = _question(connection.dialect.name).rows(connection, {"now": now})
     return now if to_do or (due is not None and due <= now) else due
 
 
 @cache
-def _question(dialect: str) -> TextualSelect:
+def _question(dialect: str) -> Compiled:
     # By itself SQLite takes the index of all that wait, and looks at each.
     due, expected = (
         f"run INDEXED BY {name}" if dialect == "sqlite" else "run" for name in ("ix_run_due", "ix_run_expected")
@@ -37,4 +38,4 @@ def _question(dialect: str) -> TextualSelect:
             (SELECT min(scheduled_at) FROM {due} WHERE {DUE})
     """)
     given = asked.bindparams(bindparam("now", type_=_INSTANT))
-    return given.columns(column("to_do", Boolean), column("due", _INSTANT))
+    return Compiled(given.columns(column("to_do", Boolean), column("due", _INSTANT)))

@@ -2,22 +2,22 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from unittest.mock import MagicMock, create_autospec, patch
 
 import pytest
-from sqlalchemy import event
 
 from lackey.domain.resources import Capacity
 from lackey.domain.run import RunState
 from lackey.scheduler.driver import Driver
 from lackey.scheduler.host import Host
 from lackey.scheduler.leading import Lead
-from lackey.scheduler.loop import Loop
+from lackey.scheduler.loop import POLL_SECONDS, Loop
 from lackey.store.database import Database
 from tests.clock import Clock
+from tests.statements import asked_of
 from tests.store.rows import add_run
 
 _HOST = Host("i", "h1", "-1", "http://localhost", "wake", {}, None, 10.0, "/bin/sh")
@@ -30,7 +30,7 @@ class Watched:
     loop: Loop
     driver: MagicMock
     news: int
-    asked: list[str] = field(default_factory=list)
+    asked: list[str]
 
     def poll(self) -> tuple[bool, int]:
         """Wait in vain or for news, and tick: whether the driver had to work, and how many statements there were."""
@@ -52,10 +52,10 @@ def watched(database: Database, clock: Clock, tmp_path: Path) -> Iterator[Watche
     driver.launch.return_value = False
     lead = create_autospec(Lead, instance=True)
     lead.take.return_value = True
-    watched = Watched(Loop(database, _HOST, [driver], lead, clock), driver, news)
-    event.listen(database.reader, "before_cursor_execute", lambda *told: watched.asked.append(told[2]))
-    watched.loop.tick()
-    yield watched
+    with asked_of(database) as asked:
+        watched = Watched(Loop(database, _HOST, [driver], lead, clock), driver, news, asked)
+        watched.loop.tick()
+        yield watched
     watched.loop.close()
     os.close(news)
 
@@ -70,6 +70,16 @@ def test_it_looks_at_everything_once_there_is_something_though_nobody_has_told_i
     assert watched.poll()[0] is False
     database.write(lambda connection: add_run(connection, clock(), state=RunState.QUEUED))
     assert [watched.poll()[0] for _ in range(2)] == [True, True]
+
+
+@pytest.mark.parametrize("state", [RunState.QUEUED, RunState.RUNNING])
+def test_while_others_run_or_wait_it_looks_once_a_second(
+    watched: Watched, database: Database, clock: Clock, state: RunState
+) -> None:
+    database.write(lambda connection: add_run(connection, clock(), state=state))
+    for _ in range(2):
+        assert watched.poll()[0] is True
+        assert 0 < watched.loop.tick() <= POLL_SECONDS
 
 
 def test_it_waits_no_longer_than_until_the_next_run_is_due(watched: Watched, database: Database, clock: Clock) -> None:

@@ -4,13 +4,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from lackey.domain.run import RunState
 from lackey.store import attempts, dependencies
 from lackey.store.database import Database
 from lackey.store.idle import next_task
 from tests.clock import Clock
+from tests.statements import asked_of
 from tests.store.rows import add_run
 
 MINUTE = timedelta(seconds=60)
@@ -84,11 +84,10 @@ def test_what_waits_for_its_time_or_for_others_is_nothing_to_do_before_that(data
 def test_on_sqlite_it_is_asked_by_indexes_that_hold_nothing_of_what_merely_waits(
     sqlite: Database, clock: Clock
 ) -> None:
-    asked: list[tuple[str, Any]] = []
-    event.listen(sqlite.reader, "before_cursor_execute", lambda *told: asked.append((told[2], told[3])))
-    with sqlite.read() as connection:
+    with asked_of(sqlite) as asked, sqlite.read() as connection:
         next_task(connection, clock())
-        ((statement, given),) = asked
+        (statement,) = asked
+        given = (None,) * statement.count("?")
         plan = [step for *_, step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)]
     looked = {step for step in plan if step.startswith(("SCAN", "SEARCH"))}
     assert not {"SCAN run", "SCAN attempt"} & looked, plan
