@@ -135,8 +135,10 @@ class Guards:
         """It is at its ticket no more; that it is free then wakes nobody."""
         if guard.ticket is not None:
             self._selector.unregister(guard.channel)
-            self._at_work.pop(guard.ticket, None)
-            self._begun.discard(guard.ticket)
+            # An older copy of the database may have had its ticket handed over once more.
+            if self._at_work.get(guard.ticket) is guard:
+                del self._at_work[guard.ticket]
+                self._begun.discard(guard.ticket)
             guard.ticket, guard.idle_since = None, time.monotonic()
 
     def _drop(self, guard: _Guard) -> None:
