@@ -83,14 +83,14 @@ class Guards:
                 self._hear(guard)
 
     def _send(self, guard: _Guard, ticket: str, message: bytes) -> None:
+        self._selector.register(guard.channel, selectors.EVENT_READ, guard)
+        guard.ticket, guard.is_free = ticket, False
+        self._at_work[ticket] = guard
         try:
             guard.channel.sendall(message)
         except OSError:
             self._drop(guard)
             raise
-        guard.ticket, guard.is_free = ticket, False
-        self._at_work[ticket] = guard
-        self._selector.register(guard.channel, selectors.EVENT_READ, guard)
 
     def __contains__(self, ticket: object) -> bool:
         """Whether a guard is at it, as far as was heard."""
