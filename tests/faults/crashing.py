@@ -6,6 +6,7 @@
 import ctypes
 import math
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -63,6 +64,7 @@ def _followed(launch: Launch, tickets: Path, say: Callable[[bytes], object]) -> 
         _be_subreaper(False)
         attach(log, launch.parameters["crash"])
         _be_subreaper(True)
+        signal.sigtimedwait({signal.SIGCHLD}, 0)  # of what attached it
     return guard(launch, tickets, say) and bool(series)
 
 
