@@ -47,7 +47,8 @@ class _ForDialect:
             self.processors = [(at, process) for at, process in found if process is not None]
         for row in rows:
             for at, process in self.processors:
-                row[at] = process(row[at])
+                if row[at] is not None:  # null is None whatever the type
+                    row[at] = process(row[at])
         return rows
 
 

@@ -131,10 +131,12 @@ def with_open_ticket(connection: Connection, ticket: str) -> Run | None:
 
 def change(connection: Connection, run: Run, values: dict[str, Any]) -> Run:
     """Write `values` to the run unless it has changed since it was read. Raises Changed."""
-    written = {**values, "revision": run.revision + 1}
+    # What stays as it is is not written: SQLite would put it into its indexes anew.
+    stored = vars(run)
+    written = {name: value for name, value in values.items() if value != stored[name]} | {"revision": run.revision + 1}
     if _CHANGE.run(connection, {**written, "known_id": run.id, "known": run.revision}) != 1:
         raise Changed
-    return Run.of({**vars(run), **written})
+    return Run.of({**stored, **written})
 
 
 @dataclass(frozen=True)
