@@ -81,7 +81,14 @@ class Compiled:
         """Carry it out with each of these, which are one at least and name the same."""
         one = self._of(connection.dialect, many[0])
         with _Cursor(connection, one.sql) as cursor:
+            if len(many) == 1:
+                cursor.execute(one.sql, one.bound(many[0]))
+                return
             cursor.executemany(one.sql, [one.bound(given) for given in many])
+            if connection.dialect.name == "postgresql":
+                # psycopg sends them in a pipeline. After one the server does not count for how long the transaction
+                # stands still (idle_in_transaction_session_timeout), until it has been asked something else.
+                cursor.execute("SELECT 1")
 
     def _of(self, dialect: Dialect, given: Given) -> _ForDialect:
         names = (dialect.name, *given)

@@ -31,10 +31,10 @@ def listening(database: Database) -> Iterator[Callable[[float], bool]]:
     Raises Unavailable, and so does the function when the connection is lost; what is sent meanwhile is not heard.
     """
     with unavailable(), database.reader.connect() as connection:
+        driver: Any = connection.connection.driver_connection
         # Not the pool's any more: it is held as long as the scheduler lives, and goes on listening.
         connection.detach()
         connection.execute(_LISTEN)
-        driver: Any = connection.connection.driver_connection
         broken: Any = connection.dialect.loaded_dbapi.Error
         ready = select.poll()
         ready.register(driver.fileno(), select.POLLIN)

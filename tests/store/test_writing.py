@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from lackey.domain.refusals import NotFound, Unavailable
-from lackey.domain.run import RunState
+from lackey.domain.run import Event, RunState
 from lackey.store import database as stored
 from lackey.store import events, runs, schema
 from lackey.store.database import Changed, Database, NotUnique, unique
@@ -356,6 +356,31 @@ def test_one_that_stands_still_within_its_transaction_holds_up_others_for_a_boun
         with pytest.raises(Unavailable):
             frozen.result(30)
     assert writes(limited, run_id) and priority(limited, run_id) == 2, "what stood still has written nothing"
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_one_that_stands_still_after_it_has_written_rows_is_ended_too(
+    limited: Database, clock: Clock, rows: int
+) -> None:
+    run_id = limited.write(lambda connection: add_run(connection, clock()).id)
+
+    def stands_still(connection: Connection) -> None:
+        events.add_all(connection, [Event(run_id, clock(), "k", "b", "t")] * rows)
+        wait_until(lambda: ended(limited))
+
+    with pytest.raises(Unavailable):
+        limited.write(stands_still)
+    with limited.read() as connection:
+        assert events.of_run(connection, run_id, None, 9) == []
+
+
+def ended(database: Database) -> bool:
+    """Whether no session of this database stands still within a transaction."""
+    with database.read() as connection:
+        asked = (
+            "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database()"
+        )
+        return connection.execute(text(asked)).scalar_one() == 0
 
 
 def test_what_takes_too_long_on_postgresql_is_unavailable_and_a_long_transaction_may_take_its_time(
