@@ -380,7 +380,7 @@ def ended(database: Database) -> bool:
         asked = (
             "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database()"
         )
-        return connection.execute(text(asked)).scalar_one() == 0
+        return not connection.execute(text(asked)).scalar_one()
 
 
 def test_what_takes_too_long_on_postgresql_is_unavailable_and_a_long_transaction_may_take_its_time(
