@@ -3,16 +3,18 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from lackey.domain.application import Key
 from lackey.domain.refusals import NotFound
+from lackey.store.compiled import Compiled
 from lackey.store.database import unique
 from lackey.store.models import IdempotencyRow, KeyRow, UserIdempotencyRow
 from lackey.store.tokens import digest
 
 KEY = (KeyRow.id, KeyRow.name, KeyRow.scope, KeyRow.created_at, KeyRow.revoked_at)
+_BY_DIGEST = Compiled(select(*KEY).where(KeyRow.digest == bindparam("wanted"), KeyRow.revoked_at.is_(None)))
 
 
 def add(connection: Connection, name: str, scope: str, secret: str, now: datetime) -> Key:
@@ -29,9 +31,8 @@ def renew(connection: Connection, key_id: int, secret: str) -> Key:
 
 def by_secret(connection: Connection, secret: str) -> Key | None:
     """The key, unless there is none such or it is revoked."""
-    statement = select(*KEY).where(KeyRow.digest == digest(secret), KeyRow.revoked_at.is_(None))
-    row = connection.execute(statement).one_or_none()
-    return None if row is None else Key(*row)
+    rows = _BY_DIGEST.rows(connection, {"wanted": digest(secret)})
+    return Key(*rows[0]) if rows else None
 
 
 def in_force(connection: Connection, key_id: int) -> Key:

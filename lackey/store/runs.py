@@ -159,6 +159,8 @@ def are_there(connection: Connection) -> bool:
 
 def existing(connection: Connection, run_ids: Sequence[int]) -> set[int]:
     """Those of the runs that exist."""
+    if not run_ids:
+        return set()
     return set(connection.execute(select(RunRow.id).where(RunRow.id.in_(run_ids))).scalars())
 
 

@@ -1,14 +1,16 @@
 """lackey itself: the installation's name, the schedulers' heartbeats, who may lead."""
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, text
+from sqlalchemy import Connection, delete, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from lackey.domain.resources import Capacity
+from lackey.store.compiled import Compiled
 from lackey.store.models import InstallationRow, SchedulerRow
 
 # Any number will do, as long as nothing else in the same database uses it.
@@ -25,6 +27,9 @@ _LEADS = text(
     " AND classid = :high AND objid = :low"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
+_SCHEDULER = SchedulerRow.metadata.tables[SchedulerRow.__tablename__]
+_NAMES = tuple(column.name for column in _SCHEDULER.columns)
+_HEARTBEATS = Compiled(select(_SCHEDULER).order_by(_SCHEDULER.c.beat_at.desc()))
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Heartbeat:
         }
 
     @classmethod
-    def from_row(cls, row: RowMapping) -> Self:
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
         """The inverse."""
         has = {name: row[name] for name in ("cpus", "memory_bytes", "gpus", "slots")}
         capacity = None if has["cpus"] is None else Capacity(**{**has, "gpus": tuple(has["gpus"] or ())})
@@ -95,8 +100,7 @@ def forget_other_names(connection: Connection, series: str, name: str) -> None:
 
 def heartbeats(connection: Connection) -> list[Heartbeat]:
     """Of all schedulers, the latest first."""
-    rows = connection.execute(select(SchedulerRow.__table__).order_by(SchedulerRow.beat_at.desc())).mappings()
-    return [Heartbeat.from_row(row) for row in rows]
+    return [Heartbeat.from_row(dict(zip(_NAMES, row, strict=True))) for row in _HEARTBEATS.rows(connection, {})]
 
 
 def try_to_lead(connection: Connection, silence: timedelta) -> int | None:

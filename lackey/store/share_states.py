@@ -4,17 +4,22 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from lackey.domain.policy import ShareState
+from lackey.store.compiled import Compiled
 from lackey.store.models import ShareStateRow
 
-_STATES = select(ShareStateRow.share, ShareStateRow.why, ShareStateRow.is_away)
+_STATES = Compiled(
+    select(ShareStateRow.share, ShareStateRow.why, ShareStateRow.is_away).where(
+        ShareStateRow.scheduler == bindparam("wanted")
+    )
+)
 
 
 def of_scheduler(connection: Connection, scheduler: str) -> dict[str, ShareState]:
     """All shares of its configuration, by their names."""
-    rows = connection.execute(_STATES.where(ShareStateRow.scheduler == scheduler))
+    rows = _STATES.rows(connection, {"wanted": scheduler})
     return {share: ShareState(why, is_away) for share, why, is_away in rows}
 
 
