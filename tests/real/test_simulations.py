@@ -88,13 +88,13 @@ def timed(path: Path) -> tuple[float, int]:
 
 
 def left_of(stage: Stage, run: Run) -> list[str]:
-    """What lives of a run: by its session, or by the run in its environment."""
+    """What lives of a run: by its session, or by the run in its environment. Its guard may be waiting for another."""
     session, found = stage.owner(run).pid, []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
             environment = Path(f"/proc/{name}/environ").read_bytes().split(b"\0")
             directory = f"LACKEY_RUN_DIR={stage.run_directory(run)}".encode()
-            if os.getsid(int(name)) == session or directory in environment:
+            if (os.getsid(int(name)) == session and int(name) != session) or directory in environment:
                 found.append(Path(f"/proc/{name}/cmdline").read_text())
         except OSError:
             continue
