@@ -213,12 +213,20 @@ class Stage:
 
 
 def _clear(data_dir: Path) -> None:
+    """Kill what runs there, all of it at once: the guard of a run that has ended may have another one by now."""
     executor = LocalExecutor(data_dir, Capacity(cpus=2))
-    for mark in (data_dir / "tickets").iterdir():
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        with suppress(OSError, ValueError):
-            while isinstance(owner := Mark(mark.parent, mark.name).owner(), Owner) and owner.lives():
-                assert time.monotonic() < deadline, f"ticket {mark.name} does not end"
-                executor.kill(mark.name, "cancelled", 0.0)
-                time.sleep(0.01)
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while alive := [path.name for path in (data_dir / "tickets").iterdir() if _is_guarded(path)]:
+        assert time.monotonic() < deadline, f"tickets do not end: {alive}"
+        for ticket in alive:
+            with suppress(OSError, ValueError):
+                executor.kill(ticket, "cancelled", 0.0)
+        time.sleep(0.01)
     executor.close()
+
+
+def _is_guarded(mark: Path) -> bool:
+    with suppress(OSError, ValueError):
+        owner = Mark(mark.parent, mark.name).owner()
+        return isinstance(owner, Owner) and owner.lives()
+    return False

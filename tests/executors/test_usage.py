@@ -122,6 +122,28 @@ def test_nothing_waits_for_a_process_that_waits_for_its_share(monkeypatch: pytes
         assert taken.max_rss_bytes is not None
 
 
+def test_what_is_shared_by_a_fork_between_two_readings_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parent was read while it had its pages for itself; then it forked, and its child was read."""
+    read_whole = processes.read_whole
+    parts = iter([100, 50])
+
+    def as_if_just_forked(path: str) -> bytes:
+        if not path.endswith("smaps_rollup"):
+            return read_whole(path)
+        return f"address\nRss: {100 << 10} kB\nPss: {next(parts, 50) << 10} kB\n".encode()
+
+    with subprocess.Popen(["sleep", "60"]) as parent, subprocess.Popen(["sleep", "60"]) as child:
+        until(lambda: len(processes.tree(os.getpid())) == 2)
+        monkeypatch.setattr(usage, "read_whole", as_if_just_forked)
+        taken = usage.Usage(Mock(is_copy=lambda: False))
+        try:
+            taken.look()
+        finally:
+            parent.kill()
+            child.kill()
+        assert taken.max_rss_bytes == 100 * MEBIBYTE
+
+
 def test_processes_are_seen_where_the_kernel_does_not_list_children(monkeypatch: pytest.MonkeyPatch) -> None:
     with subprocess.Popen(["sh", "-c", "sleep 60 & wait"]) as shell:
         until(lambda: len(processes.tree(shell.pid)) == 1)

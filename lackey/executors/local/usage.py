@@ -9,7 +9,8 @@ program share libraries and buffers, forked workers the data of their parent; a 
 what the host gives. So it is the sum of proportional set sizes (smaps_rollup, proc(5)), and never less than the largest
 resident set. To read those walks all pages of a process (some 20 ms for each GiB), so it is done only where it may
 change the figure. Where it is not allowed, resident sets are added up. Of small processes it is read each time, for
-what the kernel counts as it goes lags behind by some dozens of pages.
+what the kernel counts as it goes lags behind by some dozens of pages. A process that forks between the reading of two
+has pages counted alone and shared, so a sum that would be the highest is read twice, and the smaller one counts.
 
 The kernel's own highest figure of a single process (ru_maxrss) fills what lies between two looks. For a process that
 became its program by execve(2) it is never less than what the process held before that: a copy of the guard. So it
@@ -90,9 +91,16 @@ class Usage:
             return  # no closer look would make it more
         largest = max((one.rss_bytes for one in seen), default=0)
         if total < _SMALL_BYTES or total > largest * (1 + _NEGLIGIBLE):
-            sizes = [_sizes(one) for one in seen]
-            total = max(sum(pss for _, pss in sizes), *(rss for rss, _ in sizes), 0)
+            total = _together(seen)
+            if len(seen) > 1 and total > self._bytes:
+                total = min(total, _together(tree(os.getpid())))
         self._bytes = max(self._bytes, total)
+
+
+def _together(seen: list[Seen]) -> int:
+    """What they hold, in bytes; a page that they share counts once."""
+    sizes = [_sizes(one) for one in seen]
+    return max(sum(pss for _, pss in sizes), *(rss for rss, _ in sizes), 0)
 
 
 def _sizes(one: Seen) -> tuple[int, int]:
