@@ -133,7 +133,13 @@ def test_what_is_shared_by_a_fork_between_two_readings_counts_once(monkeypatch: 
         return f"address\nRss: {100 << 10} kB\nPss: {next(parts, 50) << 10} kB\n".encode()
 
     with subprocess.Popen(["sleep", "60"]) as parent, subprocess.Popen(["sleep", "60"]) as child:
-        until(lambda: len(processes.tree(os.getpid())) == 2)
+        mine = {parent.pid, child.pid}
+
+        def tree(root: int) -> list[processes.Seen]:
+            return [one for one in processes.tree(root) if one.pid in mine]
+
+        until(lambda: len(tree(os.getpid())) == 2)
+        monkeypatch.setattr(usage, "tree", tree)
         monkeypatch.setattr(usage, "read_whole", as_if_just_forked)
         taken = usage.Usage(Mock(is_copy=lambda: False))
         try:
