@@ -132,7 +132,6 @@ def test_any_order_and_repetition_of_overlapping_pieces_gives_the_same_text(
 def small_rows(monkeypatch: pytest.MonkeyPatch) -> int:
     """Up to how many bytes pieces are joined: so few that some are joined and some are not."""
     monkeypatch.setattr(logs, "JOINED_BYTES", 16)
-    monkeypatch.setattr(log_words, "TEXTS_OF_A_PIECE", 3)
     return 16
 
 
@@ -159,10 +158,17 @@ def rows_of(connection: Connection, run_id: int) -> list[tuple[int, bytes]]:
 
 
 @settings(max_examples=80)
-@given(cuts(), st.integers(20, 200), st.booleans())
+@given(cuts(), st.integers(20, 200), st.booleans(), st.integers(1, 5))
 def test_pieces_are_joined_as_a_plain_model_has_them_and_their_words_come_and_go_with_them(
-    database: Database, clock: Clock, small_rows: int, pieces: list[tuple[int, int]], limit: int, older: bool
+    database: Database,
+    clock: Clock,
+    small_rows: int,
+    pieces: list[tuple[int, int]],
+    limit: int,
+    older: bool,
+    every: int,
 ) -> None:
+    """`every`: after so many pieces the words are brought in."""
     run_id = database.write(lambda connection: add_run(connection, clock()).id)
     held = held_as_before(database, run_id) if older else set[int]()
     reached = max(held, default=-1) + 1
@@ -172,8 +178,6 @@ def test_pieces_are_joined_as_a_plain_model_has_them_and_their_words_come_and_go
         kept = logs.put(connection, run_id, PART, start, content)
         gone = logs.let_go(connection, run_id, PART, max(reached, end), limit)
         log_words.forget(connection, run_id, PART, gone)
-        lost = {piece.start for piece in gone}
-        log_words.learn(connection, run_id, PART, [piece for piece in kept.pieces if piece.start not in lost])
         new = {at for piece in kept.pieces for first, last in piece.new for at in range(first, last)}
         assert new == {*range(start, end)} - held
         held.update(new)
@@ -182,9 +186,12 @@ def test_pieces_are_joined_as_a_plain_model_has_them_and_their_words_come_and_go
 
     with database.read() as connection:
         count = len(rows_of(connection, run_id))
-    for start, end in pieces:
+    for number, (start, end) in enumerate(pieces, 1):
         count += database.write(partial(work, start=start, end=end))
         reached = max(reached, end)
+        if number % every == 0 or number == len(pieces):
+            while database.write(partial(log_words.learn_due, most=2)):
+                pass
     with database.read() as connection:
         rows = rows_of(connection, run_id)
         assert len(rows) == count

@@ -255,13 +255,11 @@ def _with_last_words(
 def keep_text(
     connection: Connection, run_id: int, part: str, start: int, log: ReportedLog, end: int, log_limit: int
 ) -> int:
-    """Store what is kept of a piece of a log that reaches up to `end`, and its words; how many rows more that takes."""
+    """Store what is kept of a piece of a log that reaches up to `end`; how many rows more that takes."""
     head = logs.put(connection, run_id, part, start, log.head)
     tail = logs.put(connection, run_id, part, start + log.size - len(log.tail), log.tail)
     gone = logs.let_go(connection, run_id, part, end, log_limit)
     log_words.forget(connection, run_id, part, gone)
-    lost = {piece.start for piece in gone}
-    log_words.learn(connection, run_id, part, (one for one in (*head.pieces, *tail.pieces) if one.start not in lost))
     return head.rows + tail.rows - len(gone)
 
 

@@ -1,0 +1,73 @@
+"""Logs are found by their words, though these come into the index after the report was answered."""
+
+import pytest
+
+from lackey.services.runs import listing, searchable
+from lackey.services.runs.queries import Search
+from lackey.store import logs
+from lackey.store.database import Database
+from tests.services.lab import LOG_LIMIT, Lab
+from tests.services.test_reporting import send_log
+from tests.store.rows import all_runs
+
+
+def are_due(database: Database) -> bool:
+    with database.read() as connection:
+        return logs.are_words_due(connection)
+
+
+def indexed(lab: Lab, word: str) -> list[int]:
+    """What the index alone leads to."""
+    with lab.database.read() as connection:
+        return [run.id for run in all_runs(connection, text=word)]
+
+
+def found(lab: Lab, words: str) -> list[int]:
+    """What somebody finds who looks for these words."""
+    return [run.id for run in listing.page(lab.database, Search(words=words), None, 100).runs]
+
+
+def test_a_search_finds_what_was_reported_just_before(lab: Lab) -> None:
+    run_id = lab.reported().id
+    lab.start(run_id)
+    lab.stop(run_id, 1, log=b"the solver diverged")
+    assert (are_due(lab.database), indexed(lab, "diverged")) == (True, [])
+    assert found(lab, "diverged") == [run_id]
+    assert not are_due(lab.database)
+
+
+def test_lines_that_come_one_by_one_are_found_and_leave_one_text(lab: Lab) -> None:
+    run_id = lab.reported().id
+    for number in range(3):
+        send_log(lab, run_id, b"line%d and\n" % number)
+        assert found(lab, f"line{number} line0") == [run_id]
+    send_log(lab, run_id, b"x" * LOG_LIMIT)
+    send_log(lab, run_id, b"y" * LOG_LIMIT)
+    assert found(lab, "line1") == [run_id], "its head is kept"
+
+
+def test_words_of_what_was_let_go_before_they_were_brought_in_lead_nowhere(lab: Lab) -> None:
+    run_id = lab.reported().id
+    send_log(lab, run_id, b"kept" + b" " * 16, limit=40)
+    send_log(lab, run_id, b"middle" + b"-" * 14, limit=40)
+    send_log(lab, run_id, b"end" + b"." * 37, limit=40)
+    assert (found(lab, "kept"), found(lab, "end")) == ([run_id], [run_id])
+
+
+def test_many_logs_are_brought_in_in_pieces_and_one_that_fails_loses_none(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searchable, "_PIECES", 2)
+    runs = [lab.reported().id for _ in range(5)]
+    for run_id in runs:
+        send_log(lab, run_id, b"common")
+
+    def fails(*_: object) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError):
+        patched.setattr(logs, "note_words", fails)
+        searchable.catch_up(lab.database)
+    assert indexed(lab, "common") == []
+    assert searchable.catch_up(lab.database) and len(indexed(lab, "common")) == 2
+    assert sorted(found(lab, "common")) == runs
