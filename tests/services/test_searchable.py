@@ -2,8 +2,7 @@
 
 import pytest
 
-from lackey.services.runs import listing, searchable
-from lackey.services.runs.queries import Search
+from lackey.services.runs import searchable
 from lackey.store import logs
 from lackey.store.database import Database
 from tests.services.lab import LOG_LIMIT, Lab
@@ -23,8 +22,7 @@ def indexed(lab: Lab, word: str) -> list[int]:
 
 
 def found(lab: Lab, words: str) -> list[int]:
-    """What somebody finds who looks for these words."""
-    return [run.id for run in listing.page(lab.database, Search(words=words), None, 100).runs]
+    return [run.id for run in lab.found(words)]
 
 
 def test_a_search_finds_what_was_reported_just_before(lab: Lab) -> None:
