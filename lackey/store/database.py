@@ -135,13 +135,15 @@ class Database:
         with unavailable(), self.reader.connect() as connection:
             yield connection
 
-    def write(self, work: Work[T]) -> T:
+    def write(self, work: Work[T], patience_seconds: float | None = None) -> T:
         """Carry out `work` as one transaction and return what it returns; when this returns it is on disk.
+
+        `patience_seconds`: for so long it waits for its turn among lackey's own writers; None: `TURN_SECONDS`.
 
         `work` may be called again, so it must have no effect but on the connection. Raises what `work` raises, with
         nothing written; Unavailable while the database can't be reached, or others don't let it be written.
         """
-        deadline = time.monotonic() + TURN_SECONDS
+        deadline = time.monotonic() + (TURN_SECONDS if patience_seconds is None else patience_seconds)
         for number in range(_TRIES):
             if number >= _TRIES_AT_LEAST and time.monotonic() >= deadline:
                 break
