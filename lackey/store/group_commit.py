@@ -183,22 +183,35 @@ class GroupCommit:
         if self._connection is None:
             self._connection = self._engine.connect()
         connection = self._connection
-        kept_until = time.monotonic() + _KEPT_SECONDS
         try:
-            with connection.begin():
-                for handed in works:
-                    if len(works) == 1:
-                        handed.result = handed.work(connection)
-                    else:
+            with connection.begin() as transaction:
+                together = self._carry_out(connection, works)
+                if not together:
+                    transaction.rollback()
+            if not together:
+                with connection.begin():
+                    for handed in works:
                         _attempt(connection, handed)
-                    if self._served and time.monotonic() >= kept_until:
-                        self._tell_served()
-                self._tell_served()
         except BaseException:
             self._let_go()
             raise
         if any(handed.error is not None for handed in works):
             self._let_go()
+
+    def _carry_out(self, connection: Connection, works: list[_Handed]) -> bool:
+        """Whether all have passed. Raises what one raises that is alone."""
+        kept_until = time.monotonic() + _KEPT_SECONDS
+        try:
+            for handed in works:
+                handed.result = handed.work(connection)
+                if self._served and time.monotonic() >= kept_until:
+                    self._tell_served()
+        except Exception:
+            if len(works) == 1:
+                raise
+            return False
+        self._tell_served()
+        return True
 
     def _let_go(self) -> None:
         connection, self._connection = self._connection, None
