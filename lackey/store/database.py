@@ -33,6 +33,7 @@ from lackey.domain.refusals import Unavailable, invalid
 from lackey.store.clock import Clock, SharedClock, host_clock
 from lackey.store.compiled import say
 from lackey.store.group_commit import GroupCommit
+from lackey.store.reading import ReadingConnections, end_statements
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -121,6 +122,7 @@ class Database:
             event.listen(self.writer, "begin", _begin_immediate)
         else:
             self.writer, self.reader = _engine(self.url), _engine(self.url, reading=True)
+        self._readers = ReadingConnections(self.reader) if self.is_sqlite else None
         self.clock: Clock = host_clock if self.is_sqlite else SharedClock(self.read)
         self._group_commit = GroupCommit(self.writer, Path(self.url.database or ""))
 
@@ -136,7 +138,7 @@ class Database:
 
         Raises Unavailable while the database can't be reached.
         """
-        with unavailable(), self.reader.connect() as connection:
+        with unavailable(), self._readers.one() if self._readers else self.reader.connect() as connection:
             yield connection
 
     def write(self, work: Work[T], patience_seconds: float | None = None) -> T:
@@ -162,6 +164,8 @@ class Database:
 
     def close(self) -> None:
         """Give all connections back."""
+        if self._readers:
+            self._readers.close()
         self.writer.dispose()
         self.reader.dispose()
         self._group_commit.close()
@@ -265,7 +269,7 @@ def _sqlite_engine(url: str, file: Path, reading: bool = False) -> Engine:
     event.listen(engine, "do_connect", lambda *_: _make_private(file))
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "before_cursor_execute", _note_cursor)
-    event.listen(engine, "checkin", _close_cursors)
+    event.listen(engine, "checkin", _end_statements)
     return engine
 
 
@@ -297,14 +301,8 @@ def _note_cursor(connection: Connection, cursor: sqlite3.Cursor, *_: object) -> 
     connection.info.setdefault("cursors", WeakSet()).add(cursor)
 
 
-def _close_cursors(_: object, record: ConnectionPoolEntry) -> None:
-    """End every statement of a connection that is given back.
-
-    One whose rows were not all fetched, because a row could not be read, keeps its snapshot for as long as anything
-    keeps the error: whoever had the connection next would read what was true then (https://www.sqlite.org/isolation.html).
-    """
-    for cursor in record.info.pop("cursors", ()):
-        cursor.close()
+def _end_statements(_: object, record: ConnectionPoolEntry) -> None:
+    end_statements(record.info)
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
