@@ -114,7 +114,8 @@ def stop(
         if known.contradicts(stopped):
             _note_contradiction(connection, run, told, now)
             return run, False
-        evidence = known.with_stop(stopped).heard_from(now.timestamp())
+        learned = known.with_stop(stopped)
+        evidence = learned.heard_from(now.timestamp())
         noted = _marked(run, marks)
         names_exit = stopped.exit is not None
         if host:
@@ -123,9 +124,7 @@ def stop(
         if log is not None and log.size:
             noted, values = _with_last_words(connection, run, noted, log, log_limit, names_exit=names_exit)
         values |= _noted(run, noted)
-        event = (
-            None if known.with_stop(stopped) == known else Event(run_id, now, "stop", "run", "reported its end", told)
-        )
+        event = None if learned == known else Event(run_id, now, "stop", "run", "reported its end", told)
         return settle(connection, run, evidence, "run", now, event, values), True
 
     run, accepted = database.write(work)
