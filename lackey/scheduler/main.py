@@ -19,6 +19,7 @@ from lackey.privileges import LAUNCHING
 from lackey.scheduler.driver import Driver
 from lackey.scheduler.follower import Follower
 from lackey.scheduler.host import Host
+from lackey.scheduler.indexer import Indexer
 from lackey.scheduler.keeper import LogKeeper
 from lackey.scheduler.leading import FileLock, Lead, series
 from lackey.scheduler.loop import Loop
@@ -90,8 +91,8 @@ def _schedule(settings: Settings, database: Database, stop: threading.Event, des
         held.callback(loop.close)
         loop.listen(listener.fileno())
         loop.start()
-        threads: list[SharesWatch | LogKeeper | Packer | Notices] = [shares, keeper]
-        threads.append(Packer(database, data_dir / "tickets"))
+        threads: list[SharesWatch | LogKeeper | Packer | Indexer | Notices] = [shares, keeper]
+        threads += [Packer(database, data_dir / "tickets"), Indexer(database)]
         if not database.is_sqlite:
             threads.append(Notices(database, lambda: wake.send(data_dir)))
         for thread in threads:

@@ -30,6 +30,7 @@ from sqlalchemy import (
 
 from lackey.store.compiled import Compiled
 from lackey.store.models import LogPieceRow
+from lackey.store.models.log import WORDS_DUE
 
 # Up to this size pieces are joined: so that a log of many lines is few rows, and each line writes little anew.
 JOINED_BYTES = 16 << 10
@@ -41,7 +42,7 @@ _FROM: BindParameter[int] = bindparam("its_start")
 _TO: BindParameter[int] = bindparam("its_end")
 
 _ADD = Compiled(insert(_PIECE).inline())
-_GROW = Compiled(update(_PIECE).where(*_ITS_PART, _PIECE.c.start == _FROM))
+_CHANGE = Compiled(update(_PIECE).where(*_ITS_PART, _PIECE.c.start == _FROM))
 # Pieces do not overlap, so of those that begin before a place only the last one can reach it.
 _REACHING = func.coalesce(
     select(func.max(_PIECE.c.start)).where(*_ITS_PART, _PIECE.c.start <= _FROM).scalar_subquery(), _FROM
@@ -64,6 +65,14 @@ _WITHIN = (
 )
 _ALL = select(_PIECE.c.start, _LENGTH).where(*_ITS_PART).order_by(_PIECE.c.start)
 _REMOVE = delete(_PIECE).where(*_ITS_PART, _PIECE.c.start == _FROM)
+# On PostgreSQL a piece that grows at this moment is left for later, and none grows until its words are known.
+_DUE = Compiled(
+    select(_PIECE.c.run_id, _PIECE.c.part, _PIECE.c.start, _PIECE.c.content)
+    .where(WORDS_DUE)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_ANY_DUE = Compiled(select(_PIECE.c.start).where(WORDS_DUE).limit(1))
 _LET_GO = (
     select(_PIECE.c.start, _PIECE.c.content)
     .where(*_ITS_PART, _PIECE.c.start >= _FROM, _PIECE.c.start < _TO, _PIECE.c.start + _LENGTH <= _TO)
@@ -92,11 +101,6 @@ class StoredPiece:
     def end(self) -> int:
         """Behind its last byte."""
         return self.start + len(self.content)
-
-    @property
-    def is_new(self) -> bool:
-        """Whether nothing of it was held before."""
-        return self.new == ((self.start, self.end),)
 
 
 @dataclass(frozen=True)
@@ -179,9 +183,25 @@ def _write(
         connection.execute(_REMOVE, gone)
     if first in new:
         names = {"run_id": place["its_run"], "part": place["its_part"]}
-        _ADD.run(connection, {**names, "start": first, "content": whole})
+        _ADD.run(connection, {**names, "start": first, "content": whole, "words_due": True})
     else:
-        _GROW.run(connection, {**place, "its_start": first, "content": whole})
+        _CHANGE.run(connection, {**place, "its_start": first, "content": whole, "words_due": True})
+
+
+def with_words_due(connection: Connection, most: int) -> list[tuple[int, str, StoredPiece]]:
+    """Pieces whose words are not all in the index, `most` at most: the run, the part and the piece."""
+    rows = _DUE.rows(connection, {"most": most})
+    return [(run_id, part, StoredPiece(start, bytes(content))) for run_id, part, start, content in rows]
+
+
+def are_words_due(connection: Connection) -> bool:
+    """Whether any piece has words that are not in the index."""
+    return bool(_ANY_DUE.rows(connection, {}))
+
+
+def note_words(connection: Connection, run_id: int, part: str, start: int) -> None:
+    """All words of the piece that begins there are in the index."""
+    _CHANGE.run(connection, {"its_run": run_id, "its_part": part, "its_start": start, "words_due": False})
 
 
 def count(connection: Connection, run_id: int, part: str, most: int) -> int:

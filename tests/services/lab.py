@@ -15,7 +15,8 @@ from lackey.services.catalogue import changing
 from lackey.services.dispatch import claiming, launching
 from lackey.services.dispatch.claiming import Claim, Site
 from lackey.services.dispatch.launching import Begun, Closing
-from lackey.services.runs import reporting, scheduling
+from lackey.services.runs import listing, reporting, scheduling
+from lackey.services.runs.queries import Search
 from lackey.services.runs.reporting import ReportedLog
 from lackey.services.runs.scheduling import Wanted
 from lackey.services.runs.waiting import WaitReasons
@@ -55,6 +56,10 @@ class Lab:
     def add_application(self, **values: Any) -> Application:
         """An application of the project `heat`, which differs from the usual in `values`."""
         return changing.add_application(self.database, {**APPLICATION, **values}, SHARES, self.clock())
+
+    def found(self, words: str) -> list[Run]:
+        """What somebody finds who looks for these words."""
+        return listing.page(self.database, Search(words=words), None, 100).runs
 
     def schedule(self, application: str | None = "heat/explicit", at: datetime | None = None, **wanted: Any) -> Run:
         """A run that anna asked for."""

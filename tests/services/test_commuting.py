@@ -15,7 +15,6 @@ from lackey.services.runs.reporting import ReportedLog, ReportedProgress
 from lackey.store import metrics, runs
 from lackey.store.metrics import Metric
 from tests.services.lab import Lab
-from tests.store.rows import all_runs
 
 Report = Callable[[Lab, int], Any]
 
@@ -124,8 +123,7 @@ def test_of_two_stops_that_say_the_same_the_longer_log_is_kept_and_found_by_its_
         for log in logs:
             lab.stop(run_id, 0, None, log)
         assert _text(lab, lab.run(run_id)) == b"a longer needle"
-        with lab.database.read() as connection:
-            assert run_id in [run.id for run in all_runs(connection, text="needle")]
+        assert run_id in [run.id for run in lab.found("needle")]
 
 
 def test_what_a_version_before_has_noted_stands_until_more_is_told(lab: Lab) -> None:

@@ -11,7 +11,6 @@ from lackey.services.runs import cancelling, log_text
 from lackey.store import runs
 from lackey.store.database import Database
 from tests.services.lab import Lab
-from tests.store.rows import all_runs
 from tests.waiting import wait_until
 
 
@@ -119,9 +118,7 @@ def test_head_and_tail_of_a_log_are_kept_once_and_found_by_their_words(lab: Lab)
     kept_logs.keep_file_logs(lab.database, [Taken(run.id, 1, [(0, b"another")])])
     assert kept_logs.logs_to_keep(lab.database, "h1", "", "lab") == []
     assert kept(lab.database, run.id).startswith(head) and kept(lab.database, run.id).endswith(tail)
-    with lab.database.read() as connection:
-        found = [one.id for one in all_runs(connection, text="FIRST last explicit")]
-    assert found == [run.id]
+    assert [one.id for one in lab.found("FIRST last explicit")] == [run.id]
 
 
 def test_a_service_without_schema_or_scheduler_is_not_ready_and_says_so(lab: Lab) -> None:

@@ -132,7 +132,6 @@ def test_any_order_and_repetition_of_overlapping_pieces_gives_the_same_text(
 def small_rows(monkeypatch: pytest.MonkeyPatch) -> int:
     """Up to how many bytes pieces are joined: so few that some are joined and some are not."""
     monkeypatch.setattr(logs, "JOINED_BYTES", 16)
-    monkeypatch.setattr(log_words, "TEXTS_OF_A_PIECE", 3)
     return 16
 
 
@@ -158,11 +157,23 @@ def rows_of(connection: Connection, run_id: int) -> list[tuple[int, bytes]]:
     return [(start, bytes(content)) for start, content in connection.execute(wanted, {"run_id": run_id})]
 
 
+def bring_in_words(database: Database) -> None:
+    while database.write(partial(log_words.learn_due, most=2)):
+        pass
+
+
 @settings(max_examples=80)
-@given(cuts(), st.integers(20, 200), st.booleans())
+@given(cuts(), st.integers(20, 200), st.booleans(), st.integers(1, 5))
 def test_pieces_are_joined_as_a_plain_model_has_them_and_their_words_come_and_go_with_them(
-    database: Database, clock: Clock, small_rows: int, pieces: list[tuple[int, int]], limit: int, older: bool
+    database: Database,
+    clock: Clock,
+    small_rows: int,
+    pieces: list[tuple[int, int]],
+    limit: int,
+    older: bool,
+    every: int,
 ) -> None:
+    """`every`: after so many pieces the words are brought in."""
     run_id = database.write(lambda connection: add_run(connection, clock()).id)
     held = held_as_before(database, run_id) if older else set[int]()
     reached = max(held, default=-1) + 1
@@ -172,19 +183,18 @@ def test_pieces_are_joined_as_a_plain_model_has_them_and_their_words_come_and_go
         kept = logs.put(connection, run_id, PART, start, content)
         gone = logs.let_go(connection, run_id, PART, max(reached, end), limit)
         log_words.forget(connection, run_id, PART, gone)
-        lost = {piece.start for piece in gone}
-        log_words.learn(connection, run_id, PART, [piece for piece in kept.pieces if piece.start not in lost])
         new = {at for piece in kept.pieces for first, last in piece.new for at in range(first, last)}
         assert new == {*range(start, end)} - held
         held.update(new)
         held.difference_update(at for piece in gone for at in range(piece.start, piece.end))
         return kept.rows - len(gone)
 
-    with database.read() as connection:
-        count = len(rows_of(connection, run_id))
-    for start, end in pieces:
+    count = database.write(lambda connection: len(rows_of(connection, run_id)))
+    for number, (start, end) in enumerate(pieces, 1):
         count += database.write(partial(work, start=start, end=end))
         reached = max(reached, end)
+        if number % every == 0 or number == len(pieces):
+            bring_in_words(database)
     with database.read() as connection:
         rows = rows_of(connection, run_id)
         assert len(rows) == count
@@ -195,8 +205,8 @@ def test_pieces_are_joined_as_a_plain_model_has_them_and_their_words_come_and_go
             assert all(len(a) + len(b) > small_rows for a, b in touching)
             words = {word for _, content in rows for word in content.split() if len(word) == 3}
             for word in TEXT.split():
-                listed = [run.id for run in all_runs(connection, text=word.decode())]
-                assert (run_id in listed) == (word in words), word
+                is_found = any(run.id == run_id for run in all_runs(connection, text=word.decode()))
+                assert is_found == (word in words), word
 
 
 @settings(max_examples=60)

@@ -1,6 +1,7 @@
 """Lists of runs: sorted, narrowed, forwards and back."""
 
 from lackey.domain.run_list import Cursor, Order
+from lackey.services.runs import searchable
 from lackey.services.runs.queries import Search, narrowed
 from lackey.store import run_lists
 from lackey.store.database import Database
@@ -34,6 +35,8 @@ def page(
     it: see `Page.searched_to_end`. `counted`: whether `Page.total` is wanted. Raises Invalid if there is no such
     project or application.
     """
+    if search.words:
+        searchable.before_a_search(database)
     with database.read() as connection:
         chosen = order or order_of(search)
         return run_lists.page(connection, narrowed(connection, search), chosen, down, cursor, limit, counted)

@@ -1,25 +1,37 @@
 """The text of logs, and which runs its words lead to."""
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import ForeignKey, Index, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lackey.store.models.base import Base, Id
 
 _OF_A_LOG = text("part IS NOT NULL")
+# To be asked for in the same words: else SQLite does not take the index.
+WORDS_DUE = text("words_due")
 
 
 class LogPieceRow(Base):
     """Some bytes of a log. `part`: `file` (head and tail of log.txt), `reported` (verb log), `stop` (a stop's own).
 
-    `start` counts in bytes, as sent, before any cut. Pieces of one part never overlap.
+    `start` counts in bytes, as sent, before any cut. Pieces of one part never overlap. `words_due`: its words are not
+    in the index yet, or not all of them.
     """
 
     __tablename__ = "log_piece"
+    __table_args__ = (
+        Index(
+            "ix_log_piece_words_due",
+            *("run_id", "part", "start"),
+            sqlite_where=WORDS_DUE,
+            postgresql_where=WORDS_DUE,
+        ),
+    )
 
     run_id: Mapped[int] = mapped_column(Id, ForeignKey("run.id"), primary_key=True)
     part: Mapped[str] = mapped_column(primary_key=True)
     start: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
     content: Mapped[bytes]
+    words_due: Mapped[bool] = mapped_column(server_default=false())
 
 
 class IndexedTextRow(Base):

@@ -49,6 +49,10 @@ _NOTE_REPLACED = {
 
 
 def upgrade() -> None:
+    op.add_column("log_piece", sa.Column("words_due", sa.Boolean(), nullable=False, server_default=sa.false()))
+    due = sa.text("words_due")
+    names = ["run_id", "part", "start"]
+    op.create_index("ix_log_piece_words_due", "log_piece", names, sqlite_where=due, postgresql_where=due)
     op.add_column("indexed_text", sa.Column("part", sa.String(), nullable=True))
     op.add_column("indexed_text", sa.Column("start", _ID, nullable=True))
     op.add_column("indexed_text", sa.Column("length", _ID, nullable=True))
