@@ -31,8 +31,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from lackey.domain.refusals import Unavailable, invalid
 from lackey.store.clock import Clock, SharedClock, host_clock
-from lackey.store.compiled import say
+from lackey.store.compiled import say, send_waiting
 from lackey.store.group_commit import GroupCommit
+from lackey.store.waiting_writes import Changed, waiting
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -82,10 +83,6 @@ _POOL_SECONDS = 10.0
 _RESTED_SECONDS = 1.0
 # PostgreSQL: any number will do, as long as nothing else in the same database uses it.
 _TRYING_AGAIN = 0x7472796167
-
-
-class Changed(Exception):
-    """A guarded UPDATE found the row changed since it was read; the use case is tried again from its start."""
 
 
 class NotUnique(Exception):
@@ -166,7 +163,8 @@ class Database:
                 if again:
                     # Those who got in each other's way take turns, so that they don't do so again.
                     connection.execute(text("SELECT pg_advisory_xact_lock(:it)"), {"it": _TRYING_AGAIN})
-                return work(connection)
+                with waiting(connection):
+                    return work(connection)
         except DBAPIError as error:
             state = getattr(error.orig, "sqlstate", None)
             if state in _TRY_AGAIN_STATES:
@@ -211,6 +209,7 @@ def _engine(url: URL, reading: bool = False) -> Engine:
     )
     event.listen(engine, "checkin", _note_rest)
     event.listen(engine, "checkout", lambda connection, record, _: _look_after(engine.dialect, connection, record))
+    event.listen(engine, "before_cursor_execute", lambda connection, *_: send_waiting(connection))
     # Whoever reads holds no locks that others wait for; but nobody waits for an answer that long.
     names = ["statement_timeout"] if reading else [*LIMITS]
     event.listen(engine, "connect", lambda connection, _: _limit(connection, names))

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 
 from lackey.domain.limits import EVENTS
 from lackey.domain.run import Event
+from lackey.store import waiting_writes
 from lackey.store.compiled import Compiled
 from lackey.store.models import EventRow
 
@@ -23,7 +24,7 @@ _LAST_ROOM = Compiled(
 
 def add(connection: Connection, event: Event) -> None:
     """Write one line of history."""
-    _ADD.run(connection, vars(event))
+    waiting_writes.insert(connection, _ADD, vars(event))
 
 
 def add_all(connection: Connection, some: Iterable[Event]) -> None:

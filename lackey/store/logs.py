@@ -28,6 +28,7 @@ from sqlalchemy import (
     update,
 )
 
+from lackey.store import waiting_writes
 from lackey.store.compiled import Compiled
 from lackey.store.models import LogPieceRow
 from lackey.store.models.log import WORDS_DUE
@@ -189,7 +190,8 @@ def _write(
         connection.execute(_REMOVE, gone)
     if first in new:
         names = {"run_id": place["its_run"], "part": place["its_part"]}
-        _ADD.run(connection, {**names, "start": first, "content": whole, "words_due": True})
+        piece = {**names, "start": first, "content": whole, "words_due": True}
+        waiting_writes.insert(connection, _ADD, piece)
     else:
         _CHANGE.run(connection, {**place, "its_start": first, "content": whole, "words_due": True})
 
