@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Dialect
+from sqlalchemy import Connection, Dialect, Integer, literal_column
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -18,6 +18,9 @@ from sqlalchemy.types import TypeEngine
 Given = Mapping[str, Any]
 # What of a transaction has not been sent yet, among what is noted of its connection; see `waiting_writes`.
 WAITING = "waiting_writes"
+# For `limit`. A number would become a parameter; a plan for any limit seems dear to PostgreSQL, so it would make one
+# for this limit each time (plancache.c, choose_custom_plan), which takes longer than to carry it out.
+FIRST = literal_column("1", Integer)
 _Processor = Callable[[Any], Any]
 
 

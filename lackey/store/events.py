@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 from lackey.domain.limits import EVENTS
 from lackey.domain.run import Event
 from lackey.store import waiting_writes
-from lackey.store.compiled import Compiled
+from lackey.store.compiled import FIRST, Compiled
 from lackey.store.models import EventRow
 
 _EVENT = EventRow.metadata.tables[EventRow.__tablename__]
@@ -17,7 +17,7 @@ _LAST_ROOM = Compiled(
     select(_EVENT.c.id)
     .where(_EVENT.c.run_id == bindparam("wanted_id"))
     .order_by(_EVENT.c.id)
-    .limit(1)
+    .limit(FIRST)
     .offset(bindparam("most"))
 )
 

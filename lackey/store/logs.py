@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 from lackey.store import waiting_writes
-from lackey.store.compiled import Compiled
+from lackey.store.compiled import FIRST, Compiled
 from lackey.store.models import LogPieceRow
 from lackey.store.models.log import WORDS_DUE
 
@@ -73,7 +73,7 @@ _DUE = Compiled(
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
-_ANY_DUE = Compiled(select(_PIECE.c.start).where(WORDS_DUE).limit(1))
+_ANY_DUE = Compiled(select(_PIECE.c.start).where(WORDS_DUE).limit(FIRST))
 _LET_GO = (
     select(_PIECE.c.start, _PIECE.c.content)
     .where(*_ITS_PART, _PIECE.c.start >= _FROM, _PIECE.c.start < _TO, _PIECE.c.start + _LENGTH <= _TO)
