@@ -29,7 +29,7 @@ def test_where_a_run_has_changed_meanwhile_nothing_is_kept_of_what_stood_on_it(
     database.write(lambda connection: runs.change(connection, run, {"priority": 1}))
 
     def late(connection: Connection) -> None:
-        logs.put(connection, run.id, "stop", 0, b"log", is_first=True)
+        logs.put(connection, run.id, "stop", 0, b"log")
         runs.change(connection, run, {"priority": 2})
         events.add(connection, Event(run.id, clock(), "k", "b", "late"))
 
