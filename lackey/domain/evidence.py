@@ -119,12 +119,15 @@ class Evidence:
 
     def with_sign_of_life(self, received: float) -> Self:
         """Something was heard from the run."""
-        return replace(self, heard=received if self.heard is None else max(self.heard, received))
+        return replace(self, heard=self._heard_by(received))
 
     def heard_from(self, received: float) -> Self:
         """Something has come from the run after all that is known: a silence noted before is disproved, whatever the
         clock says, which may have been an hour ahead then."""
-        return replace(self, silence=None).with_sign_of_life(received)
+        return replace(self, silence=None, heard=self._heard_by(received))
+
+    def _heard_by(self, received: float) -> float:
+        return received if self.heard is None else max(self.heard, received)
 
     def with_silence(self, silence: Silence) -> Self:
         """Nothing more has come by now, `silence.at`: whatever was received came before, though a clock that was ahead

@@ -33,6 +33,7 @@ from lackey.domain.refusals import Unavailable, invalid
 from lackey.store.clock import Clock, SharedClock, host_clock
 from lackey.store.compiled import say, send_waiting
 from lackey.store.group_commit import GroupCommit
+from lackey.store.reading import ReadingConnections, end_statements
 from lackey.store.waiting_writes import Changed, waiting
 
 T = TypeVar("T")
@@ -45,6 +46,10 @@ _TRIES_AT_LEAST = 3
 TURN_SECONDS = 10.0
 BUSY_SECONDS = 15
 _LOOK_AGAIN_SECONDS = 0.01
+# A checkpoint waits for the disk three times, within a commit, and writes each page once that has changed since
+# the one before; so it comes less often than SQLite's own 1,000 would have it. Readers look for a page in one table for
+# each 4,096, of which the first holds somewhat fewer (https://www.sqlite.org/walformat.html, section 2.2).
+_CHECKPOINT_PAGES = 4_000
 # https://www.sqlite.org/rescode.html: what a full disk, a lock or a missing file says, and a mistake of ours does not.
 _AWAY_CODES = {
     sqlite3.SQLITE_BUSY,
@@ -116,6 +121,7 @@ class Database:
             event.listen(self.writer, "begin", _begin_immediate)
         else:
             self.writer, self.reader = _engine(self.url), _engine(self.url, reading=True)
+        self._readers = ReadingConnections(self.reader) if self.is_sqlite else None
         self.clock: Clock = host_clock if self.is_sqlite else SharedClock(self.read)
         self._group_commit = GroupCommit(self.writer, Path(self.url.database or ""))
 
@@ -131,16 +137,18 @@ class Database:
 
         Raises Unavailable while the database can't be reached.
         """
-        with unavailable(), self.reader.connect() as connection:
+        with unavailable(), self._readers.one() if self._readers else self.reader.connect() as connection:
             yield connection
 
-    def write(self, work: Work[T]) -> T:
+    def write(self, work: Work[T], patience_seconds: float | None = None) -> T:
         """Carry out `work` as one transaction and return what it returns; when this returns it is on disk.
+
+        `patience_seconds`: for so long it waits for its turn among lackey's own writers; None: `TURN_SECONDS`.
 
         `work` may be called again, so it must have no effect but on the connection. Raises what `work` raises, with
         nothing written; Unavailable while the database can't be reached, or others don't let it be written.
         """
-        deadline = time.monotonic() + TURN_SECONDS
+        deadline = time.monotonic() + (TURN_SECONDS if patience_seconds is None else patience_seconds)
         for number in range(_TRIES):
             if number >= _TRIES_AT_LEAST and time.monotonic() >= deadline:
                 break
@@ -155,6 +163,8 @@ class Database:
 
     def close(self) -> None:
         """Give all connections back."""
+        if self._readers:
+            self._readers.close()
         self.writer.dispose()
         self.reader.dispose()
         self._group_commit.close()
@@ -260,7 +270,7 @@ def _sqlite_engine(url: str, file: Path, reading: bool = False) -> Engine:
     event.listen(engine, "do_connect", lambda *_: _make_private(file))
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "before_cursor_execute", _note_cursor)
-    event.listen(engine, "checkin", _close_cursors)
+    event.listen(engine, "checkin", _end_statements)
     return engine
 
 
@@ -283,7 +293,7 @@ def _prepare(connection: sqlite3.Connection, _: object) -> None:
     # BEGIN is ours to say: the module's own would be deferred, and a deferred writer fails where it should wait.
     connection.isolation_level = None
     _use_wal(connection)
-    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", f"wal_autocheckpoint={_CHECKPOINT_PAGES}"):
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -292,14 +302,8 @@ def _note_cursor(connection: Connection, cursor: sqlite3.Cursor, *_: object) -> 
     connection.info.setdefault("cursors", WeakSet()).add(cursor)
 
 
-def _close_cursors(_: object, record: ConnectionPoolEntry) -> None:
-    """End every statement of a connection that is given back.
-
-    One whose rows were not all fetched, because a row could not be read, keeps its snapshot for as long as anything
-    keeps the error: whoever had the connection next would read what was true then (https://www.sqlite.org/isolation.html).
-    """
-    for cursor in record.info.pop("cursors", ()):
-        cursor.close()
+def _end_statements(_: object, record: ConnectionPoolEntry) -> None:
+    end_statements(record.info)
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -112,19 +112,13 @@ class Stored:
     rows: int
 
 
-def put(
-    connection: Connection, run_id: int, part: str, start: int, content: bytes, *, is_first: bool = False
-) -> Stored:
-    """Keep those of the bytes that are not held yet, joined to small pieces that they touch.
-
-    `is_first`: nothing is held of this part.
-    """
+def put(connection: Connection, run_id: int, part: str, start: int, content: bytes) -> Stored:
+    """Keep those of the bytes that are not held yet, joined to small pieces that they touch."""
     if not content:
         return Stored([], 0)
     place = {"its_run": run_id, "its_part": part}
     end = start + len(content)
-    around = [] if is_first else _AROUND.rows(connection, _at(place, start, end))
-    known = [(first, first + length) for first, length in around]
+    known = [(first, first + length) for first, length in _AROUND.rows(connection, _at(place, start, end))]
     new = {first: content[first - start : last - start] for first, last in _missing(known, start, end)}
     if not new:
         return Stored([], 0)

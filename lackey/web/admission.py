@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -150,7 +151,7 @@ def _admit_report(service: Service, route: Route, environ: dict[str, Any], path_
     run = None if bearer is None else reporting.authenticate(service.database, run_id, bearer)
     incoming.check_length(environ, REPORT_BYTES)
     sent = _sent(environ, environ.get("CONTENT_TYPE", ""))
-    known = _known_fields(route)
+    known = _known_fields(route.body)
     is_raw = bearer is not None and route.log_field == RAW_FIELD
     if not is_raw:
         sent = sent.looked_at({*(known or ()), route.log_field or ""})
@@ -172,11 +173,12 @@ def _admit_report(service: Service, route: Route, environ: dict[str, Any], path_
     return Admitted(Call(service, service.clock(), decoded=read.odd.decoded, reporter=run), arguments)
 
 
-def _known_fields(route: Route) -> frozenset[str] | None:
-    """The fields that a report may have beside its log; None: all of its fields are looked at."""
-    if route.body is None or not issubclass(route.body, Report):
+@cache
+def _known_fields(model: type[Body] | None) -> frozenset[str] | None:
+    """The fields that a report of this body may have beside its log; None: all of its fields are looked at."""
+    if model is None or not issubclass(model, Report):
         return None
-    return frozenset({"token", *route.body.model_fields})
+    return frozenset({"token", *model.model_fields})
 
 
 def _report_query(route: Route, environ: dict[str, Any]) -> dict[str, Any]:

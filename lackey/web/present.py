@@ -42,8 +42,9 @@ def made_run(run: Run, token: str, shares: Mapping[str, Share], turns: WaitReaso
 def _run_fields(run: Run, shares: Mapping[str, Share], turns: WaitReasons) -> dict[str, Any]:
     evidence = Evidence.from_json(run.evidence)
     stop = evidence.exit_stop or evidence.plain_stop
+    stored = vars(run)
     return {
-        **{name: getattr(run, name) for name in _AS_STORED},
+        **{name: stored[name] for name in _AS_STORED},
         "reason": turns.reason_of(run),
         "cpus": (run.cpus or 1) if run.launched else None,
         "memory": run.memory_bytes,

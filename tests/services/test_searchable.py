@@ -1,9 +1,11 @@
 """Logs are found by their words, though these come into the index after the report was answered."""
 
 import pytest
+from sqlalchemy import Connection, text
 
+from lackey.domain.refusals import Unavailable
 from lackey.services.runs import searchable
-from lackey.store import logs
+from lackey.store import logs, words
 from lackey.store.database import Database
 from tests.services.lab import LOG_LIMIT, Lab
 from tests.services.test_reporting import send_log
@@ -69,3 +71,52 @@ def test_many_logs_are_brought_in_in_pieces_and_one_that_fails_loses_none(
     assert indexed(lab, "common") == []
     assert searchable.catch_up(lab.database) and len(indexed(lab, "common")) == 2
     assert sorted(found(lab, "common")) == runs
+
+
+def test_a_search_while_nothing_can_be_written_finds_what_is_in_the_index(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = lab.reported().id, lab.reported().id
+    send_log(lab, old, b"common")
+    assert found(lab, "common") == [old]
+    send_log(lab, new, b"common")
+
+    def away(*_: object) -> None:
+        raise Unavailable("the database can only be read")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "write", away)
+        assert found(lab, "common") == [old]
+    assert sorted(found(lab, "common")) == [old, new]
+
+
+def test_a_log_whose_report_was_answered_is_found_by_another_process_that_never_saw_it(
+    lab: Lab, database_url: str
+) -> None:
+    """Whoever stored it may be gone: what is due is in the database alone."""
+    run_id = lab.reported().id
+    send_log(lab, run_id, b"orphaned words")
+    lab.database.close()
+    another = Database(database_url)
+    try:
+        assert searchable.catch_up(another) is False
+        with another.read() as connection:
+            assert [run.id for run in all_runs(connection, text="orphaned")] == [run_id]
+    finally:
+        another.close()
+
+
+def test_pieces_of_a_version_before_beside_it_are_found_and_stay_so(lab: Lab) -> None:
+    """It stores a piece, and its words, and knows nothing of words that are due."""
+    run_id = lab.reported().id
+
+    def as_before(connection: Connection) -> None:
+        stored = "INSERT INTO log_piece (run_id, part, start, content) VALUES (:run_id, 'reported', 0, :content)"
+        connection.execute(text(stored), {"run_id": run_id, "content": b"elder "})
+        connection.execute(text("UPDATE run SET log_size = 6, revision = revision + 1 WHERE id = :id"), {"id": run_id})
+        words.index(connection, run_id, "elder ")
+
+    lab.database.write(as_before)
+    assert (are_due(lab.database), indexed(lab, "elder")) == (False, [run_id])
+    send_log(lab, run_id, b"younger")
+    assert (found(lab, "younger elder"), found(lab, "elder")) == ([run_id], [run_id])

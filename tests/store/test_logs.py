@@ -157,6 +157,11 @@ def rows_of(connection: Connection, run_id: int) -> list[tuple[int, bytes]]:
     return [(start, bytes(content)) for start, content in connection.execute(wanted, {"run_id": run_id})]
 
 
+def bring_in_words(database: Database) -> None:
+    while database.write(partial(log_words.learn_due, most=2)):
+        pass
+
+
 @settings(max_examples=80)
 @given(cuts(), st.integers(20, 200), st.booleans(), st.integers(1, 5))
 def test_pieces_are_joined_as_a_plain_model_has_them_and_their_words_come_and_go_with_them(
@@ -184,14 +189,12 @@ def test_pieces_are_joined_as_a_plain_model_has_them_and_their_words_come_and_go
         held.difference_update(at for piece in gone for at in range(piece.start, piece.end))
         return kept.rows - len(gone)
 
-    with database.read() as connection:
-        count = len(rows_of(connection, run_id))
+    count = database.write(lambda connection: len(rows_of(connection, run_id)))
     for number, (start, end) in enumerate(pieces, 1):
         count += database.write(partial(work, start=start, end=end))
         reached = max(reached, end)
         if number % every == 0 or number == len(pieces):
-            while database.write(partial(log_words.learn_due, most=2)):
-                pass
+            bring_in_words(database)
     with database.read() as connection:
         rows = rows_of(connection, run_id)
         assert len(rows) == count
@@ -202,8 +205,8 @@ def test_pieces_are_joined_as_a_plain_model_has_them_and_their_words_come_and_go
             assert all(len(a) + len(b) > small_rows for a, b in touching)
             words = {word for _, content in rows for word in content.split() if len(word) == 3}
             for word in TEXT.split():
-                listed = [run.id for run in all_runs(connection, text=word.decode())]
-                assert (run_id in listed) == (word in words), word
+                is_found = any(run.id == run_id for run in all_runs(connection, text=word.decode()))
+                assert is_found == (word in words), word
 
 
 @settings(max_examples=60)

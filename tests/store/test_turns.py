@@ -2,15 +2,21 @@
 
 import errno
 import fcntl
+import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 
 from lackey.domain.refusals import Unavailable
 from lackey.store import database as stored
+from lackey.store import group_commit
 from lackey.store.database import Database
 from tests.clock import Clock
 from tests.store.rows import add_run
@@ -135,3 +141,91 @@ def test_a_use_case_that_shares_the_commit_of_one_that_is_stuck_is_answered_with
             hasty.write(raise_priority(run_id_on_sqlite))
         go_on.set()
         assert [future.result(30) for future in begun] == [None, 1]
+
+
+class Batches:
+    """Three use cases in a row of commits: one alone, then two together, then one more, which `third` carries out."""
+
+    def __init__(self, database: Database, pool: ThreadPoolExecutor) -> None:
+        self._database, self._pool = database, pool
+        self._begun = threading.Event()
+        self._go_on = [threading.Event(), threading.Event()]
+
+    def up_to_the_second_commit(self, third: list[Callable[[Connection], Any]]) -> Future[None]:
+        """Begin them; of the two that share the second commit the one that does not lead."""
+        self._pool.submit(self._database.write, partial(self._waits, 0))
+        assert self._begun.wait(30)
+        _, served = self._hand_in([partial(self._waits, 1), nothing])
+        self._go_on[0].set()
+        wait_until(lambda: len(self._database._group_commit.waiting) == 0)
+        self._hand_in(third)
+        return served
+
+    def go_on(self) -> None:
+        """Let the second commit come."""
+        self._go_on[1].set()
+
+    def _waits(self, number: int, _: Connection) -> None:
+        self._begun.set()
+        assert self._go_on[number].wait(30)
+
+    def _hand_in(self, works: list[Callable[[Connection], Any]]) -> list[Future[None]]:
+        futures: list[Future[None]] = []
+        for work in works:
+            futures.append(self._pool.submit(self._database.write, work))
+            wait_until(lambda: len(self._database._group_commit.waiting) == len(futures))
+        return futures
+
+
+def nothing(_: Connection) -> None:
+    """A use case that does nothing."""
+
+
+def test_who_is_served_is_answered_while_another_process_writes(sqlite: Database, run_id_on_sqlite: int) -> None:
+    with open(f"{sqlite.url.database}-writer", "r+") as file, ThreadPoolExecutor(6) as pool:
+        batches = Batches(sqlite, pool)
+        served = batches.up_to_the_second_commit([raise_priority(run_id_on_sqlite)])
+        # The kernel hands the lock to whoever waits for it, before this process asks again.
+        theirs = pool.submit(fcntl.flock, file, fcntl.LOCK_EX)
+        lock = f":{os.fstat(file.fileno()).st_ino} "
+        wait_until(lambda: any("->" in line and lock in line for line in Path("/proc/locks").read_text().splitlines()))
+        batches.go_on()
+        theirs.result(30)
+        served.result(5)
+        assert priority(sqlite, run_id_on_sqlite) == 0
+        fcntl.flock(file, fcntl.LOCK_UN)
+        wait_until(lambda: priority(sqlite, run_id_on_sqlite) == 1)
+
+
+def test_who_is_served_is_answered_while_the_next_commit_waits_for_the_disk(
+    sqlite: Database, run_id_on_sqlite: int
+) -> None:
+    answered = threading.Event()
+    commits: list[None] = []
+
+    def slow_disk(_: Connection) -> None:
+        commits.append(None)
+        if len(commits) == 3:
+            assert answered.wait(5)
+
+    with ThreadPoolExecutor(6) as pool:
+        event.listen(sqlite.writer, "commit", slow_disk)
+        batches = Batches(sqlite, pool)
+        served = batches.up_to_the_second_commit([raise_priority(run_id_on_sqlite)])
+        served.add_done_callback(lambda _: answered.set())
+        batches.go_on()
+        served.result(30)
+        wait_until(lambda: priority(sqlite, run_id_on_sqlite) == 1)
+
+
+def test_who_is_served_does_not_wait_for_all_that_is_carried_out_next(sqlite: Database) -> None:
+    answered = threading.Event()
+
+    with ThreadPoolExecutor(6) as pool:
+        batches = Batches(sqlite, pool)
+        served = batches.up_to_the_second_commit(
+            [lambda _: time.sleep(2 * group_commit._KEPT_SECONDS), lambda _: answered.wait(30)]
+        )
+        served.add_done_callback(lambda _: answered.set())
+        batches.go_on()
+        served.result(5)

@@ -114,7 +114,8 @@ def stop(
         if known.contradicts(stopped):
             _note_contradiction(connection, run, told, now)
             return run, False
-        evidence = known.with_stop(stopped).heard_from(now.timestamp())
+        learned = known.with_stop(stopped)
+        evidence = learned.heard_from(now.timestamp())
         noted = _marked(run, marks)
         names_exit = stopped.exit is not None
         if host:
@@ -123,9 +124,7 @@ def stop(
         if log is not None and log.size:
             noted, values = _with_last_words(connection, run, noted, log, log_limit, names_exit=names_exit)
         values |= _noted(run, noted)
-        event = (
-            None if known.with_stop(stopped) == known else Event(run_id, now, "stop", "run", "reported its end", told)
-        )
+        event = None if learned == known else Event(run_id, now, "stop", "run", "reported its end", told)
         return settle(connection, run, evidence, "run", now, event, values), True
 
     run, accepted = database.write(work)
@@ -248,26 +247,15 @@ def _with_last_words(
         return told, {}
     if held is not None:
         log_words.forget(connection, run.id, "stop", logs.let_go(connection, run.id, "stop", run.stop_log_size, 0))
-    keep_text(connection, run.id, "stop", 0, log, log.size, log_limit, is_first=True)
+    keep_text(connection, run.id, "stop", 0, log, log.size, log_limit)
     return noted, {"stop_log_size": log.size}
 
 
 def keep_text(
-    connection: Connection,
-    run_id: int,
-    part: str,
-    start: int,
-    log: ReportedLog,
-    end: int,
-    log_limit: int,
-    *,
-    is_first: bool = False,
+    connection: Connection, run_id: int, part: str, start: int, log: ReportedLog, end: int, log_limit: int
 ) -> int:
-    """Store what is kept of a piece of a log that reaches up to `end`; how many rows more that takes.
-
-    `is_first`: nothing is held of this part.
-    """
-    head = logs.put(connection, run_id, part, start, log.head, is_first=is_first)
+    """Store what is kept of a piece of a log that reaches up to `end`; how many rows more that takes."""
+    head = logs.put(connection, run_id, part, start, log.head)
     tail = logs.put(connection, run_id, part, start + log.size - len(log.tail), log.tail)
     gone = logs.let_go(connection, run_id, part, end, log_limit)
     log_words.forget(connection, run_id, part, gone)
