@@ -8,7 +8,8 @@ from sqlalchemy import Connection
 
 from lackey.domain.refusals import Conflict, NotFound
 from lackey.store import keys
-from lackey.store.database import Changed, NotUnique
+from lackey.store.database import NotUnique
+from lackey.store.waiting_writes import Changed
 
 KEPT = timedelta(hours=24)
 

@@ -9,13 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Dialect
+from sqlalchemy import Connection, Dialect, Integer, literal_column
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
 Given = Mapping[str, Any]
+# What of a transaction has not been sent yet, among what is noted of its connection; see `waiting_writes`.
+WAITING = "waiting_writes"
+# For `limit`. A number would become a parameter; a plan for any limit seems dear to PostgreSQL, so it would make one
+# for this limit each time (plancache.c, choose_custom_plan), which takes longer than to carry it out.
+FIRST = literal_column("1", Integer)
 _Processor = Callable[[Any], Any]
 
 
@@ -60,7 +65,7 @@ class Compiled:
 
     def __init__(self, statement: ClauseElement) -> None:
         """`statement`: of Core, without lists whose length differs. A text that answers rows names its columns."""
-        self._statement = statement
+        self.statement = statement
         self._known: dict[tuple[str, ...], _ForDialect] = {}
 
     def rows(self, connection: Connection, given: Given) -> list[list[Any]]:
@@ -94,7 +99,7 @@ class Compiled:
         names = (dialect.name, *given)
         found = self._known.get(names)
         if found is None:
-            found = self._known[names] = _compiled(self._statement, dialect, list(given))
+            found = self._known[names] = _compiled(self.statement, dialect, list(given))
         return found
 
 
@@ -104,6 +109,13 @@ def say(connection: Connection, sql: str) -> None:
         cursor.execute(sql)
 
 
+def send_waiting(connection: Connection) -> None:
+    """Send what waits to be sent on this connection, before something else is said there."""
+    writes = connection.info.get(WAITING)
+    if writes is not None:
+        writes.send()
+
+
 class _Cursor:
     """A cursor of the driver. What goes wrong with it is said, and done, as SQLAlchemy does."""
 
@@ -111,6 +123,7 @@ class _Cursor:
         self._connection, self._sql = connection, sql
 
     def __enter__(self) -> Any:
+        send_waiting(self._connection)
         self._cursor = self._connection.connection.cursor()
         return self._cursor
 

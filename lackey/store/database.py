@@ -31,9 +31,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from lackey.domain.refusals import Unavailable, invalid
 from lackey.store.clock import Clock, SharedClock, host_clock
-from lackey.store.compiled import say
+from lackey.store.compiled import say, send_waiting
 from lackey.store.group_commit import GroupCommit
 from lackey.store.reading import ReadingConnections, end_statements
+from lackey.store.waiting_writes import Changed, waiting
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -80,17 +81,15 @@ LIMITS = {
     "lock_timeout": timedelta(seconds=15),
     "statement_timeout": timedelta(seconds=25),
 }
-# A process has so many connections to PostgreSQL for writing, and as many for reading. Whoever finds none free waits:
-# the server answers sooner than it would serve as many backends as there are threads.
-_CONNECTIONS = 4
+# A process has so many connections to PostgreSQL for writing and for reading. Whoever finds none free waits: the server
+# answers sooner than it would serve as many backends as there are threads. It syncs once for all who commit meanwhile,
+# so more may write: on a disk that takes 5 ms for it, eight write 1.6 times as much as four.
+_WRITING = 8
+_READING = 4
 _POOL_SECONDS = 10.0
 _RESTED_SECONDS = 1.0
 # PostgreSQL: any number will do, as long as nothing else in the same database uses it.
 _TRYING_AGAIN = 0x7472796167
-
-
-class Changed(Exception):
-    """A guarded UPDATE found the row changed since it was read; the use case is tried again from its start."""
 
 
 class NotUnique(Exception):
@@ -176,7 +175,8 @@ class Database:
                 if again:
                     # Those who got in each other's way take turns, so that they don't do so again.
                     connection.execute(text("SELECT pg_advisory_xact_lock(:it)"), {"it": _TRYING_AGAIN})
-                return work(connection)
+                with waiting(connection):
+                    return work(connection)
         except DBAPIError as error:
             state = getattr(error.orig, "sqlstate", None)
             if state in _TRY_AGAIN_STATES:
@@ -213,7 +213,7 @@ def _engine(url: URL, reading: bool = False) -> Engine:
     engine = create_engine(
         url,
         connect_args=unsaid,
-        pool_size=_CONNECTIONS,
+        pool_size=_READING if reading else _WRITING,
         max_overflow=0,
         pool_timeout=_POOL_SECONDS,
         pool_use_lifo=True,
@@ -221,6 +221,7 @@ def _engine(url: URL, reading: bool = False) -> Engine:
     )
     event.listen(engine, "checkin", _note_rest)
     event.listen(engine, "checkout", lambda connection, record, _: _look_after(engine.dialect, connection, record))
+    event.listen(engine, "before_cursor_execute", lambda connection, *_: send_waiting(connection))
     # Whoever reads holds no locks that others wait for; but nobody waits for an answer that long.
     names = ["statement_timeout"] if reading else [*LIMITS]
     event.listen(engine, "connect", lambda connection, _: _limit(connection, names))

@@ -26,7 +26,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from lackey.domain.dependencies import Dependency, EdgeOutcome, Standing, Wants, family_of
 from lackey.domain.run import RunState
-from lackey.store.compiled import Compiled
+from lackey.store.compiled import FIRST, Compiled
 from lackey.store.models import DecisionRow, DependencyRow, RunRow
 
 T = TypeVar("T")
@@ -52,8 +52,8 @@ _FAMILY = bindparam("family", type_=_RUN.c.id.type)
 _MEMBERS = select(*_STANDING).where(or_(_RUN.c.id == _FAMILY, _RUN.c.stands_for == _FAMILY)).order_by(_RUN.c.id)
 # Of a run and all later ones the first that is waited for: so PostgreSQL asks the index. Of the run alone, where nearly
 # all edges are on one other, it looks through all edges.
-_NEXT = select(_EDGE.c.on_run_id).where(_EDGE.c.on_run_id >= _RUN.c.id).order_by(_EDGE.c.on_run_id).limit(1)
-_NOTED = Compiled(select(_DECISION.c.run_id).order_by(_DECISION.c.run_id).limit(1))
+_NEXT = select(_EDGE.c.on_run_id).where(_EDGE.c.on_run_id >= _RUN.c.id).order_by(_EDGE.c.on_run_id).limit(FIRST)
+_NOTED = Compiled(select(_DECISION.c.run_id).order_by(_DECISION.c.run_id).limit(FIRST))
 _AWAITED = Compiled(
     select(_RUN.c.id, _NEXT.scalar_subquery()).where(or_(_RUN.c.id == _FAMILY, _RUN.c.stands_for == _FAMILY))
 )

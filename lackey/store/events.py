@@ -7,7 +7,8 @@ from sqlalchemy import Connection, bindparam, insert, select
 
 from lackey.domain.limits import EVENTS
 from lackey.domain.run import Event
-from lackey.store.compiled import Compiled
+from lackey.store import waiting_writes
+from lackey.store.compiled import FIRST, Compiled
 from lackey.store.models import EventRow
 
 _EVENT = EventRow.metadata.tables[EventRow.__tablename__]
@@ -16,14 +17,14 @@ _LAST_ROOM = Compiled(
     select(_EVENT.c.id)
     .where(_EVENT.c.run_id == bindparam("wanted_id"))
     .order_by(_EVENT.c.id)
-    .limit(1)
+    .limit(FIRST)
     .offset(bindparam("most"))
 )
 
 
 def add(connection: Connection, event: Event) -> None:
     """Write one line of history."""
-    _ADD.run(connection, vars(event))
+    waiting_writes.insert(connection, _ADD, vars(event))
 
 
 def add_all(connection: Connection, some: Iterable[Event]) -> None:

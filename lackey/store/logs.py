@@ -28,7 +28,8 @@ from sqlalchemy import (
     update,
 )
 
-from lackey.store.compiled import Compiled
+from lackey.store import waiting_writes
+from lackey.store.compiled import FIRST, Compiled
 from lackey.store.models import LogPieceRow
 from lackey.store.models.log import WORDS_DUE
 
@@ -72,7 +73,7 @@ _DUE = Compiled(
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
-_ANY_DUE = Compiled(select(_PIECE.c.start).where(WORDS_DUE).limit(1))
+_ANY_DUE = Compiled(select(_PIECE.c.start).where(WORDS_DUE).limit(FIRST))
 _LET_GO = (
     select(_PIECE.c.start, _PIECE.c.content)
     .where(*_ITS_PART, _PIECE.c.start >= _FROM, _PIECE.c.start < _TO, _PIECE.c.start + _LENGTH <= _TO)
@@ -183,7 +184,8 @@ def _write(
         connection.execute(_REMOVE, gone)
     if first in new:
         names = {"run_id": place["its_run"], "part": place["its_part"]}
-        _ADD.run(connection, {**names, "start": first, "content": whole, "words_due": True})
+        piece = {**names, "start": first, "content": whole, "words_due": True}
+        waiting_writes.insert(connection, _ADD, piece)
     else:
         _CHANGE.run(connection, {**place, "its_start": first, "content": whole, "words_due": True})
 

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from lackey.domain.run import Garbled, Run, RunState
-from lackey.store.compiled import Compiled
+from lackey.store.compiled import FIRST, Compiled
 from lackey.store.models import RunRow
 from lackey.store.models.run import DUE, EXPECTED, LOG_DUE
 from lackey.store.runs import readable, select_runs
@@ -51,7 +51,7 @@ _DUE = {
 }
 _NEXT_DUE = {
     dialect: Compiled(
-        select(_TIME).select_from(_runs_by(dialect, "ix_run_due")).where(DUE, _NOW < _TIME).order_by(_TIME).limit(1)
+        select(_TIME).select_from(_runs_by(dialect, "ix_run_due")).where(DUE, _NOW < _TIME).order_by(_TIME).limit(FIRST)
     )
     for dialect in ("sqlite", "postgresql")
 }

@@ -18,8 +18,9 @@ from sqlalchemy import (
 
 from lackey.domain.refusals import NotFound
 from lackey.domain.run import ACTIVE, Garbled, Run, RunState
+from lackey.store import waiting_writes
 from lackey.store.compiled import Compiled
-from lackey.store.database import Changed, unique
+from lackey.store.database import unique
 from lackey.store.models import RunRow
 from lackey.store.models.run import TICKET_OPEN
 
@@ -130,12 +131,11 @@ def with_open_ticket(connection: Connection, ticket: str) -> Run | None:
 
 
 def change(connection: Connection, run: Run, values: dict[str, Any]) -> Run:
-    """Write `values` to the run unless it has changed since it was read. Raises Changed."""
+    """Write `values` to the run unless it has changed since it was read. Raises Changed, on PostgreSQL maybe later."""
     # What stays as it is is not written: SQLite would put it into its indexes anew.
     stored = vars(run)
     written = {name: value for name, value in values.items() if value != stored[name]} | {"revision": run.revision + 1}
-    if _CHANGE.run(connection, {**written, "known_id": run.id, "known": run.revision}) != 1:
-        raise Changed
+    waiting_writes.change(connection, _CHANGE, {**written, "known_id": run.id, "known": run.revision})
     return Run.of({**stored, **written})
 
 

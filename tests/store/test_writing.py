@@ -17,7 +17,8 @@ from lackey.domain.refusals import NotFound, Unavailable
 from lackey.domain.run import Event, RunState
 from lackey.store import database as stored
 from lackey.store import events, runs, schema
-from lackey.store.database import Changed, Database, NotUnique, unique
+from lackey.store.database import Database, NotUnique, unique
+from lackey.store.waiting_writes import Changed
 from tests.clock import Clock
 from tests.processes import in_processes
 from tests.store.rows import add_run
@@ -345,6 +346,7 @@ def test_one_that_stands_still_within_its_transaction_holds_up_others_for_a_boun
 
     def stopped(connection: Connection) -> None:
         raise_priority(run_id)(connection)
+        runs.get(connection, run_id)  # whoever asks has sent what it writes
         holds.set()
         assert go_on.wait(30)
 

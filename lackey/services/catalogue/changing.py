@@ -18,7 +18,8 @@ from lackey.domain.shell.program import DEFAULT_SHELL
 from lackey.domain.typed_paths import share_path_of
 from lackey.services.idempotency import Once, answered, remember
 from lackey.store import applications
-from lackey.store.database import Changed, Database, NotUnique
+from lackey.store.database import Database, NotUnique
+from lackey.store.waiting_writes import Changed
 
 EXECUTORS = ("local",)
 

@@ -33,7 +33,8 @@ from lackey.domain.refusals import NotImportable
 from lackey.services.importing import catalogue, history
 from lackey.services.importing.takeover import Found, ImportSummary, Options, Takeover
 from lackey.store import lackey_1, sequences
-from lackey.store.database import Changed, Database, NotUnique, take_your_time
+from lackey.store.database import Database, NotUnique, take_your_time
+from lackey.store.waiting_writes import Changed
 
 __all__ = ["Found", "Options", "ImportSummary", "import_v1"]
 
