@@ -32,6 +32,7 @@ Work = Callable[[Connection], T]
 _GATHERED_AT_MOST = 64
 # Those whom a commit has served are kept waiting by the statements of the next one for no longer, but for one use case.
 _KEPT_SECONDS = 0.005
+_LEFT_SECONDS = 1.0
 
 
 class _Handed:
@@ -116,6 +117,11 @@ class GroupCommit:
             successor = self._successor() if mine.leads else None
         if successor:
             successor.tell()
+        elif mine.leads and self._turn.acquire(timeout=_LEFT_SECONDS):
+            # Whom the commit before has served was left to the one that gives up here. Where somebody else has the
+            # turn by now, and keeps it, those are told already.
+            self._tell_served()
+            self._turn.release()
         return True
 
     def _successor(self) -> _Handed | None:

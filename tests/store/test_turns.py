@@ -18,6 +18,7 @@ from lackey.domain.refusals import Unavailable
 from lackey.store import database as stored
 from lackey.store import group_commit
 from lackey.store.database import Database
+from lackey.store.group_commit import GroupCommit
 from tests.clock import Clock
 from tests.store.rows import add_run
 from tests.store.test_writing import THREADS, priority, raise_priority, writes
@@ -229,3 +230,26 @@ def test_who_is_served_does_not_wait_for_all_that_is_carried_out_next(sqlite: Da
         served.add_done_callback(lambda _: answered.set())
         batches.go_on()
         served.result(5)
+
+
+def test_who_is_served_is_answered_though_the_next_one_gives_up_at_that_moment(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up = threading.Event()
+    take_back = GroupCommit._take_back
+
+    def late(group: GroupCommit, handed: Any) -> bool:
+        given_up.set()
+        wait_until(lambda: handed.leads)
+        return take_back(group, handed)
+
+    with ThreadPoolExecutor(6) as pool:
+        batches = Batches(sqlite, pool)
+        served = batches.up_to_the_second_commit([])
+        monkeypatch.setattr(GroupCommit, "_take_back", late)
+        hasty = pool.submit(sqlite.write, nothing, 0.0)
+        assert given_up.wait(30)
+        batches.go_on()
+        served.result(5)
+        with pytest.raises(Unavailable):
+            hasty.result(30)
