@@ -51,12 +51,14 @@ def _by_index(sql: str, columns: str) -> dict[str, Compiled]:
 
 _HEAD = 'r.id, r.priority, r."by", r.lane, r.application_id, r.share, r.cpus, r.memory_bytes, r.gpus, r.scheduled_at'
 _HEAD_COLUMNS = "id priority by lane application_id share cpus memory_bytes gpus scheduled_at queued_at max_running"
+# The limit, more than there are lanes, keeps PostgreSQL from joining `r` before the heads are known: where it knows
+# nothing of `run` yet, it would look for a head for each of its rows.
 _HEADS = f"""
     SELECT {_HEAD}, r.queued_at, application.max_running
     FROM (SELECT (SELECT id FROM claimable
                   WHERE {_MINE} AND "by" = known."by" AND priority = known.priority AND lane = known.lane
                   ORDER BY scheduled_at, id LIMIT 1) AS id, n
-          FROM lanes JOIN run AS known ON known.id = lanes.id) AS head
+          FROM lanes JOIN run AS known ON known.id = lanes.id LIMIT 1000000) AS head
     JOIN run AS r ON r.id = head.id LEFT JOIN application ON application.id = r.application_id
     ORDER BY head.n
 """
