@@ -121,6 +121,15 @@ def _value(row: Any) -> float:
     return value
 
 
+def last_of_run(connection: Connection, run_id: int) -> dict[str, float]:
+    """The last value of each of the run's figures, by name; it may be infinite or NaN."""
+    last = select(MetricRow.value, MetricRow.is_nan).where(*_ITS).order_by(_at.desc(), MetricRow.place.desc()).limit(1)
+    found = {
+        name: connection.execute(last, {"its_run": run_id, "its_name": name}) for name in names(connection, run_id)
+    }
+    return {name: _value(rows.one()) for name, rows in found.items()}
+
+
 def exists(connection: Connection, run_id: int, name: str) -> bool:
     """Whether the figure has any value."""
     return connection.execute(_ANY, {"its_run": run_id, "its_name": name}).first() is not None

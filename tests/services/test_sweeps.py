@@ -1,0 +1,449 @@
+"""Sweeps: made as a whole or not at all, claimed within their limits, counted right whatever becomes of their runs."""
+
+from collections.abc import Iterable
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from lackey.domain.refusals import AlreadyFinal, Conflict, Invalid, NotFound, TooMany, Unavailable
+from lackey.domain.run import RunState
+from lackey.domain.sweep import Point, PointCounts, Sweep, check_size
+from lackey.services.dispatch import claiming, launching, queueing
+from lackey.services.dispatch.claiming import Claim
+from lackey.services.idempotency import Once
+from lackey.services.runs import cancelling, listing, rerunning
+from lackey.services.runs.queries import Search
+from lackey.services.runs.scheduling import Wanted
+from lackey.services.sweeps import changing, making, reading
+from lackey.services.sweeps.care import Care
+from lackey.services.sweeps.making import WantedSweep
+from lackey.store import sweep_points, sweeps
+from tests.services.edges import silent
+from tests.services.lab import Lab
+
+QUEUED, RUNNING, SUCCEEDED = RunState.QUEUED, RunState.RUNNING, RunState.SUCCEEDED
+FAILED, CANCELLED, LOST = RunState.FAILED, RunState.CANCELLED, RunState.LOST
+
+
+def points(*values: Any) -> list[Point]:
+    return [{"n": str(value)} for value in values]
+
+
+def wanted(made: Iterable[Point], max_running: int | None = None, **of_runs: Any) -> WantedSweep:
+    rows = list(made)
+    named = lambda: [(f"points.{number}", point) for number, point in enumerate(rows)]  # noqa: E731
+    return WantedSweep(Wanted("heat/explicit", **of_runs), named, max_running, hold=False)
+
+
+def make(lab: Lab, count: int = 3, by: str = "anna", once: Once | None = None, **more: Any) -> Sweep:
+    return making.make(lab.database, wanted(points(*range(count)), **more), by, lab.clock, once)
+
+
+def counts(lab: Lab, sweep: Sweep) -> dict[RunState, int]:
+    return whole(lab, sweep).states
+
+
+def whole(lab: Lab, sweep: Sweep) -> PointCounts:
+    return reading.one(lab.database, sweep.id, lab.clock()).counts
+
+
+def care(lab: Lab) -> None:
+    """Let the scheduler do all there is to do."""
+    known = Care()
+    for _ in range(10_000):
+        if not known.tick(lab.database, lab.clock()):
+            return
+    raise AssertionError("it never comes to an end")
+
+
+def begun(lab: Lab, claims: list[Claim]) -> list[Claim]:
+    for claim in claims:
+        lab.begin(claim)
+    return claims
+
+
+def test_a_sweep_has_a_run_for_each_point_in_order_and_with_what_runs_have_of_their_application(lab: Lab) -> None:
+    sweep = make(lab, 3, priority=2, instead={"retries": 1, "cpus": 2})
+    made = lab.runs()
+    assert (sweep.points, sweep.unmade, sweep.names) == (3, 0, ["n"])
+    assert [(run.parameters, run.point, run.sweep_id) for run in made] == [
+        ({"n": str(number)}, number + 1, sweep.id) for number in range(3)
+    ]
+    usual = lab.schedule(parameters={"n": "0"}, priority=2, instead={"retries": 1, "cpus": 2})
+    differing = {"id", "uid", "cause", "lane", "sweep_id", "point"}
+    assert {name for name, value in vars(usual).items() if vars(made[0])[name] != value} == differing
+    assert len({run.uid for run in made}) == 3 and made[0].cause == "sweep"
+    assert [event.text for event in lab.history(made[0].id)] == ["made; queued"]
+    assert counts(lab, sweep) == {QUEUED: 3}
+
+
+def test_a_sweep_of_more_than_one_piece_is_made_whole(lab: Lab) -> None:
+    with patch.object(making, "POINTS_AT_ONCE", 4), patch.object(making, "RUNS_AT_ONCE", 3):
+        sweep = make(lab, 10)
+    assert [run.parameters["n"] for run in lab.runs()] == [str(number) for number in range(10)]
+    care(lab)
+    assert (counts(lab, sweep), whole(lab, sweep).decided) == ({QUEUED: 10}, 0)
+
+
+def test_all_faulty_points_are_named_and_nothing_is_made(lab: Lab) -> None:
+    lab.add_application(name="checked", parameters=[{"name": "n", "kind": "integer"}])
+    bad = WantedSweep(
+        Wanted("heat/checked"), lambda: [("line 2", {"n": "x"}), ("line 3", {"n": "1"}), ("line 4", {"m": "1"})]
+    )
+    with pytest.raises(Invalid) as refused:
+        making.make(lab.database, bad, "anna", lab.clock)
+    assert [error.field for error in refused.value.errors] == ["line 2.n", "line 4.n", "line 4.m"]
+    assert lab.runs() == [] and left(lab) == (0, 0)
+
+
+def left(lab: Lab) -> tuple[int, int]:
+    """How many sweeps and points there are, be they complete or not."""
+    with lab.database.read() as connection:
+        return tuple(
+            connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one()
+            for table in ("sweep", "sweep_point")
+        )
+
+
+class Died(BaseException):
+    """The maker is no more."""
+
+
+def half_made(lab: Lab, pieces: int) -> None:
+    """A sweep whose maker dies before it has written so many pieces and one more."""
+    write, written = making._write_piece, list[int]()
+
+    def piece(*args: Any, **given: Any) -> None:
+        if len(written) == pieces:
+            raise Died
+        written.append(1)
+        write(*args, **given)
+
+    with patch.multiple(making, POINTS_AT_ONCE=2, _write_piece=piece, remove=lambda *_: None), pytest.raises(Died):
+        make(lab, 7)
+
+
+def test_what_is_half_made_is_not_to_be_seen_and_is_removed_when_its_maker_is_silent(lab: Lab) -> None:
+    half_made(lab, pieces=2)
+    assert left(lab) == (1, 4)
+    assert (lab.runs(), reading.listing(lab.database, None, 10, None, lab.clock()), lab.claim()) == ([], [], [])
+    with pytest.raises(NotFound):
+        changing.cancel(lab.database, 1, "anna", lab.clock())
+    care(lab)
+    assert left(lab) == (1, 4)
+    lab.clock.forward(61)
+    with patch.object(making, "POINTS_AT_ONCE", 1):
+        care(lab)
+    assert left(lab) == (0, 0)
+
+
+def test_a_maker_that_was_taken_for_dead_says_so_and_leaves_nothing(lab: Lab) -> None:
+    pieces = making._pieces
+
+    def stalled(made: Any) -> Any:
+        for number, piece in enumerate(pieces(made)):
+            if number == 2:
+                lab.clock.forward(61)
+                care(lab)
+            yield piece
+
+    with patch.multiple(making, POINTS_AT_ONCE=2, _pieces=stalled), pytest.raises(Unavailable, match="try again"):
+        make(lab, 7)
+    assert left(lab) == (0, 0) and lab.runs() == []
+
+
+def test_an_error_half_way_leaves_nothing(lab: Lab) -> None:
+    write = making._write_piece
+
+    def fails(*args: Any, **given: Any) -> None:
+        if given["first"] > 4:
+            raise Unavailable("the disk is full")
+        write(*args, **given)
+
+    with patch.multiple(making, POINTS_AT_ONCE=2, _write_piece=fails), pytest.raises(Unavailable):
+        make(lab, 7)
+    assert left(lab) == (0, 0) and lab.runs() == []
+
+
+def test_of_a_complete_sweep_whose_maker_dies_the_scheduler_makes_the_other_runs(lab: Lab) -> None:
+    with patch.object(making, "_make_runs_now", lambda *_: None), patch.object(making, "RUNS_AT_ONCE", 2):
+        sweep = make(lab, 5)
+        assert (counts(lab, sweep), lab.runs()) == ({QUEUED: 5}, [])
+        care(lab)
+        assert lab.runs() == []
+        lab.clock.forward(61)
+        care(lab)
+    assert [run.parameters["n"] for run in lab.runs()] == ["0", "1", "2", "3", "4"]
+    assert counts(lab, sweep) == {QUEUED: 5}
+
+
+def test_one_who_would_have_too_many_waiting_gets_none(lab: Lab) -> None:
+    lab.schedule()
+    with patch.object(making, "WAITING_RUNS", 4):
+        with pytest.raises(TooMany, match="WAITING_RUNS"):
+            make(lab, 4)
+        assert left(lab) == (0, 0)
+        make(lab, 3)
+
+
+def test_the_same_request_again_answers_the_same_sweep(lab: Lab) -> None:
+    once = Once("anna", "key", b"request")
+    first = make(lab, once=once)
+    assert make(lab, once=once).id == first.id
+    assert (len(lab.runs()), left(lab)) == (3, (1, 3))
+    with pytest.raises(Conflict):
+        make(lab, once=Once("anna", "key", b"another"))
+
+
+def test_of_two_that_are_the_same_request_at_once_one_is_made(lab: Lab) -> None:
+    once, check, others = Once("anna", "key", b"request"), check_size, list[Sweep]()
+
+    def meanwhile(number: int) -> None:
+        with patch.object(making, "check_size", check):
+            others.append(make(lab, once=once))
+
+    with patch.object(making, "check_size", meanwhile):
+        assert make(lab, once=once).id == others[0].id
+    assert left(lab) == (1, 3) and len(lab.runs()) == 3
+
+
+def test_as_many_run_at_a_time_as_the_sweep_allows_and_a_change_holds_at_once(lab: Lab) -> None:
+    lab.beat()
+    sweep = make(lab, 6, max_running=2)
+    first = begun(lab, lab.claim())
+    assert len(first) == 2 and lab.claim() == []
+    assert lab.says(lab.runs()[-1].id) == "waits for another run of its sweep: at most 2 at a time"
+    changing.change(lab.database, sweep.id, {"max_running": 3})
+    assert len(begun(lab, lab.claim())) == 1
+    changing.change(lab.database, sweep.id, {"held": True})
+    lab.end(first[0])
+    assert lab.claim() == []
+    assert lab.says(lab.runs()[-1].id) == "its sweep is held on request, until it is released"
+    changing.change(lab.database, sweep.id, {"held": False, "max_running": None})
+    assert len(lab.claim()) == 3
+
+
+def test_two_sweeps_of_one_application_are_limited_each_by_itself(lab: Lab) -> None:
+    one, other = make(lab, 4, max_running=1), make(lab, 4, max_running=2)
+    assert sorted(claim.run.sweep_id or 0 for claim in lab.claim()) == [one.id, other.id, other.id]
+
+
+def test_the_priority_of_a_sweep_counts_for_runs_that_were_made_before_it_was_changed(lab: Lab) -> None:
+    plain, sweep = lab.schedule(), make(lab, 1)
+    changing.change(lab.database, sweep.id, {"priority": 5})
+    (claim,) = lab.claim(slots=1)
+    assert claim.run.sweep_id == sweep.id
+    begun(lab, [claim])
+    changing.change(lab.database, sweep.id, {"priority": -5})
+    lab.end(claim)
+    assert [claim.run.id for claim in lab.claim(slots=1)] == [plain.id]
+
+
+def test_a_sweep_makes_nobody_else_wait_for_more_than_the_end_of_a_run(lab: Lab) -> None:
+    make(lab, 30)
+    first, _ = begun(lab, lab.claim(slots=2))
+    other = make(lab, 1, by="bob")
+    lab.end(first)
+    (claim,) = lab.claim(slots=2)
+    assert claim.run.sweep_id == other.id
+
+
+def test_a_point_counts_with_its_last_run(lab: Lab) -> None:
+    sweep = make(lab, 2, instead={"retries": 1})
+    first, second = begun(lab, lab.claim())
+    assert counts(lab, sweep) == {RUNNING: 2}
+    lab.end(first, 3)
+    lab.end(second, 0)
+    assert counts(lab, sweep) == {RunState.SCHEDULED: 1, SUCCEEDED: 1}
+    queueing.queue_due(lab.database, lab.clock.forward(60))
+    (retry,) = begun(lab, lab.claim())
+    assert (retry.run.sweep_id, retry.run.point, retry.run.cause) == (sweep.id, 1, "retry")
+    lab.end(retry, 4)
+    assert counts(lab, sweep) == {FAILED: 1, SUCCEEDED: 1}
+    again, _ = rerunning.rerun(lab.database, retry.run.id, "anna", lab.clock())
+    assert counts(lab, sweep) == {QUEUED: 1, SUCCEEDED: 1}
+    care(lab)
+    (claim,) = begun(lab, lab.claim())
+    lab.end(claim, 0)
+    assert (claim.run.id, counts(lab, sweep), whole(lab, sweep).outcome) == (again.id, {SUCCEEDED: 2}, SUCCEEDED)
+    (row, _) = reading.table(lab.database, sweep.id, None, False, 0, 10)
+    assert (row.run, row.state) == (again.id, SUCCEEDED)
+
+
+def test_a_point_whose_run_is_found_again_counts_with_that_and_not_with_the_withdrawn_retry(lab: Lab) -> None:
+    sweep = make(lab, 1, instead={"retries": 1})
+    (claim,) = begun(lab, lab.claim())
+    launching.gone(lab.database, claim.ticket, None, lab.clock())
+    assert counts(lab, sweep) == {RunState.SCHEDULED: 1}
+    lab.start(claim.run.id)
+    assert counts(lab, sweep) == {RUNNING: 1}
+    lab.stop(claim.run.id, 0)
+    assert (counts(lab, sweep), whole(lab, sweep).decided) == ({SUCCEEDED: 1}, 1)
+
+
+def test_a_silent_run_is_lost_and_nothing_is_decided_until_it_is_given_up(lab: Lab) -> None:
+    sweep = make(lab, 1)
+    claim = begun(lab, lab.claim())[0]
+    silent(lab)
+    assert (counts(lab, sweep), whole(lab, sweep).decided) == ({LOST: 1}, 0)
+    assert changing.rerun_piece(lab.database, sweep.id, frozenset({LOST}), 0, "anna", lab.clock()) == (0, None)
+    cancelling.give_up(lab.database, claim.run.id, "anna", lab.clock())
+    assert (whole(lab, sweep).decided, whole(lab, sweep).outcome) == (1, FAILED)
+
+
+def cancel(lab: Lab, sweep: Sweep) -> None:
+    changing.cancel(lab.database, sweep.id, "bob", lab.clock())
+
+
+def test_from_the_moment_a_sweep_is_cancelled_nothing_of_it_starts_and_all_of_it_ends(lab: Lab) -> None:
+    sweep = make(lab, 60)
+    running = begun(lab, lab.claim(slots=2))
+    cancel(lab, sweep)
+    assert lab.claim() == []
+    assert lab.says(lab.runs()[-1].id) == "its sweep is being cancelled"
+    care(lab)
+    assert counts(lab, sweep) == {RUNNING: 2, CANCELLED: 58}
+    assert all(lab.run(claim.run.id).cancel_requested_at for claim in running)
+    for claim in running:
+        lab.end(claim, None, 15, killed="cancelled")
+    care(lab)
+    assert (counts(lab, sweep), whole(lab, sweep).outcome) == ({CANCELLED: 60}, CANCELLED)
+    cancel(lab, sweep)
+    assert "cancel" in lab.history(running[0].run.id)[-2].text
+
+
+def test_a_sweep_that_is_cancelled_before_all_its_runs_are_made_ends_with_none_left(lab: Lab) -> None:
+    with patch.object(making, "_make_runs_now", lambda *_: None), patch.object(making, "RUNS_AT_ONCE", 2):
+        sweep = make(lab, 5)
+        cancel(lab, sweep)
+        care(lab)
+        lab.clock.forward(61)
+        care(lab)
+    assert (counts(lab, sweep), len(lab.runs())) == ({CANCELLED: 5}, 5)
+    with lab.database.read() as connection:
+        assert sweeps.unfinished(connection) == []
+
+
+def test_one_that_has_ended_is_not_cancelled(lab: Lab) -> None:
+    sweep = make(lab, 1)
+    (claim,) = begun(lab, lab.claim())
+    lab.end(claim)
+    with pytest.raises(AlreadyFinal):
+        cancel(lab, sweep)
+
+
+def rerun(lab: Lab, sweep: Sweep, *states: RunState) -> int:
+    made, after = 0, 0
+    wanted_states = frozenset(states or {FAILED, CANCELLED, LOST, RunState.TIMED_OUT})
+    while True:
+        count, following = changing.rerun_piece(lab.database, sweep.id, wanted_states, after, "anna", lab.clock())
+        made += count
+        if following is None:
+            return made
+        after = following
+
+
+def test_those_that_did_not_succeed_are_run_again_as_runs_of_their_points(lab: Lab) -> None:
+    sweep = make(lab, 40)
+    claims = begun(lab, lab.claim())
+    for number, claim in enumerate(claims):
+        lab.end(claim, 0 if number < 5 else 1)
+    assert rerun(lab, sweep) == 35
+    assert counts(lab, sweep) == {SUCCEEDED: 5, QUEUED: 35}
+    again = [run for run in lab.runs() if run.cause == "rerun"]
+    assert {(run.parent_id, run.point) for run in again} == {(one.run.id, one.run.point) for one in claims[5:]}
+    assert rerun(lab, sweep) == 0
+
+
+def test_a_rerun_is_run_again_and_one_of_a_cancelled_sweep_starts(lab: Lab) -> None:
+    sweep = make(lab, 2)
+    cancel(lab, sweep)
+    with pytest.raises(Conflict, match="being cancelled"):
+        changing_rerun(lab, sweep, lab.runs()[0].id)
+    care(lab)
+    assert rerun(lab, sweep) == 2
+    for claim in begun(lab, lab.claim()):
+        lab.end(claim, 1)
+    assert rerun(lab, sweep, FAILED) == 2
+    for claim in begun(lab, lab.claim()):
+        lab.end(claim, 0)
+    assert (counts(lab, sweep), len(lab.runs())) == ({SUCCEEDED: 2}, 6)
+
+
+def changing_rerun(lab: Lab, sweep: Sweep, run_id: int) -> None:
+    cancelling.cancel(lab.database, run_id, "anna", lab.clock())
+    rerun(lab, sweep, CANCELLED)
+
+
+def test_the_table_is_sorted_by_any_column_as_numbers_or_as_text(lab: Lab) -> None:
+    sweep = making.make(lab.database, wanted(points(10, 9, "1e-3", 100)), "anna", lab.clock)
+
+    def order(sort: str, descending: bool = False) -> list[str]:
+        rows = reading.table(lab.database, sweep.id, sort, descending, 0, 10)
+        return [row.parameters["n"] for row in rows]
+
+    assert order("parameters.n") == ["1e-3", "9", "10", "100"]
+    assert order("parameters.n", True) == ["100", "10", "9", "1e-3"]
+    for number, claim in enumerate(begun(lab, lab.claim())):
+        if number < 3:
+            lab.end(claim, 3 - number)
+    assert order("exit_code") == ["1e-3", "9", "10", "100"]
+    assert order("state")[-1] == "100"
+    with pytest.raises(Invalid, match="no column"):
+        order("by")
+
+
+def test_the_estimate_is_of_what_has_run_and_how_many_run(lab: Lab) -> None:
+    sweep = make(lab, 4)
+    (claim,) = begun(lab, lab.claim(slots=1))
+    assert reading.one(lab.database, sweep.id, lab.clock()).ends_at is None
+    lab.clock.forward(100)
+    lab.end(claim)
+    begun(lab, lab.claim(slots=1))
+    state = reading.one(lab.database, sweep.id, lab.clock())
+    seconds = (state.ends_at - lab.clock()).total_seconds() if state.ends_at else 0
+    assert state.counts.timed == 1 and seconds == pytest.approx(state.counts.seconds * 2.5, abs=1e-3)
+
+
+def test_counts_are_the_same_before_and_after_they_are_added_up(lab: Lab) -> None:
+    sweep = make(lab, 5)
+    for claim in begun(lab, lab.claim(slots=3)):
+        lab.end(claim, claim.run.point or 0)
+    before = whole(lab, sweep)
+    care(lab)
+    assert whole(lab, sweep) == before
+    with lab.database.read() as connection:
+        assert not sweep_points.are_to_be_added_up(connection)
+
+
+def test_the_runs_of_a_sweep_are_searched_by_it_and_found_by_words(lab: Lab) -> None:
+    lab.schedule()
+    sweep = make(lab, 2, name="grid of doom")
+    found = listing.page(lab.database, Search(sweep=sweep.id), None, 10)
+    assert [run.point for run in found.runs] == [2, 1]
+    found = listing.page(lab.database, Search(words="doom"), None, 10)
+    assert len(found.runs) == 2
+    running = listing.page(lab.database, Search(sweep=sweep.id, states=frozenset({RUNNING})), None, 10)
+    assert running.runs == []
+
+
+def test_a_run_of_a_sweep_has_no_token_before_it_is_launched(lab: Lab) -> None:
+    make(lab, 2)
+    with lab.database.read() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM token").scalar_one() == 0
+    (claim,) = lab.claim(slots=1)
+    with lab.database.read() as connection:
+        assert connection.exec_driver_sql("SELECT run_id FROM token").scalars().all() == [claim.run.id]
+
+
+def test_a_sweep_whose_cancelling_begins_while_its_run_is_being_claimed_starts_none(lab: Lab) -> None:
+    sweep = make(lab, 1)
+    write = claiming._Claiming.write
+
+    def late(self: Any, *args: Any) -> list[Claim]:
+        cancel(lab, sweep)
+        return write(self, *args)
+
+    with patch.object(claiming._Claiming, "write", late):
+        assert lab.claim() == []
