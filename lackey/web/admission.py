@@ -7,13 +7,13 @@ is looked at before the token was found good, and what is said to a wrong one do
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
 from lackey.domain.application import Asker
-from lackey.domain.limits import BODY_BYTES, REPORT_BYTES
+from lackey.domain.limits import BODY_BYTES, REPORT_BYTES, SWEEP_BYTES
 from lackey.domain.refusals import FieldError, Invalid, NotAuthenticated, TooLarge, invalid
 from lackey.domain.run import Run
 from lackey.services.admin import keys
@@ -22,7 +22,8 @@ from lackey.services.runs import reporting
 from lackey.web import authentication, early_token, incoming
 from lackey.web.bodies import RAW_FIELD, BodyError, ReportBody, read_report
 from lackey.web.call import Call, Service
-from lackey.web.queries import query_of
+from lackey.web.json_bodies import json_object
+from lackey.web.queries import query_of, single_fields
 from lackey.web.routes import PATH_ID, Route
 from lackey.web.schemas.base import Body
 from lackey.web.schemas.reports import Report
@@ -38,6 +39,7 @@ _MULTIPART = re.compile(rb'--([^\r\n"\\]{1,70})\r\nContent-Disposition:', re.IGN
 _LOOKED_AT = 100
 # A name that is shown; another may be a token, or anything.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]{0,30}")
+_TABLE = "text/csv"
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -96,13 +98,18 @@ def admit(service: Service, route: Route, environ: dict[str, Any], path: dict[st
         arguments["query"] = check_query(route.query, query_of(environ))
     fields: dict[str, Any] = {}
     if route.body is not None:
-        fields, arguments["body"] = _read_body(route, route.body, environ)
+        fields, arguments["body"] = _read_body(route, route.body, environ, arguments)
     once = _once(asker, environ, fields)
     return Admitted(Call(service, service.clock(), asker, once, environ.get("HTTP_RANGE")), arguments)
 
 
-def _read_body(route: Route, model: type[Body], environ: dict[str, Any]) -> tuple[dict[str, Any], Body]:
+def _read_body(
+    route: Route, model: type[Body], environ: dict[str, Any], arguments: dict[str, Any]
+) -> tuple[dict[str, Any], Body]:
+    """The fields, and these checked; into `arguments` goes the table that came with them, where the route takes one."""
     content_type = environ.get("CONTENT_TYPE", "")
+    if route.table_field is not None:
+        return _read_table(route.table_field, model, environ, arguments)
     may_be_form = route.takes_forms and content_type.lower().startswith(_FORMS)
     incoming.check_length(environ, BODY_BYTES)
     sent = _sent(environ, content_type if may_be_form else _JSON)
@@ -115,6 +122,58 @@ def _read_body(route: Route, model: type[Body], environ: dict[str, Any]) -> tupl
         raise invalid("body", "has a field without a name")
     fields = model.from_form(read.fields) if is_form else read.fields
     return fields, check(model, fields, strict=not is_form)
+
+
+def _read_table(
+    table_field: str, model: type[Body], environ: dict[str, Any], arguments: dict[str, Any]
+) -> tuple[dict[str, Any], Body]:
+    """The same of a body that may be a table, or hold one. The fields of a table that is the body are in the query."""
+    content_type = environ.get("CONTENT_TYPE", "")
+    kind = content_type.lower()
+    incoming.check_length(environ, SWEEP_BYTES)
+    query = query_of(environ)
+    table: bytes | None = None
+    if kind.startswith(_TABLE):
+        table = b"".join(_limited(environ))
+        fields = model.from_form(single_fields(query))
+    elif query:
+        raise invalid("query", "is read beside a body of text/csv alone; else the fields stand in the body")
+    elif kind.startswith(_FORMS[1]):
+        fields, table = _of_form(table_field, content_type, environ)
+        fields = model.from_form(fields)
+    else:
+        fields = _of_json(environ)
+    if table is not None and table_field in fields:
+        raise invalid(table_field, "is given twice")
+    arguments["table"] = table
+    is_form = kind.startswith((_TABLE, _FORMS[1]))
+    told = {} if table is None else {table_field: hashlib.sha256(table).hexdigest()}
+    return {**fields, **told}, check(model, fields, strict=not is_form)
+
+
+def _limited(environ: dict[str, Any]) -> Iterator[bytes]:
+    incoming.check_encoding(environ)
+    received = 0
+    for piece in incoming.pieces(environ):
+        received += len(piece)
+        incoming.check_size(received, SWEEP_BYTES)
+        yield piece
+
+
+def _of_json(environ: dict[str, Any]) -> dict[str, Any]:
+    document = b"".join(_limited(environ))
+    try:
+        return json_object(document) if document else {}
+    except BodyError as error:
+        raise _refusal(error) from None
+
+
+def _of_form(table_field: str, content_type: str, environ: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:
+    try:
+        read = read_report(_limited(environ), content_type, table_field, 2 * SWEEP_BYTES, SWEEP_BYTES)
+    except BodyError as error:
+        raise _refusal(error) from None
+    return read.fields, None if read.log is None else bytes(read.log.head) + bytes(read.log.tail)
 
 
 def _sent(environ: dict[str, Any], content_type: str) -> Sent:
