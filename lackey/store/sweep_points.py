@@ -108,7 +108,7 @@ def counts(connection: Connection, sweep_ids: Collection[int]) -> dict[int, Poin
     all_of_them = union_all(*each).subquery()
     kind = [all_of_them.c[name] for name in columns[:3]]
     sums = (func.sum(all_of_them.c.number), func.sum(all_of_them.c.seconds))
-    grouped = select(*kind, *sums).group_by(*kind)
+    grouped: Any = select(*kind, *sums).group_by(*kind)
     found: dict[int, list[tuple[RunState, bool, int, float]]] = {sweep_id: [] for sweep_id in sweep_ids}
     for sweep_id, state, is_decided, number, seconds in connection.execute(grouped):
         if number:

@@ -64,6 +64,8 @@ def of_points(connection: Connection, sweep_id: int, numbers: Sequence[int]) -> 
 
 
 def _rows(connection: Connection, wanted: Select[Any]) -> list[TableRow]:
+    rows = connection.execute(wanted).all()
+    figures = metrics.last_of_runs(connection, [row.run_id for row in rows if row.run_id is not None])
     return [
         TableRow(
             point=row.number,
@@ -72,9 +74,9 @@ def _rows(connection: Connection, wanted: Select[Any]) -> list[TableRow]:
             state=RunState(row.state),
             exit_code=row.exit_code,
             seconds=row.seconds,
-            metrics={} if row.run_id is None else metrics.last_of_run(connection, row.run_id),
+            metrics=figures.get(row.run_id, {}),
         )
-        for row in connection.execute(wanted).all()
+        for row in rows
     ]
 
 
@@ -114,7 +116,5 @@ def _parameter(connection: Connection, name: str) -> ColumnElement[Any]:
 
 def metric_names(connection: Connection, sweep_id: int) -> list[str]:
     """The names of the figures of all its points' runs, sorted; looks at each run."""
-    run_ids = connection.execute(
-        select(_POINT.c.run_id).where(_POINT.c.sweep_id == sweep_id, _POINT.c.run_id.is_not(None))
-    ).scalars()
-    return sorted({name for run_id in run_ids.all() for name in metrics.names(connection, run_id)})
+    run_ids = select(_POINT.c.run_id).where(_POINT.c.sweep_id == sweep_id, _POINT.c.run_id.is_not(None))
+    return metrics.names_of_runs(connection, run_ids)

@@ -3,6 +3,7 @@
 from datetime import datetime
 from functools import partial
 
+from lackey.domain.sweep import Sweep
 from lackey.services.sweeps.changing import Stopping
 from lackey.services.sweeps.making import look_after
 from lackey.store import sweep_points, sweeps
@@ -28,8 +29,11 @@ class Care:
         for sweep in unfinished:
             more |= look_after(database, sweep, now)
             if sweep.complete_at is not None and sweep.stopping:
-                more |= self._stopping.go_on(database, sweep, now)
+                more |= self._stop(database, sweep, now)
         return more
+
+    def _stop(self, database: Database, sweep: Sweep, now: datetime) -> bool:
+        return all(self._stopping.go_on(database, sweep, now) for _ in range(_BATCHES_PER_TICK))
 
     def _add_up(self, database: Database) -> bool:
         for _ in range(_BATCHES_PER_TICK):
