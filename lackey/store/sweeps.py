@@ -72,6 +72,17 @@ def unfinished(connection: Connection) -> list[Sweep]:
     return [_sweep(row) for row in _UNFINISHED.rows(connection, {})]
 
 
+def are_being_made(connection: Connection, *, project_id: int | None = None, application_id: int | None = None) -> bool:
+    """Whether a project or an application has a sweep of which there are not all runs yet."""
+    column, wanted = (
+        (_SWEEP.c.project_id, project_id) if project_id is not None else (_SWEEP.c.application_id, application_id)
+    )
+    made = select(_SWEEP.c.id).where(
+        UNFINISHED, column == wanted, or_(_SWEEP.c.unmade > 0, _SWEEP.c.complete_at.is_(None))
+    )
+    return connection.execute(made.limit(1)).first() is not None
+
+
 def change(connection: Connection, sweep_id: int, values: dict[str, Any]) -> None:
     """Write `values` to the sweep."""
     connection.execute(update(_SWEEP).where(_SWEEP.c.id == sweep_id).values(values))
@@ -152,7 +163,7 @@ def has_left(connection: Connection, sweep_id: int) -> bool:
         .where(
             _POINT.c.sweep_id == sweep_id,
             _POINT.c.state.in_(waiting),
-            or_(_RUN.c.cancel_requested_at.is_(None)),
+            _RUN.c.cancel_requested_at.is_(None),
         )
     )
     return connection.execute(wanted.limit(1)).first() is not None

@@ -1,15 +1,20 @@
 """Sweeps: made as a whole or not at all, claimed within their limits, counted right whatever becomes of their runs."""
 
+from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 from unittest.mock import patch
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from lackey.domain.dependencies import was_withdrawn
 from lackey.domain.refusals import AlreadyFinal, Conflict, Invalid, NotFound, TooMany, Unavailable
 from lackey.domain.run import RunState
 from lackey.domain.sweep import Point, PointCounts, Sweep, check_size
-from lackey.services.dispatch import claiming, launching, queueing
+from lackey.services.dispatch import claiming, launching, queueing, silence
 from lackey.services.dispatch.claiming import Claim
 from lackey.services.idempotency import Once
 from lackey.services.runs import cancelling, listing, rerunning
@@ -19,7 +24,7 @@ from lackey.services.sweeps import changing, making, reading
 from lackey.services.sweeps.care import Care
 from lackey.services.sweeps.making import WantedSweep
 from lackey.store import sweep_points, sweeps
-from tests.services.edges import silent
+from tests.services.edges import after, silent
 from tests.services.lab import Lab
 
 QUEUED, RUNNING, SUCCEEDED = RunState.QUEUED, RunState.RUNNING, RunState.SUCCEEDED
@@ -447,3 +452,80 @@ def test_a_sweep_whose_cancelling_begins_while_its_run_is_being_claimed_starts_n
 
     with patch.object(claiming._Claiming, "write", late):
         assert lab.claim() == []
+
+
+def test_what_waits_for_a_point_waits_for_its_retries_and_a_lost_host_leaves_the_sweep_open(lab: Lab) -> None:
+    sweep = make(lab, 2, instead={"retries": 1})
+    first, second = begun(lab, lab.claim())
+    behind = after(lab, first.run.id)
+    lab.end(first, 1)
+    lab.clock.forward(3600)
+    silence.note_silent_schedulers(lab.database, lab.clock(), "h2")
+    assert counts(lab, sweep) == {RunState.SCHEDULED: 1, LOST: 1} and whole(lab, sweep).decided == 0
+    queueing.queue_due(lab.database, lab.clock.forward(60))
+    (retry,) = begun(lab, [claim for claim in lab.claim() if claim.run.sweep_id])
+    lab.end(retry, 0)
+    assert lab.state(behind.id) is QUEUED
+    # Its host is back: the run had succeeded meanwhile.
+    lab.end(second, 0)
+    assert (counts(lab, sweep), whole(lab, sweep).outcome) == ({SUCCEEDED: 2}, SUCCEEDED)
+
+
+def test_a_sweep_that_is_cancelled_while_a_retry_waits_has_no_run_left(lab: Lab) -> None:
+    sweep = make(lab, 2, instead={"retries": 3})
+    claims = begun(lab, lab.claim())
+    lab.end(claims[0], 1)
+    cancel(lab, sweep)
+    lab.end(claims[1], 1)
+    care(lab)
+    queueing.queue_due(lab.database, lab.clock.forward(3600))
+    assert lab.claim() == []
+    assert counts(lab, sweep) == {CANCELLED: 2}
+
+
+DEEDS = st.lists(
+    st.tuples(
+        st.sampled_from(["end", "fail", "lose", "revive", "rerun", "cancel", "claim", "care"]), st.integers(0, 9)
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=25)
+@given(DEEDS)
+def test_counts_are_what_one_would_count_whatever_happens(lab: Lab, deeds: list[tuple[str, int]]) -> None:
+    sweep = make(lab, 4, instead={"retries": 1, "retry_wait": 0.0})
+    claims: list[Claim] = []
+    for deed, number in deeds:
+        with suppress(AlreadyFinal, Conflict):
+            do(lab, sweep, deed, number, claims)
+        assert counts(lab, sweep) == counted(lab, sweep)
+
+
+def do(lab: Lab, sweep: Sweep, deed: str, number: int, claims: list[Claim]) -> None:
+    mine = [run for run in lab.runs() if run.sweep_id == sweep.id]
+    run, claim = mine[number % len(mine)], claims[number % len(claims)] if claims else None
+    if deed == "claim":
+        queueing.queue_due(lab.database, lab.clock.forward(1))
+        claims += begun(lab, [one for one in lab.claim(slots=2) if one.run.sweep_id == sweep.id])
+    elif deed == "care":
+        care(lab)
+    elif deed == "rerun":
+        rerunning.rerun(lab.database, run.id, "anna", lab.clock())
+    elif deed == "cancel":
+        cancelling.cancel(lab.database, run.id, "anna", lab.clock())
+    elif claim is not None and deed == "lose":
+        launching.gone(lab.database, claim.ticket, None, lab.clock())
+    elif claim is not None and deed == "revive":
+        lab.start(claim.run.id)
+    elif claim is not None:
+        lab.end(claim, 0 if deed == "end" else 1)
+
+
+def counted(lab: Lab, sweep: Sweep) -> dict[RunState, int]:
+    """Of each point the last run that was not taken back before it began."""
+    last: dict[int, RunState] = {}
+    for run in lab.runs():
+        if run.sweep_id == sweep.id and not (was_withdrawn(run) and run.point in last):
+            last[run.point or 0] = run.state
+    return dict(Counter(last.values()))

@@ -3,9 +3,11 @@
 import csv
 import io
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from lackey.services.sweeps import making
 from lackey.services.sweeps.care import Care
 from lackey.store import metrics
 from lackey.store.metrics import Metric
@@ -213,3 +215,13 @@ def test_an_application_with_a_sweep_is_archived_and_not_removed(api: Api) -> No
     care(api)
     assert api.delete("/api/application/1").status_int in (200, 204)
     assert api.get(f"/api/sweep/{made['id']}").json["counts"] == {"cancelled": 1}
+
+
+def test_an_application_whose_sweep_is_being_made_is_not_removed(api: Api) -> None:
+    with patch.object(making, "_make_runs_now", lambda *_: None):
+        made = make(api, grid={"n": [1, 2]})
+    assert api.delete("/api/application/1").status_int == 409
+    assert api.delete("/api/project/1").status_int == 409
+    api.clock.advance(61)
+    care(api)
+    assert len(runs_of(api, made)) == 2
