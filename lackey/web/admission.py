@@ -128,52 +128,53 @@ def _read_table(
     table_field: str, model: type[Body], environ: dict[str, Any], arguments: dict[str, Any]
 ) -> tuple[dict[str, Any], Body]:
     """The same of a body that may be a table, or hold one. The fields of a table that is the body are in the query."""
-    content_type = environ.get("CONTENT_TYPE", "")
-    kind = content_type.lower()
     incoming.check_length(environ, SWEEP_BYTES)
+    is_table = environ.get("CONTENT_TYPE", "").lower().startswith(_TABLE)
     query = query_of(environ)
-    table: bytes | None = None
-    if kind.startswith(_TABLE):
-        table = b"".join(_limited(environ))
-        fields = model.from_form(single_fields(query))
-    elif query:
+    if query and not is_table:
         raise invalid("query", "is read beside a body of text/csv alone; else the fields stand in the body")
-    elif kind.startswith(_FORMS[1]):
-        fields, table = _of_form(table_field, content_type, environ)
-        fields = model.from_form(fields)
+    table: bytes | None = None
+    if is_table:
+        incoming.check_encoding(environ)
+        fields, table, is_form = single_fields(query), b"".join(_limited(environ)), True
     else:
-        fields = _of_json(environ)
+        fields, table, is_form = _fields_and_table(table_field, environ)
+    if is_form:
+        fields = model.from_form(fields)
     if table is not None and table_field in fields:
         raise invalid(table_field, "is given twice")
     arguments["table"] = table
-    is_form = kind.startswith((_TABLE, _FORMS[1]))
     told = {} if table is None else {table_field: hashlib.sha256(table).hexdigest()}
     return {**fields, **told}, check(model, fields, strict=not is_form)
 
 
+def _fields_and_table(table_field: str, environ: dict[str, Any]) -> tuple[dict[str, Any], bytes | None, bool]:
+    """The fields of a form or of JSON, the table among those of a form, and whether it is one."""
+    sent = _sent(environ, environ.get("CONTENT_TYPE", ""))
+    is_form = sent.kind.startswith(_FORMS)
+    try:
+        if not is_form:
+            document = b"".join(_counted(sent.pieces))
+            return json_object(document) if document else {}, None, False
+        # As a log, of which everything is kept.
+        read = sent.read(table_field, 2 * SWEEP_BYTES, SWEEP_BYTES)
+    except BodyError as error:
+        raise _refusal(error) from None
+    if "" in read.fields:
+        raise invalid("body", "has a field without a name")
+    return read.fields, None if read.log is None else read.log.head + read.log.tail, True
+
+
 def _limited(environ: dict[str, Any]) -> Iterator[bytes]:
-    incoming.check_encoding(environ)
+    return _counted(incoming.pieces(environ))
+
+
+def _counted(pieces: Iterable[bytes]) -> Iterator[bytes]:
     received = 0
-    for piece in incoming.pieces(environ):
+    for piece in pieces:
         received += len(piece)
         incoming.check_size(received, SWEEP_BYTES)
         yield piece
-
-
-def _of_json(environ: dict[str, Any]) -> dict[str, Any]:
-    document = b"".join(_limited(environ))
-    try:
-        return json_object(document) if document else {}
-    except BodyError as error:
-        raise _refusal(error) from None
-
-
-def _of_form(table_field: str, content_type: str, environ: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:
-    try:
-        read = read_report(_limited(environ), content_type, table_field, 2 * SWEEP_BYTES, SWEEP_BYTES)
-    except BodyError as error:
-        raise _refusal(error) from None
-    return read.fields, None if read.log is None else bytes(read.log.head) + bytes(read.log.tail)
 
 
 def _sent(environ: dict[str, Any], content_type: str) -> Sent:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from typing import Any
 from unittest.mock import patch
 
@@ -66,7 +67,7 @@ def test_a_grid_is_made_and_its_runs_say_of_which_sweep_they_are(api: Api) -> No
     assert api.get("/api/sweep").json["items"] == [made] and api.get(f"/api/sweep/{made['id']}").json == made
 
 
-@pytest.mark.parametrize("how", ["json", "file", "csv"])
+@pytest.mark.parametrize("how", ["json", "curl", "form", "file", "csv"])
 def test_points_come_as_json_as_a_file_and_as_csv(api: Api, how: str) -> None:
     content = "n,eps\n1,0.5\n2,1e-3\n"
     if how == "json":
@@ -74,6 +75,16 @@ def test_points_come_as_json_as_a_file_and_as_csv(api: Api, how: str) -> None:
     elif how == "csv":
         address = "/api/sweep?application=heat/explicit&name=of+points"
         made = api.ask("POST", address, content.encode(), Content_Type="text/csv").json
+    elif how == "curl":
+        as_json = json.dumps({"application": "heat/explicit", "points": [{"n": 1, "eps": "0.5"}]})
+        assert api.form("POST", "/api/sweep", as_json, key=api.key).status_int == 201
+        return
+    elif how == "form":
+        fields = "application=heat/explicit&name=of+points&grid.n=1,2&parameters.eps=7&max_running=3"
+        made = api.form("POST", "/api/sweep", fields, key=api.key).json
+        assert (made["runs"], made["max_running"], made["parameters"]) == (2, 3, ["n"])
+        assert [row["parameters"] for row in table(api, made)] == [{"n": "1", "eps": "7"}, {"n": "2", "eps": "7"}]
+        return
     else:
         parts = {"application": "heat/explicit", "name": "of points", "points": content}
         body = "".join(f'--x\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in parts.items())

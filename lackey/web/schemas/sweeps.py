@@ -38,6 +38,13 @@ def _values(value: Any) -> Any:
     return values_of(value) if isinstance(value, str) else value
 
 
+def _states_named(value: Any) -> frozenset[RunState]:
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("should be the name of a state, or a list of names")
+    return states_of(names)
+
+
 Values = Annotated[
     list[ParameterValue],
     BeforeValidator(_values),
@@ -110,7 +117,7 @@ class RerunSweep(Body):
 
     state: Annotated[
         frozenset[RunState],
-        PlainValidator(lambda value: states_of([value] if isinstance(value, str) else value)),
+        PlainValidator(_states_named),
         WithJsonSchema(
             {
                 "anyOf": [
