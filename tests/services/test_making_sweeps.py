@@ -1,5 +1,6 @@
 """A sweep is made as a whole or not at all, whatever happens meanwhile."""
 
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -149,3 +150,27 @@ def test_of_two_that_are_the_same_request_at_once_one_is_made(lab: Lab) -> None:
     with patch.object(making, "check_size", meanwhile):
         assert make(lab, once=once).id == others[0].id
     assert left(lab) == (1, 3) and len(lab.runs()) == 3
+
+
+def test_runs_that_are_still_to_be_made_count_as_waiting(lab: Lab) -> None:
+    with patch.object(making, "_make_runs_now", lambda *_: None), patch.object(making, "WAITING_RUNS", 4):
+        make(lab, 3)
+        with pytest.raises(TooMany):
+            make(lab, 2)
+        make(lab, 2, by="bob")
+
+
+def test_a_maker_whose_sweep_is_being_removed_adds_nothing_to_it(lab: Lab) -> None:
+    pieces = making._pieces
+
+    def stalled(made: Any) -> Any:
+        for number, piece in enumerate(pieces(made)):
+            if number == 2:
+                lab.database.write(partial(making._begin_removal, sweep_id=1, older_than=lab.clock.forward(61)))
+            yield piece
+
+    with patch.multiple(making, POINTS_AT_ONCE=2, _pieces=stalled, remove=lambda *_: None), pytest.raises(Unavailable):
+        make(lab, 7)
+    assert left(lab) == (1, 4)
+    care(lab)
+    assert left(lab) == (0, 0)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -341,3 +342,23 @@ def counted(lab: Lab, sweep: Sweep) -> dict[RunState, int]:
         if run.sweep_id == sweep.id and not (was_withdrawn(run) and run.point in last):
             last[run.point or 0] = run.state
     return dict(Counter(last.values()))
+
+
+def test_a_sweep_that_is_held_takes_no_place_in_the_queue_of_another(lab: Lab) -> None:
+    sweep, other = make(lab, 5, priority=9), lab.schedule()
+    changing.change(lab.database, sweep.id, {"held": True})
+    assert [claim.run.id for claim in lab.claim(slots=1)] == [other.id]
+
+
+def test_what_is_queued_while_its_sweep_is_being_cancelled_is_cancelled_too(lab: Lab) -> None:
+    at = lab.clock() + timedelta(seconds=60)
+    sweep = make(lab, 3, at=at)
+    cancel(lab, sweep)
+    stopping, cancelled = changing.Stopping(), changing.change(lab.database, sweep.id, {})
+    # The queued ones have been looked at, and now the others get queued.
+    assert stopping.go_on(lab.database, cancelled, lab.clock()) and stopping.go_on(lab.database, cancelled, lab.clock())
+    queueing.queue_due(lab.database, lab.clock.forward(61))
+    assert counts(lab, sweep) == {QUEUED: 3}
+    while stopping.go_on(lab.database, cancelled, lab.clock()):
+        pass
+    assert counts(lab, sweep) == {CANCELLED: 3} and lab.claim() == []

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from lackey.store.models.base import Base, Id
 
-# To be asked for in the same words (see `store.models.run`).
-UNFINISHED = text("unmade > 0 OR stopping OR complete_at IS NULL")
+# To be asked for in the same words (see `store.models.run`), beside others too.
+UNFINISHED = text("(unmade > 0 OR stopping OR complete_at IS NULL)")
 
 
 class SweepRow(Base):

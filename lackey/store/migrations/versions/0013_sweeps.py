@@ -45,7 +45,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_sweep_application_id", "sweep", ["application_id", "id"])
-    unfinished = sa.text("unmade > 0 OR stopping OR complete_at IS NULL")
+    unfinished = sa.text("(unmade > 0 OR stopping OR complete_at IS NULL)")
     op.create_index("ix_sweep_unfinished", "sweep", ["id"], sqlite_where=unfinished, postgresql_where=unfinished)
     op.create_table(
         "sweep_point",
