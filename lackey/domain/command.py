@@ -11,7 +11,7 @@ from lackey.domain.application import Parameter
 from lackey.domain.refusals import FieldError, Invalid, invalid
 from lackey.domain.shell.program import DEFAULT_SHELL
 from lackey.domain.shell.reading import Context, UnreadableShell, Variable
-from lackey.domain.shell.text import check_calculable, fill, readings, variable
+from lackey.domain.shell.text import Filled, check_calculable, fill, readings, variable
 
 PARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Beside these a value that needs no quotes needs none in the middle of a word either.
@@ -29,17 +29,22 @@ def check_command(command: str, parameters: Iterable[Parameter], shell: str = DE
 def command_of_run(
     command: str, parameters: Iterable[Parameter], values: Mapping[str, str], shell: str = DEFAULT_SHELL
 ) -> str:
-    """The text for the shell. Raises Invalid: of the application's command for `application`, of a value for its name.
+    """The text for the shell. Raises Invalid: of the command for `application`, of a value for its name."""
+    filled = filled_command(command, parameters, shell)
+    check_calculable(filled, values)
+    return filled.text
+
+
+def filled_command(command: str, parameters: Iterable[Parameter], shell: str = DEFAULT_SHELL) -> Filled:
+    """The same for any values; which ones can be calculated with, is still to be checked.
 
     A command may be refused that was not when it was saved: an earlier version took it.
     """
     try:
-        filled = fill(command, parameters, shell)
+        return fill(command, parameters, shell)
     except Invalid as refusal:
         problem = "; ".join(error.message for error in refusal.errors)
         raise invalid("application", f"can't be run before its command is changed: {problem}") from refusal
-    check_calculable(filled, values)
-    return filled.text
 
 
 def filled_in(command: str, parameters: Mapping[str, str]) -> str:

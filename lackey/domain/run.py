@@ -59,9 +59,10 @@ class Asked:
     Times are aware UTC datetimes; limits and waits are seconds. `uid` is random and never comes again, unlike `id` (a
     restored backup, a new database over an old share). `shell` is its application's own; None: the executor's, as it is
     when the run is launched. `lane` is the same for runs that may start in each other's place (`policy.lane_of`).
-    `stands_for`: the run in whose place it was made, so that what waits for that one waits for it. `after` are the runs
-    that it waits for; `after_on` says of those that are not to succeed what they are to come to, by their ids as text.
-    `memory` is what a version before understood by `memory_bytes`.
+    `stands_for`: the run in whose place it was made, so that what waits for that one waits for it. `point` is
+    its point's number in the sweep `sweep_id`, if it is of one. `after` are the runs that it waits for; `after_on` says
+    of those that are not to succeed what they are to come to, by their ids as text. `memory` is what a version
+    before understood by `memory_bytes`.
     """
 
     id: int
@@ -96,6 +97,8 @@ class Asked:
     gpus: int
     lane: str
     stands_for: int | None
+    sweep_id: int | None
+    point: int | None
     after: list[int]
     after_on: dict[str, str] | None
     created_at: datetime

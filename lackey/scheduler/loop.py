@@ -30,6 +30,7 @@ from lackey.services import Database
 from lackey.services.admin import health
 from lackey.services.dispatch import attempts, hearing, queueing, share_states, silence
 from lackey.services.runs import dependents
+from lackey.services.sweeps.care import Care
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class Loop:
         self._own, self._lead = drivers[0], lead
         self._aside = [Aside(driver, self._leads) for driver in drivers[1:]]
         self._memory, self._faults = _Memory(), Faults()
-        self._untold = dependents.UntoldSearch()
+        self._untold, self._sweeps = dependents.UntoldSearch(), Care()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._own.executor, selectors.EVENT_READ)
         self._started_at = clock()
@@ -124,6 +125,7 @@ class Loop:
         if memory.led:
             self._faults.contained("count silence", self._note_silence)
             self._faults.contained("queue what is due", self._queue_due)
+            self._faults.contained("look after sweeps", self._look_after_sweeps)
         if self._own.launch(bool(memory.led)) and dependents.are_untold(self._database):
             self._wait_seconds = 0.0
         known = self._own.launches_nothing, self._own.kept_for
@@ -196,6 +198,10 @@ class Loop:
             queueing.put_right(self._database, self._clock())
             self._untold.look(self._database, self._clock())
         self._wait_for(queueing.queue_due(self._database, self._clock()))
+
+    def _look_after_sweeps(self) -> None:
+        if self._sweeps.tick(self._database, self._clock()):
+            self._wait_seconds = 0.0
 
     def _wait_for(self, due: datetime | None) -> None:
         if due is not None:

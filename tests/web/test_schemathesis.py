@@ -47,7 +47,9 @@ class House:
         api.report("log", runs[-1], text="later", offset=3)
         api.report("metric", runs[-1], name="residual", value=1, step=1)
         self.runs = runs
+        sweep = api.post("/api/sweep", {"application": application["id"], "grid": {"n": "1..3"}}).json
         self.ids = {"key_id": 1, "application_id": application["id"], "project_id": project["id"], "name": "local"}
+        self.ids |= {"sweep_id": sweep["id"]}
 
     def lead_somewhere(self, case: Any) -> dict[str, str]:
         """Let a request that keeps to the description find what it asks for, and be let in."""

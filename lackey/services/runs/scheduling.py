@@ -83,7 +83,7 @@ def schedule(
         known = answered(connection, once, now, runs.get)
         if known is not None:
             return runs.get(connection, known), creation.another_token(connection, known)
-        _check_at(wanted.at, now)
+        check_at(wanted.at, now)
         creation.refuse_too_many(connection, by)
         values, after = _values(connection, wanted), _after(connection, wanted)
         if wanted.launch:
@@ -98,7 +98,7 @@ def schedule(
     return database.write(work)
 
 
-def _check_at(at: datetime | None, now: datetime) -> None:
+def check_at(at: datetime | None, now: datetime) -> None:
     """Raises Invalid for a time that can't have been meant. One that has only just passed is due at once."""
     if at is None:
         return
@@ -116,7 +116,7 @@ def _values(connection: Connection, wanted: Wanted) -> dict[str, Any]:
         basis = {"name": wanted.name, "parameters": wanted.parameters, **_DEFAULTS}
         basis |= dict.fromkeys(("project_id", "application_id", "project", "application"))
     else:
-        basis = _from_application(_runnable(connection, wanted.application), wanted)
+        basis = _from_application(runnable(connection, wanted.application), wanted)
     _refuse_pointless(wanted)
     size = sum(len(name.encode()) + len(value.encode()) for name, value in basis["parameters"].items())
     if size > PARAMETERS_BYTES:
@@ -158,7 +158,8 @@ def _after(connection: Connection, wanted: Wanted) -> list[Dependency]:
     return each
 
 
-def _runnable(connection: Connection, named: int | str) -> Application:
+def runnable(connection: Connection, named: int | str) -> Application:
+    """The application of this id or name. Raises NotFound; Conflict for one that is archived."""
     application = applications.application(connection, named)
     if application.archived_at is not None:
         raise Conflict(f"application {application.full_name} is archived; nothing new is run of it")
@@ -171,16 +172,23 @@ def _from_application(application: Application, wanted: Wanted) -> dict[str, Any
     declared = application.declared
     values = fill_parameters(declared, wanted.parameters)
     return {
-        **{name: getattr(application, name) for name in _DEFAULTS if name not in ("command", "share", "directory")},
+        **inputs_of(application),
         "name": wanted.name or application.full_name,
         "project_id": application.project_id,
         "application_id": application.id,
         "project": application.project,
         "application": application.full_name,
         "command": command_of_run(application.command, declared, values, application.shell or DEFAULT_SHELL),
+        "parameters": values,
+    }
+
+
+def inputs_of(application: Application) -> dict[str, Any]:
+    """What all runs of an application take from it, if they do not say otherwise; all but command and parameters."""
+    return {
+        **{name: getattr(application, name) for name in _DEFAULTS if name not in ("command", "share", "directory")},
         "share": application.share,
         "directory": join(application.project_directory, application.directory),
-        "parameters": values,
     }
 
 
@@ -195,7 +203,9 @@ def change(database: Database, run_id: int, values: dict[str, Any], by: str, now
         if not run.waits:
             refusal = AlreadyFinal if run.state in FINAL else Conflict
             raise refusal(f"run {run_id} waits no more: {run.state}")
-        _check_at(values.get("at"), now)
+        if "priority" in values and run.sweep_id is not None:
+            raise invalid("priority", f"is that of its sweep: PUT /api/sweep/{run.sweep_id}")
+        check_at(values.get("at"), now)
         if not events.has_room(connection, run_id):
             raise TooMany(f"run {run_id} was changed {EVENTS} times or more (EVENTS); cancel it, and make another")
         changed = _rescheduled(connection, runs.change(connection, run, _columns(values)), by, now)

@@ -16,6 +16,7 @@ from lackey.store.models.service import (
     ShareStateRow,
 )
 from lackey.store.models.session import SessionRow
+from lackey.store.models.sweep import SweepChangeRow, SweepCountRow, SweepPointRow, SweepRow
 
 __all__ = [
     "ApplicationRow",
@@ -40,6 +41,10 @@ __all__ = [
     "SchedulerRow",
     "SessionRow",
     "ShareStateRow",
+    "SweepChangeRow",
+    "SweepCountRow",
+    "SweepPointRow",
+    "SweepRow",
     "TokenRow",
     "UserIdempotencyRow",
 ]

@@ -19,6 +19,7 @@ _STARTED = text("started_at IS NOT NULL")
 _TIMED = text("ended_at >= started_at")
 CLAIMABLE = "ended_at IS NULL AND state = 'queued' AND ticket IS NULL AND NOT held"
 _STANDS = text("stands_for IS NOT NULL")
+OF_A_SWEEP = text("sweep_id IS NOT NULL")
 DUE = text("ended_at IS NULL AND state = 'scheduled' AND launched AND unmet = 0")
 # To be asked for in the same words, as above.
 EXPECTED = text("ended_at IS NULL AND state = 'scheduled' AND NOT launched AND start_grace IS NOT NULL")
@@ -57,6 +58,8 @@ class RunRow(Base):
             postgresql_where=text(CLAIMABLE),
         ),
         Index("ix_run_stands_for", "stands_for", sqlite_where=_STANDS, postgresql_where=_STANDS),
+        Index("ix_run_sweep_id", "sweep_id", "id", sqlite_where=OF_A_SWEEP, postgresql_where=OF_A_SWEEP),
+        Index("ix_run_point", "sweep_id", "point", "id", sqlite_where=OF_A_SWEEP, postgresql_where=OF_A_SWEEP),
         Index("ix_run_due", "scheduled_at", "id", sqlite_where=DUE, postgresql_where=DUE),
         Index("ix_run_expected", "scheduled_at", sqlite_where=EXPECTED, postgresql_where=EXPECTED),
         {"sqlite_autoincrement": True},
@@ -96,6 +99,8 @@ class RunRow(Base):
     retry_wait: Mapped[float | None]
     lane: Mapped[str] = mapped_column(server_default=text("''"))
     stands_for: Mapped[int | None] = mapped_column(Id)
+    sweep_id: Mapped[int | None] = mapped_column(Id)
+    point: Mapped[int | None]
     unmet: Mapped[int] = mapped_column(server_default="0")
     given_up_at: Mapped[datetime | None]
     held: Mapped[bool]

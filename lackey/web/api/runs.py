@@ -54,14 +54,14 @@ def schedule(call: Call, body: NewRun) -> MadeRun:
 
 def search_of(query: RunQuery) -> Search:
     """What is searched for."""
-    return Search(query.state, query.project, query.application, query.by, query.since, query.until, query.q)
+    return Search(
+        query.state, query.project, query.application, query.by, query.since, query.until, query.q, query.sweep
+    )
 
 
 @route("GET", "/api/run", scope="read")
 def runs(call: Call, query: RunQuery) -> Runs:
     """List the runs, newest first."""
-    if query.sweep is not None:
-        return Runs(items=[])
     return _page(call, query, search_of(query))
 
 

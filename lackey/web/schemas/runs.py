@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar, get_args
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
-from pydantic.json_schema import SkipJsonSchema
 
 from lackey.domain.dependencies import Dependency, Wants
 from lackey.domain.limits import AFTER
@@ -33,12 +32,13 @@ from lackey.web.schemas.types import (
     words_of,
 )
 
-_FIGURE = {"anyOf": [{"type": "number"}, {"type": "string", "enum": ["NaN", "Infinity", "-Infinity"]}]}
+FIGURE = {"anyOf": [{"type": "number"}, {"type": "string", "enum": ["NaN", "Infinity", "-Infinity"]}]}
 _FORM_PARAMETER = "parameters."
 _GROUPS = {"active": ACTIVE, "final": FINAL, **{state.value: frozenset({state}) for state in RunState}}
 
 
-def _states(value: Any) -> frozenset[RunState]:
+def states_of(value: Any) -> frozenset[RunState]:
+    """The states that words name, several of them with commas between. Raises ValueError."""
     words = [word for each in value for word in each.split(",")]
     if unknown := [word for word in words if word not in _GROUPS]:
         raise ValueError(f"{unknown[0][:40]!r} is no state; there are: {', '.join(_GROUPS)}")
@@ -253,7 +253,7 @@ class RunQuery(RunsQuery):
 
     state: Annotated[
         frozenset[RunState],
-        PlainValidator(_states),
+        PlainValidator(states_of),
         WithJsonSchema({"type": "array", "items": {"type": "string", "enum": list(_GROUPS)}}),
         Field(description="names of states, `active`, `final`; several with commas between, or repeated"),
     ] = frozenset()
@@ -263,8 +263,7 @@ class RunQuery(RunsQuery):
     since: Annotated[Moment, Field(description="scheduled for this time or later")] | None = None
     until: Annotated[Moment, Field(description="scheduled for this time or earlier")] | None = None
     q: Annotated[ShortText, Field(description="words that all occur in its name, command or log")] = ""
-    # There are no sweeps yet, so no run belongs to one.
-    sweep: SkipJsonSchema[Id | None] = None
+    sweep: Annotated[Id | None, Field(description="the runs of this sweep, with their retries and reruns")] = None
 
 
 class EventOut(Answer):
@@ -287,7 +286,7 @@ class MetricOut(Answer):
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
     name: str
-    value: Annotated[float, WithJsonSchema(_FIGURE, mode="serialization")]
+    value: Annotated[float, WithJsonSchema(FIGURE, mode="serialization")]
     step: float | None
     at: datetime | None
 
