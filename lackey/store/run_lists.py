@@ -241,7 +241,12 @@ class _Asked:
 
 def _asked(wanted: Filter) -> Iterator[_Asked]:
     """What narrows the list, words aside; of columns that have an index with the id, those that narrow most first."""
-    columns = {RunRow.application_id: wanted.application_id, RunRow.by: wanted.by, RunRow.project_id: wanted.project_id}
+    columns = {
+        RunRow.schedule_id: wanted.schedule_id,
+        RunRow.application_id: wanted.application_id,
+        RunRow.by: wanted.by,
+        RunRow.project_id: wanted.project_id,
+    }
     for column, value in columns.items():
         if value is not None:
             yield _Asked(column, column == value, _unindexed(column) == value)

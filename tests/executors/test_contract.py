@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from lackey.domain.evidence import KillCause
-from lackey.executors.local.environment import language, time_zone
+from lackey.executors.local.environment import language
+from lackey.host_zone import time_zone
 from lackey.executors.protocol import Absent, Ended, Running, Starting, Unreadable, Void
 from tests.executors.workbench import DEADLINE_SECONDS, Workbench, alive, until
 

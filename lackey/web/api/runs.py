@@ -54,7 +54,8 @@ def schedule(call: Call, body: NewRun) -> MadeRun:
 
 def search_of(query: RunQuery) -> Search:
     """What is searched for."""
-    return Search(query.state, query.project, query.application, query.by, query.since, query.until, query.q)
+    where = (query.project, query.application, query.by)
+    return Search(query.state, *where, query.since, query.until, query.q, query.schedule)
 
 
 @route("GET", "/api/run", scope="read")

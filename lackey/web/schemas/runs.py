@@ -263,6 +263,7 @@ class RunQuery(RunsQuery):
     since: Annotated[Moment, Field(description="scheduled for this time or later")] | None = None
     until: Annotated[Moment, Field(description="scheduled for this time or earlier")] | None = None
     q: Annotated[ShortText, Field(description="words that all occur in its name, command or log")] = ""
+    schedule: Annotated[Id | None, Field(description="the recurring schedule that it was made by")] = None
     # There are no sweeps yet, so no run belongs to one.
     sweep: SkipJsonSchema[Id | None] = None
 
