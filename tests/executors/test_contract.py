@@ -12,8 +12,8 @@ import pytest
 
 from lackey.domain.evidence import KillCause
 from lackey.executors.local.environment import language
-from lackey.host_zone import time_zone
 from lackey.executors.protocol import Absent, Ended, Running, Starting, Unreadable, Void
+from lackey.host_zone import time_zone
 from tests.executors.workbench import DEADLINE_SECONDS, Workbench, alive, until
 
 HOSTILE = "$(touch pwned) `touch pwned`; touch pwned & \"'\\ \n*?"

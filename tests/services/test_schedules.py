@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from sqlalchemy import text
 
+from lackey.domain.recurrence import Reckoning, reckon
 from lackey.domain.refusals import Conflict, Invalid, NotFound
 from lackey.domain.run import Run, RunState
 from lackey.domain.schedule import Schedule, Tick
@@ -68,6 +70,20 @@ def test_a_run_is_made_when_its_time_has_come_as_the_user_who_made_the_schedule(
     assert history(lab, schedule) == [Tick(at(13), at(13), "made", run.id)]
     assert fire(lab) == at(14), "it is not made again"
     assert len(lab.runs()) == 1
+
+
+def test_two_schedulers_at_once_make_one_run(lab: Lab) -> None:
+    schedule, looks = add(lab), list[None]()
+
+    def interrupted(*given: Any) -> Reckoning:
+        looks.append(None)
+        if len(looks) == 1:
+            fire(lab)
+        return reckon(*given)
+
+    with patch.object(firing, "reckon", interrupted):
+        fire(lab, hours=1)
+    assert (len(looks), len(lab.runs()), told(lab, schedule)) == (2, 1, ["made"])
 
 
 def test_after_a_downtime_the_latest_is_caught_up_and_the_others_are_one_line(lab: Lab) -> None:

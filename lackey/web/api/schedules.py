@@ -50,7 +50,7 @@ def preview(call: Call, body: Preview) -> Firings:
 
 
 @route("GET", "/api/schedule/<schedule_id:id>", scope="read")
-def schedule(call: Call, schedule_id: int, query: PageQuery) -> ScheduleHistory:
+def show_schedule(call: Call, schedule_id: int, query: PageQuery) -> ScheduleHistory:
     """Show a schedule, when it fires next, and what came of the times at which it was due."""
     found = reading.schedule(call.database, schedule_id)
 
