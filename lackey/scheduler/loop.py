@@ -172,6 +172,8 @@ class Loop:
         now = self._clock()
         task = queueing.next_task(self._database, now)
         self._idle = task is None or task > now
+        if not self._idle:
+            memory.schedules_at = 0.0  # it may be one that was made since they were looked at
         self._wait_seconds = POLL_SECONDS
         self._wait_for(task)
 

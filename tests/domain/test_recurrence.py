@@ -108,6 +108,19 @@ _MOMENTS = st.builds(
 )
 
 
+@pytest.mark.parametrize(
+    ("zone", "asked", "firing"),
+    [
+        ("Europe/Zurich", "2026-10-25T01:15:00Z", "2026-10-26T01:30:00Z"),
+        ("America/New_York", "2026-11-01T06:15:00Z", "2026-11-02T06:30:00Z"),
+        ("Australia/Lord_Howe", "2026-04-04T15:02:00Z", "2026-04-05T15:00:00Z"),
+    ],
+)
+def test_what_has_fired_in_an_hour_does_not_fire_when_that_hour_comes_again(zone: str, asked: str, firing: str) -> None:
+    hour = 2 if zone == "Europe/Zurich" else 1
+    assert Rule(f"30 {hour} * * *", zone).next(datetime.fromisoformat(asked)) == datetime.fromisoformat(firing)
+
+
 @given(_CRONS, st.sampled_from(ZONES), _MOMENTS, st.integers(0, 3 * 86400))
 def test_from_whatever_moment_it_is_asked_the_firings_are_the_same(
     cron: str, zone: str, since: datetime, seconds: int
