@@ -295,6 +295,24 @@ def test_one_that_can_not_be_read_stops_no_other(sqlite: Database, clock: Clock)
     assert (told(lab, faulty), told(lab, other)) == (["refused"], ["made"])
 
 
+def test_a_mistake_of_ours_costs_that_run_and_says_so_and_neither_the_next_one_nor_others(lab: Lab) -> None:
+    faulty, other, make = add(lab), add(lab), firing.make
+
+    def fail(connection: Any, schedule: Schedule, *given: Any) -> int:
+        made = make(connection, schedule, *given)
+        if schedule.id == faulty.id:
+            raise ZeroDivisionError("by zero")
+        return made
+
+    with patch.object(firing, "make", fail):
+        assert fire(lab, hours=1) == at(14)
+    (tick,) = history(lab, faulty)
+    assert (tick.came_to, tick.reason) == ("refused", "no run can be made: ZeroDivisionError: by zero")
+    assert [run.schedule_id for run in lab.runs()] == [other.id], "nothing of it is left"
+    fire(lab, hours=1)
+    assert told(lab, faulty) == ["refused", "made"]
+
+
 def test_a_share_that_is_gone_holds_the_run_as_any_other(lab: Lab) -> None:
     add(lab)
     fire(lab, hours=1)
