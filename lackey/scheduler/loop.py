@@ -30,6 +30,7 @@ from lackey.services import Database
 from lackey.services.admin import health
 from lackey.services.dispatch import attempts, hearing, queueing, share_states, silence
 from lackey.services.runs import dependents
+from lackey.services.schedules import firing
 from lackey.services.sweeps.care import Care
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,9 @@ class _Memory:
     woken: bool = True
     clock_at: float = 0.0
     looked_at: datetime | None = None
+    # When schedules are looked at next (monotonic seconds), and when the first of them is to fire.
+    schedules_at: float = 0.0
+    fires_at: datetime | None = None
     led: bool | None = None
     kept_for: int | None = None
     launches_nothing: str | None = None
@@ -124,6 +128,7 @@ class Loop:
         self._show_itself()
         if memory.led:
             self._faults.contained("count silence", self._note_silence)
+            self._faults.contained("fire schedules", self._fire_schedules)
             self._faults.contained("queue what is due", self._queue_due)
             self._faults.contained("look after sweeps", self._look_after_sweeps)
         if self._own.launch(bool(memory.led)) and dependents.are_untold(self._database):
@@ -169,6 +174,8 @@ class Loop:
         now = self._clock()
         task = queueing.next_task(self._database, now)
         self._idle = task is None or task > now
+        if not self._idle:
+            memory.schedules_at = 0.0  # it may be one that was made since they were looked at
         self._wait_seconds = POLL_SECONDS
         self._wait_for(task)
 
@@ -202,6 +209,15 @@ class Loop:
     def _look_after_sweeps(self) -> None:
         if self._sweeps.tick(self._database, self._clock()):
             self._wait_seconds = 0.0
+
+    def _fire_schedules(self) -> None:
+        """Once a poll, or when the first is to fire: however often the loop is woken, that changes nothing of it."""
+        memory, now = self._memory, self._clock()
+        fires = memory.fires_at is not None and memory.fires_at <= now
+        if fires or time.monotonic() >= memory.schedules_at:
+            memory.schedules_at = time.monotonic() + POLL_SECONDS
+            memory.fires_at = firing.fire(self._database, now)
+        self._wait_for(memory.fires_at)
 
     def _wait_for(self, due: datetime | None) -> None:
         if due is not None:

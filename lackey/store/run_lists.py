@@ -243,6 +243,7 @@ def _asked(wanted: Filter) -> Iterator[_Asked]:
     """What narrows the list, words aside; of columns that have an index with the id, those that narrow most first."""
     columns = {
         RunRow.sweep_id: wanted.sweep_id,
+        RunRow.schedule_id: wanted.schedule_id,
         RunRow.application_id: wanted.application_id,
         RunRow.by: wanted.by,
         RunRow.project_id: wanted.project_id,

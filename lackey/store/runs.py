@@ -167,6 +167,7 @@ class Filter:
     until: datetime | None = None
     text: str = ""
     sweep_id: int | None = None
+    schedule_id: int | None = None
 
 
 def are_there(connection: Connection) -> bool:

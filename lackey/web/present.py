@@ -52,7 +52,7 @@ def _run_fields(run: Run, shares: Mapping[str, Share], turns: WaitReasons) -> di
         "after": [AfterOut(run=one.run_id, on=one.wants) for one in awaited(run)],
         "sweep": run.sweep_id,
         "priority": turns.priority_of(run),
-        "schedule": None,
+        "schedule": run.schedule_id,
         "directory": None if run.share is None else f"{run.share}:{run.directory}",
         "paths": _paths(run.share, run.directory or "", shares),
         "received": Received(start=moment(evidence.start_received), stop=moment(stop.received if stop else None)),

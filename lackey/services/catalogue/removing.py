@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from lackey.domain.application import Application, Project
 from lackey.domain.refusals import Conflict
-from lackey.store import applications, runs, sweeps
+from lackey.store import applications, runs, schedules, sweeps
 from lackey.store.database import Database
 
 _NAMED_AT_MOST = 1_000
@@ -59,6 +59,7 @@ def remove_project(database: Database, project_id: int, now: datetime) -> bool:
         if every:
             applications.change_project(connection, project_id, {"archived_at": now})
         else:
+            schedules.remove_of(connection, project_id=project_id)
             applications.remove_project(connection, project_id)
         return every > 0
 
@@ -78,6 +79,7 @@ def remove_application(database: Database, application_id: int, now: datetime) -
         if every:
             applications.change_application(connection, application_id, {"archived_at": now})
         else:
+            schedules.remove_of(connection, application_id=application_id)
             applications.remove_application(connection, application_id)
         return every > 0
 

@@ -188,6 +188,7 @@ def retry(connection: Connection, run: Run, now: datetime) -> None:
     at = now + retry_wait(run.retry_wait, max(0, first.retries - run.retries))
     values = {name: getattr(run, name) for name in _INPUTS}
     values |= {"parent_id": run.id, "cause": "retry", "stands_for": family, "retries": run.retries - 1}
+    values |= {"schedule_id": run.schedule_id}
     create(connection, values, run.by, now, at, made_by="lackey")
 
 
@@ -201,4 +202,8 @@ def _retries(connection: Connection, run_id: int) -> list[Run]:
 
 
 def _origin(run: Run) -> dict[str, Any]:
-    return {name: value for name, value in {"parent": run.parent_id, "cause": run.cause}.items() if value is not None}
+    return {
+        name: value
+        for name, value in {"parent": run.parent_id, "cause": run.cause, "schedule": run.schedule_id}.items()
+        if value is not None
+    }

@@ -35,6 +35,7 @@ class Search:
     until: datetime | None = None
     words: str = ""
     sweep: int | None = None
+    schedule: int | None = None
 
 
 def run(database: Database, run_id: int) -> Run:
@@ -60,6 +61,7 @@ def narrowed(connection: Connection, search: Search) -> stored_runs.Filter:
         until=search.until,
         text=search.words,
         sweep_id=search.sweep,
+        schedule_id=search.schedule,
     )
 
 

@@ -52,7 +52,7 @@ _TAKEN = {"cpus": "cpus", "memory_bytes": "memory", "gpus": "gpus"}
 class Wanted:
     """A run somebody asks for. `at` None: now. `instead` names what replaces the application's defaults.
 
-    `like` is the run of which it is a rerun, with changes.
+    `like` is the run of which it is a rerun, with changes; `schedule` the recurring schedule that makes it.
     """
 
     application: int | str | None = None
@@ -64,6 +64,7 @@ class Wanted:
     priority: int = 0
     instead: dict[str, Any] = field(default_factory=dict)
     like: int | None = None
+    schedule: int | None = None
 
 
 def schedule(
@@ -84,18 +85,38 @@ def schedule(
         if known is not None:
             return runs.get(connection, known), creation.another_token(connection, known)
         check_at(wanted.at, now)
-        creation.refuse_too_many(connection, by)
-        values, after = _values(connection, wanted), _after(connection, wanted)
-        if wanted.launch:
-            demand = Demand(values["cpus"] or 1, values["memory_bytes"], values["gpus"])
-            executors.refuse_too_large(connection, values["executor"], demand, now, capacity)
-        run, token = creation.create(connection, values, by, now, wanted.at, after)
+        run, token = make(connection, wanted, by, now, capacity)
         remember(connection, once, run.id, now)
         if run.launched:
             notices.send(connection)
         return run, token
 
     return database.write(work)
+
+
+def make(
+    connection: Connection,
+    wanted: Wanted,
+    by: str,
+    now: datetime,
+    capacity: Capacity | None = None,
+    made_by: str | None = None,
+) -> tuple[Run, str]:
+    """The same within a transaction that does more. It is `by`'s, and made by them, if not `made_by` somebody else."""
+    creation.refuse_too_many(connection, by)
+    values, after = check(connection, wanted, now, capacity)
+    return creation.create(connection, values, by, now, wanted.at, after, made_by)
+
+
+def check(
+    connection: Connection, wanted: Wanted, now: datetime, capacity: Capacity | None = None
+) -> tuple[dict[str, Any], list[Dependency]]:
+    """What the run would be made with, and wait for. Raises Invalid, NotFound, Conflict."""
+    values, after = _values(connection, wanted), _after(connection, wanted)
+    if wanted.launch:
+        demand = Demand(values["cpus"] or 1, values["memory_bytes"], values["gpus"])
+        executors.refuse_too_large(connection, values["executor"], demand, now, capacity)
+    return values, after
 
 
 def check_at(at: datetime | None, now: datetime) -> None:
@@ -125,6 +146,8 @@ def _values(connection: Connection, wanted: Wanted) -> dict[str, Any]:
     own: dict[str, Any] = {"launched": wanted.launch, "priority": wanted.priority}
     parent = None if wanted.like is None else runs.get(connection, wanted.like).id
     own |= {"parent_id": parent, "cause": None if parent is None else "rerun"}
+    if wanted.schedule is not None:
+        own |= {"schedule_id": wanted.schedule, "cause": "schedule"}
     return {**basis, **own, **wanted.instead}
 
 

@@ -20,6 +20,8 @@ _TIMED = text("ended_at >= started_at")
 CLAIMABLE = "ended_at IS NULL AND state = 'queued' AND ticket IS NULL AND NOT held"
 _STANDS = text("stands_for IS NOT NULL")
 OF_A_SWEEP = text("sweep_id IS NOT NULL")
+_OF_SCHEDULE = text("schedule_id IS NOT NULL")
+_OPEN_OF_SCHEDULE = text("schedule_id IS NOT NULL AND ended_at IS NULL")
 DUE = text("ended_at IS NULL AND state = 'scheduled' AND launched AND unmet = 0")
 # To be asked for in the same words, as above.
 EXPECTED = text("ended_at IS NULL AND state = 'scheduled' AND NOT launched AND start_grace IS NOT NULL")
@@ -60,6 +62,8 @@ class RunRow(Base):
         Index("ix_run_stands_for", "stands_for", sqlite_where=_STANDS, postgresql_where=_STANDS),
         Index("ix_run_sweep_id", "sweep_id", "id", sqlite_where=OF_A_SWEEP, postgresql_where=OF_A_SWEEP),
         Index("ix_run_point", "sweep_id", "point", "id", sqlite_where=OF_A_SWEEP, postgresql_where=OF_A_SWEEP),
+        Index("ix_run_schedule_id", "schedule_id", "id", sqlite_where=_OF_SCHEDULE, postgresql_where=_OF_SCHEDULE),
+        Index("ix_run_of_schedule", "schedule_id", sqlite_where=_OPEN_OF_SCHEDULE, postgresql_where=_OPEN_OF_SCHEDULE),
         Index("ix_run_due", "scheduled_at", "id", sqlite_where=DUE, postgresql_where=DUE),
         Index("ix_run_expected", "scheduled_at", sqlite_where=EXPECTED, postgresql_where=EXPECTED),
         {"sqlite_autoincrement": True},
@@ -78,6 +82,7 @@ class RunRow(Base):
     by: Mapped[str]
     parent_id: Mapped[int | None] = mapped_column(Id, ForeignKey("run.id"))
     cause: Mapped[str | None]
+    schedule_id: Mapped[int | None] = mapped_column(Id)
     command: Mapped[str | None]
     share: Mapped[str | None]
     directory: Mapped[str | None]

@@ -10,9 +10,10 @@ from lackey.web.api import (
     reports,
     run_log,
     runs,
+    schedules,
     shares,
     sweeps,
 )
 
 __all__ = ["applications", "description", "executors", "health", "keys", "projects", "reports", "run_log", "runs"]
-__all__ += ["shares", "sweeps"]
+__all__ += ["schedules", "shares", "sweeps"]

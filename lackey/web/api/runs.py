@@ -54,9 +54,8 @@ def schedule(call: Call, body: NewRun) -> MadeRun:
 
 def search_of(query: RunQuery) -> Search:
     """What is searched for."""
-    return Search(
-        query.state, query.project, query.application, query.by, query.since, query.until, query.q, query.sweep
-    )
+    where, when = (query.project, query.application, query.by), (query.since, query.until)
+    return Search(query.state, *where, *when, query.q, query.sweep, query.schedule)
 
 
 @route("GET", "/api/run", scope="read")

@@ -264,6 +264,7 @@ class RunQuery(RunsQuery):
     until: Annotated[Moment, Field(description="scheduled for this time or earlier")] | None = None
     q: Annotated[ShortText, Field(description="words that all occur in its name, command or log")] = ""
     sweep: Annotated[Id | None, Field(description="the runs of this sweep, with their retries and reruns")] = None
+    schedule: Annotated[Id | None, Field(description="the recurring schedule that it was made by")] = None
 
 
 class EventOut(Answer):
