@@ -61,7 +61,8 @@ class Asked:
     when the run is launched. `lane` is the same for runs that may start in each other's place (`policy.lane_of`).
     `stands_for`: the run in whose place it was made, so that what waits for that one waits for it. `after` are the runs
     that it waits for; `after_on` says of those that are not to succeed what they are to come to, by their ids as text.
-    `memory` is what a version before understood by `memory_bytes`.
+    `memory` is what a version before understood by `memory_bytes`. `own_variables` names those of `environment` that
+    were given for this run, and not for its application.
     """
 
     id: int
@@ -82,6 +83,8 @@ class Asked:
     shell: str | None
     parameters: dict[str, str]
     environment: dict[str, str]
+    own_variables: list[str] | None
+    tags: list[str] | None
     priority: int
     executor: str
     time_limit: float | None

@@ -150,6 +150,7 @@ class Filter:
     since: datetime | None = None
     until: datetime | None = None
     text: str = ""
+    tag: str | None = None
 
 
 def are_there(connection: Connection) -> bool:

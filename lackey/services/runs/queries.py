@@ -34,6 +34,7 @@ class Search:
     since: datetime | None = None
     until: datetime | None = None
     words: str = ""
+    tag: str | None = None
 
 
 def run(database: Database, run_id: int) -> Run:
@@ -58,6 +59,7 @@ def narrowed(connection: Connection, search: Search) -> stored_runs.Filter:
         since=search.since,
         until=search.until,
         text=search.words,
+        tag=search.tag,
     )
 
 
