@@ -211,7 +211,7 @@ def test_a_large_directory_is_listed_in_order_part_by_part(share: Path, files: S
     for name in reversed(names):
         (share / name).touch()
     parts, after = [], None
-    while True:
+    for _ in range(5):
         listing = files.listing("lab", "", after)
         parts.append([entry.name for entry in listing.entries])
         if listing.next is None:

@@ -229,10 +229,12 @@ def test_the_files_of_a_run_are_listed_page_by_page_whatever_their_names_are(
     names = ["a", "b\udcff", "b\udcff2", "c"]
     share.entries = tuple(Entry(name, 0, 0.0, "file") for name in names)
     path, shown, cursor = f"/api/run/{launched['id']}/files?limit=2", [], ""
-    while cursor is not None:
+    for _ in range(3):
         page = api.get(path + (f"&cursor={cursor}" if cursor else "")).json
         shown += [item["name"] for item in page["items"]]
         cursor = page["next"]
+        if cursor is None:
+            break
     assert shown == [name.replace("\udcff", "\ufffd") for name in names]
     for wrong in ("!", "Li4vYQ==", ""):
         assert api.get(f"{path}&cursor={wrong}").status_int == 400
