@@ -127,6 +127,37 @@ def fill_parameters(declared: Iterable[Parameter], given: dict[str, str]) -> dic
     return values
 
 
+def change_parameters(
+    command: str | None, before: Mapping[str, str], given: Mapping[str, str], declared: Iterable[Parameter] | None
+) -> dict[str, str]:
+    """The values of a run with the command of one before: that one's, but for those given. Raises Invalid.
+
+    `declared`: those that its application takes now; None for a run of no application, which may have any.
+    """
+    if declared is None:
+        return {**before, **given}
+    by_name = {parameter.name: parameter for parameter in declared}
+    errors = []
+    for name, value in given.items():
+        problem = _misfit(by_name.get(name, Parameter(name)), value)
+        if name not in before:
+            has = ", ".join(before) or "none"
+            problem = f"is not a parameter of this run, which has {has}; to give others, make a new run"
+        if problem:
+            errors.append(FieldError(f"parameters.{name}", problem))
+    if errors:
+        raise Invalid(*errors)
+    filled = Filled(command or "", _calculated(command or "", given))
+    check_calculable(filled, given)
+    return {**before, **given}
+
+
+def _calculated(command: str, names: Iterable[str]) -> frozenset[str]:
+    """With which of the parameters a run's command calculates."""
+    found = {each.name for each in _variables(command) if each.context is Context.ARITHMETIC}
+    return frozenset(name for name in names if variable(name).removeprefix("LACKEY_PARAM_") in found)
+
+
 def _misfit(parameter: Parameter, value: str) -> str | None:
     if "\0" in value:
         return "holds a NUL character, which no environment variable can carry"

@@ -59,10 +59,11 @@ class Asked:
     Times are aware UTC datetimes; limits and waits are seconds. `uid` is random and never comes again, unlike `id` (a
     restored backup, a new database over an old share). `shell` is its application's own; None: the executor's, as it is
     when the run is launched. `lane` is the same for runs that may start in each other's place (`policy.lane_of`).
-    `schedule_id`: the recurring schedule that has made it, or the run whose retry it is. `point` is its point's number in
-    the sweep `sweep_id`, if it is of one. `stands_for`: the run in whose place it was made, so that what waits for that
-    one waits for it. `after` are the runs that it waits for; `after_on` says of those that are not to succeed what they
-    are to come to, by their ids as text. `memory` is what a version before understood by `memory_bytes`.
+    `schedule_id`: the recurring schedule that has made it, or the run whose retry it is. `point` is its point's number
+    in the sweep `sweep_id`, if it is of one. `stands_for`: the run in whose place it was made, so that what waits for
+    that one waits for it. `after` are the runs that it waits for; `after_on` says of those that are not to succeed what
+    they are to come to, by their ids as text. `memory` is what a version before understood by `memory_bytes`.
+    `own_variables` names those of `environment` that were given for this run, and not for its application.
     """
 
     id: int
@@ -84,6 +85,8 @@ class Asked:
     shell: str | None
     parameters: dict[str, str]
     environment: dict[str, str]
+    own_variables: list[str] | None
+    tags: list[str] | None
     priority: int
     executor: str
     time_limit: float | None

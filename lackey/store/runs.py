@@ -168,6 +168,7 @@ class Filter:
     text: str = ""
     sweep_id: int | None = None
     schedule_id: int | None = None
+    tag: str | None = None
 
 
 def are_there(connection: Connection) -> bool:

@@ -9,10 +9,10 @@ from lackey.domain.refusals import NotFound
 from lackey.domain.run import Run, RunState
 from lackey.domain.schedule import Schedule, Tick
 from lackey.store.compiled import Compiled
-from lackey.store.database import Changed
 from lackey.store.models import ApplicationRow, ProjectRow, RunRow, ScheduleRow, TickRow
 from lackey.store.models.schedule import FIRES
 from lackey.store.runs import as_run, select_runs
+from lackey.store.waiting_writes import Changed
 
 _SCHEDULE = ScheduleRow.metadata.tables[ScheduleRow.__tablename__]
 _TICK = TickRow.metadata.tables[TickRow.__tablename__]

@@ -50,6 +50,8 @@ def _run_fields(run: Run, shares: Mapping[str, Share], turns: WaitReasons) -> di
         "memory": run.memory_bytes,
         "parent": run.parent_id,
         "after": [AfterOut(run=one.run_id, on=one.wants) for one in awaited(run)],
+        "environment": {name: run.environment[name] for name in run.own_variables or () if name in run.environment},
+        "tags": run.tags or [],
         "sweep": run.sweep_id,
         "priority": turns.priority_of(run),
         "schedule": run.schedule_id,

@@ -27,13 +27,14 @@ from lackey.domain.policy import lane_of
 from lackey.domain.refusals import Conflict, TooMany
 from lackey.domain.run import Event, Run, RunState
 from lackey.services.runs.outcomes import WAITS_FOR_START, call_off
-from lackey.store import dependencies, events, runs, sweeps, tokens, words
+from lackey.store import dependencies, events, runs, sweeps, tags, tokens, words
 
 # What a new run of the same takes over: its inputs, as they were when the first one was made.
 _INPUTS = (
     *("name", "project_id", "application_id", "project", "application", "launched", "command", "share", "directory"),
-    *("workdir", "shell", "parameters", "environment", "priority", "executor", "time_limit", "start_grace", "silence"),
-    *("retries", "retry_on", "retry_wait", "cpus", "memory_bytes", "gpus", "sweep_id", "point"),
+    *("workdir", "shell", "parameters", "environment", "own_variables", "tags", "priority", "executor", "time_limit"),
+    *("start_grace", "silence", "retries", "retry_on", "retry_wait", "cpus", "memory_bytes", "gpus"),
+    *("sweep_id", "point"),
 )
 COUNTED_ONE_IN = 64
 _CHILDREN_AT_MOST = 1_000
@@ -76,6 +77,7 @@ def create(
         },
     )
     dependencies.add_all(connection, run.id, waits.edges)
+    tags.add_all(connection, run.id, run.tags or [])
     token = new_token(connection, run.id) if with_token else ""
     events.add(connection, Event(run.id, now, run.state.value, made_by or by, f"made; {run.state}", _origin(run)))
     words.index(connection, run.id, words.description(run.name, run.command))
@@ -158,13 +160,17 @@ def again(
     at: datetime | None = None,
     after: Sequence[Dependency] = (),
     stands_for: int | None = None,
+    instead: dict[str, Any] | None = None,
     with_token: bool = True,
 ) -> tuple[Run, str]:
-    """A new run with the inputs of `run`, which names it as its parent. `stands_for`: the run in whose place it is."""
+    """A new run with the inputs of `run`, which names it as its parent. `stands_for`: the run in whose place it is.
+
+    `instead`: what is another than that run's.
+    """
     inputs = {name: getattr(run, name) for name in _INPUTS}
     if run.cause == "retry":
         inputs["retries"] = runs.get(connection, family_of(run)).retries
-    values = {**inputs, "parent_id": run.id, "cause": cause, "stands_for": stands_for}
+    values = {**inputs, **(instead or {}), "parent_id": run.id, "cause": cause, "stands_for": stands_for}
     if run.sweep_id is not None:
         refuse_while_stopping(connection, run.sweep_id)
     return create(connection, values, by, now, at, after, with_token=with_token)

@@ -36,6 +36,7 @@ class Search:
     words: str = ""
     sweep: int | None = None
     schedule: int | None = None
+    tag: str | None = None
 
 
 def run(database: Database, run_id: int) -> Run:
@@ -62,6 +63,7 @@ def narrowed(connection: Connection, search: Search) -> stored_runs.Filter:
         text=search.words,
         sweep_id=search.sweep,
         schedule_id=search.schedule,
+        tag=search.tag,
     )
 
 

@@ -1,6 +1,7 @@
 """Making runs on request, and changing those that wait."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from sqlalchemy import Connection
 from lackey.domain.application import Application
 from lackey.domain.command import command_of_run, fill_parameters
 from lackey.domain.dependencies import Dependency
+from lackey.domain.environment import check_environment
 from lackey.domain.limits import EVENTS, PARAMETERS_BYTES
 from lackey.domain.paths import join
 from lackey.domain.refusals import AlreadyFinal, Conflict, FieldError, Invalid, TooMany, invalid
@@ -60,6 +62,8 @@ class Wanted:
     launch: bool = True
     at: datetime | None = None
     parameters: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    tags: list[str] = field(default_factory=list)
     after: tuple[Dependency, ...] = ()
     priority: int = 0
     instead: dict[str, Any] = field(default_factory=dict)
@@ -112,7 +116,7 @@ def check(
     connection: Connection, wanted: Wanted, now: datetime, capacity: Capacity | None = None
 ) -> tuple[dict[str, Any], list[Dependency]]:
     """What the run would be made with, and wait for. Raises Invalid, NotFound, Conflict."""
-    values, after = _values(connection, wanted), _after(connection, wanted)
+    values, after = _values(connection, wanted), there(connection, wanted.after)
     if wanted.launch:
         demand = Demand(values["cpus"] or 1, values["memory_bytes"], values["gpus"])
         executors.refuse_too_large(connection, values["executor"], demand, now, capacity)
@@ -120,7 +124,7 @@ def check(
 
 
 def check_at(at: datetime | None, now: datetime) -> None:
-    """Raises Invalid for a time that can't have been meant. One that has only just passed is due at once."""
+    """Raise Invalid for a time that can't have been meant. One that has only just passed is due at once."""
     if at is None:
         return
     said = f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
@@ -138,12 +142,11 @@ def _values(connection: Connection, wanted: Wanted) -> dict[str, Any]:
         basis |= dict.fromkeys(("project_id", "application_id", "project", "application"))
     else:
         basis = _from_application(runnable(connection, wanted.application), wanted)
-    _refuse_pointless(wanted)
-    size = sum(len(name.encode()) + len(value.encode()) for name, value in basis["parameters"].items())
-    if size > PARAMETERS_BYTES:
-        where = "put what is large into a file, and its name into a parameter"
-        raise invalid("parameters", f"have {size} bytes, and at most {PARAMETERS_BYTES} are taken; {where}")
-    own: dict[str, Any] = {"launched": wanted.launch, "priority": wanted.priority}
+    asked = {**wanted.instead, "environment": wanted.environment}
+    refuse_pointless(asked, wanted.launch)
+    check_size(basis["parameters"])
+    own: dict[str, Any] = {"launched": wanted.launch, "priority": wanted.priority, "tags": wanted.tags or None}
+    own |= with_variables(basis["environment"], None, wanted.environment)
     parent = None if wanted.like is None else runs.get(connection, wanted.like).id
     own |= {"parent_id": parent, "cause": None if parent is None else "rerun"}
     if wanted.schedule is not None:
@@ -151,26 +154,47 @@ def _values(connection: Connection, wanted: Wanted) -> dict[str, Any]:
     return {**basis, **own, **wanted.instead}
 
 
-def _refuse_pointless(wanted: Wanted) -> None:
-    """Raises Invalid for what does nothing for a run that lackey does not launch."""
-    if wanted.launch:
+def check_size(parameters: dict[str, str]) -> None:
+    """Raise Invalid for parameters that are too large together."""
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in parameters.items())
+    if size > PARAMETERS_BYTES:
+        where = "put what is large into a file, and its name into a parameter"
+        raise invalid("parameters", f"have {size} bytes, and at most {PARAMETERS_BYTES} are taken; {where}")
+
+
+def with_variables(environment: dict[str, str], own: list[str] | None, given: dict[str, str]) -> dict[str, Any]:
+    """The columns of a run whose environment is this, of which `own` were given for it, and `given` are now.
+
+    Raises Invalid.
+    """
+    if not given:
+        return {"environment": environment, "own_variables": own}
+    merged = {**environment, **given}
+    check_environment(merged)
+    return {"environment": merged, "own_variables": sorted({*(own or ()), *given})}
+
+
+def refuse_pointless(asked: dict[str, Any], launched: bool) -> None:
+    """Raise Invalid for what does nothing for a run that lackey does not launch."""
+    if launched:
         return
-    asked = wanted.instead
+    if asked.get("environment"):
+        raise invalid("environment", "is for runs that lackey launches: others have the one they were started in")
     retried = [name for name in ("retry_on", "retry_wait") if asked.get(name) is not None]
     if retried := (["retries"] if asked.get("retries") else []) + retried:
         why = "is for runs that lackey launches: it can't run again what somebody else has started"
         raise Invalid(*(FieldError(name, why) for name in retried))
-    if taken := [field for name, field in _TAKEN.items() if wanted.instead.get(name)]:
+    if taken := [field for name, field in _TAKEN.items() if asked.get(name)]:
         why = "is for runs that lackey launches: what others take it does not count"
         raise Invalid(*(FieldError(field, why) for field in taken))
 
 
-def _after(connection: Connection, wanted: Wanted) -> list[Dependency]:
-    """What it is to wait for, each once. Raises Invalid.
+def there(connection: Connection, after: Iterable[Dependency]) -> list[Dependency]:
+    """What a new run is to wait for, each once. Raise Invalid for what is not there.
 
     There are no circles: a run can wait for those alone that are there already, and what it waits for never changes.
     """
-    each = list(dict.fromkeys(wanted.after))
+    each = list(dict.fromkeys(after))
     named = Counter(one.run_id for one in each)
     missing = sorted(named.keys() - runs.existing(connection, list(named)))
     if missing:

@@ -6,7 +6,7 @@ from lackey.store.models.base import Base
 from lackey.store.models.key import IdempotencyRow, KeyRow, UserIdempotencyRow
 from lackey.store.models.log import IndexedTextRow, LogPieceRow
 from lackey.store.models.metric import MetricDetailRow, MetricRow, MetricSummaryRow
-from lackey.store.models.run import EventRow, RunRow, TokenRow
+from lackey.store.models.run import EventRow, RunRow, TagRow, TokenRow
 from lackey.store.models.schedule import ScheduleRow, TickRow
 from lackey.store.models.service import (
     GapRow,
@@ -47,6 +47,7 @@ __all__ = [
     "SweepCountRow",
     "SweepPointRow",
     "SweepRow",
+    "TagRow",
     "TickRow",
     "TokenRow",
     "UserIdempotencyRow",

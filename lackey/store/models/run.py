@@ -90,6 +90,8 @@ class RunRow(Base):
     shell: Mapped[str | None]
     parameters: Mapped[dict[str, str]] = mapped_column(JSON)
     environment: Mapped[dict[str, str]] = mapped_column(JSON)
+    own_variables: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    tags: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     priority: Mapped[int]
     executor: Mapped[str]
     time_limit: Mapped[float | None]
@@ -163,6 +165,16 @@ class TokenRow(Base):
 
     digest: Mapped[bytes] = mapped_column(primary_key=True)
     run_id: Mapped[int] = mapped_column(Id, ForeignKey("run.id"))
+
+
+class TagRow(Base):
+    """A tag of a run, to find the run by; `run.tags` has them in the order in which they were given."""
+
+    __tablename__ = "run_tag"
+    __table_args__ = (Index("ix_run_tag_run_id", "run_id"),)
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(Id, ForeignKey("run.id"), primary_key=True)
 
 
 class EventRow(Base):

@@ -8,6 +8,7 @@ from lackey.web.api import (
     keys,
     projects,
     reports,
+    run_files,
     run_log,
     runs,
     schedules,
@@ -15,5 +16,5 @@ from lackey.web.api import (
     sweeps,
 )
 
-__all__ = ["applications", "description", "executors", "health", "keys", "projects", "reports", "run_log", "runs"]
-__all__ += ["schedules", "shares", "sweeps"]
+__all__ = ["applications", "description", "executors", "health", "keys", "projects", "reports", "run_files", "run_log"]
+__all__ += ["runs", "schedules", "shares", "sweeps"]
