@@ -28,6 +28,7 @@ _COMMANDS = {
     "project": "projects",
     "application": "applications",
     "run": "runs",
+    "schedule": "schedules",
     "share": "shares",
 }
 _ALIASES = {"app": "application"}
