@@ -30,6 +30,7 @@ _COMMANDS = {
     "run": "runs",
     "schedule": "schedules",
     "share": "shares",
+    "sweep": "sweeps",
 }
 _ALIASES = {"app": "application"}
 

@@ -60,7 +60,7 @@ def follow(client: Client, run_id: int, display: Display, with_log: bool) -> dic
     log = LogTail(client, run_id, display)
     give_up_at: float | None = None
     while True:
-        run: dict[str, Any] = _patiently(lambda: client.get(f"/api/run/{run_id}"), display)
+        run: dict[str, Any] = patiently(lambda: client.get(f"/api/run/{run_id}"), display)
         display.run(run)
         # Asked after the state: what an ended run wrote is there by now.
         more = with_log and log.read()
@@ -77,7 +77,7 @@ def follow(client: Client, run_id: int, display: Display, with_log: bool) -> dic
             time.sleep(_POLL_SECONDS)
 
 
-def _patiently(ask: Callable[[], T], display: Display) -> T:
+def patiently(ask: Callable[[], T], display: Display) -> T:
     """The answer, even if the service is away for a while. Raises OutOfReach when it stays away."""
     deadline: float | None = None
     while True:
@@ -126,7 +126,7 @@ def wait_and_exit(client: Client, run_ids: list[int], as_json: bool) -> NoReturn
     try:
         while True:
             for run_id in [each for each in run_ids if each not in ended]:
-                run: dict[str, Any] = _patiently(partial(client.get, f"/api/run/{run_id}"), display)
+                run: dict[str, Any] = patiently(partial(client.get, f"/api/run/{run_id}"), display)
                 if is_final(run):
                     ended[run_id] = run
                     display.end(run)
