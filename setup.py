@@ -26,6 +26,7 @@ setup(
         "alembic>=1.13",
         "bottle>=0.13",
         "click>=8.1",
+        "cronsim>=2.6",
         "jinja2>=3.1",
         "psutil>=5.9",
         "psycopg[binary]>=3.1",
@@ -35,6 +36,7 @@ setup(
         "requests>=2.31",
         "rich>=13",
         "sqlalchemy>=2.1",
+        "tzdata>=2024.1",
     ],
     entry_points={"console_scripts": ["lackey = lackey.cli:main"]},
 )

@@ -1,10 +1,12 @@
 """The WSGI application, put together from its settings."""
 
+import os
 from collections.abc import Callable
 from datetime import datetime
 
 from lackey import wake as scheduler_wake
 from lackey.files import ShareFiles
+from lackey.host_zone import time_zone
 from lackey.services import Database
 from lackey.settings import Settings
 from lackey.web.call import Service
@@ -39,6 +41,7 @@ def make_app(
         url=settings.server.url,
         shell=settings.executor.local.shell,
         capacity=settings.executor.local.capacity,
+        timezone=time_zone(os.environ),
         remote_user_scope=settings.server.remote_user_scope if trusts_remote_user else None,
     )
     return WsgiApplication(service)

@@ -78,10 +78,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Listing:
-    """The entries of a directory, by name; not `complete` if there are more than the reader lists."""
+    """The entries of a directory, by name; not `complete` if there are more than the reader lists at once.
+
+    `next` is the name behind which the listing goes on; None: at its end, or it is too large for that. `links`: the
+    names of those that are links, whatever they count as.
+    """
 
     entries: tuple[Entry, ...]
     complete: bool
+    next: str | None = None
+    links: frozenset[str] = frozenset()
 
 
 class ShareFiles:
@@ -129,11 +135,11 @@ class ShareFiles:
         header, content = self._ask(share, {"op": "read", "path": path, "offset": offset, "length": length})
         return FilePiece(header["size"], header["mtime"], content, header.get("inode", 0))
 
-    def listing(self, share: str, path: str) -> Listing:
-        """What lies in the directory `path`; "" is the top of the share."""
-        header, _ = self._ask(share, {"op": "list", "path": path})
+    def listing(self, share: str, path: str, after: str | None = None) -> Listing:
+        """What lies in the directory `path`, behind the name `after` if it is given; "" is the top of the share."""
+        header, _ = self._ask(share, {"op": "list", "path": path, "after": after})
         entries = tuple(Entry(**entry) for entry in header["entries"])
-        return Listing(entries, header["complete"])
+        return Listing(entries, header["complete"], header.get("next"), frozenset(header.get("links", ())))
 
     def _ask(self, share: str, request: dict[str, Any], waiting: float = 0.0) -> tuple[dict[str, Any], bytes]:
         deadline = time.monotonic() + waiting + self._deadline_seconds

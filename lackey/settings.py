@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from lackey.config_file import DATA_DIR, find
 from lackey.domain import sizes
 from lackey.domain.paths import Share
 from lackey.domain.resources import Capacity
@@ -20,7 +21,6 @@ from lackey.domain.shell.program import DEFAULT_SHELL, checked_shell
 from lackey.domain.typed_paths import checked_drive, checked_unc
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_PLACES = (Path("lackey.toml"), Path("/etc/lackey/lackey.toml"))
 # Names that begin like settings and are none: what a launched simulation finds, and what the command line goes by.
 _NO_SETTINGS = ("LACKEY_PARAM_",)
 
@@ -41,7 +41,7 @@ class ServerSettings(_Table):
     """
 
     url: str | None = None
-    data_dir: Path = Path("var")
+    data_dir: Path = DATA_DIR
     log_limit: Annotated[int, Field(ge=1024)] = 10 * 1024 * 1024
     trust_remote_user: bool = False
     remote_user_scope: Literal["read", "run", "manage", "admin"] = "run"
@@ -229,15 +229,6 @@ def _check_paths(settings: Settings) -> None:
 def _each_once(key: str, values: list[str]) -> None:
     if twice := sorted({value for value in values if values.count(value) > 1}):
         raise ValueError(f"two have one {key}: {', '.join(twice)}")
-
-
-def find(config: Path | None) -> Path | None:
-    """The file that `load` reads; None: there is none."""
-    if config is not None:
-        return config
-    if named := os.environ.get("LACKEY_CONFIG"):
-        return Path(named)
-    return next((place for place in _PLACES if place.is_file()), None)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from lackey.domain.paths import Share
 from lackey.domain.policy import lane_of
 from lackey.services import Database
 from lackey.services.catalogue import changing
+from lackey.services.runs.scheduling import Wanted
+from lackey.services.sweeps import making
+from lackey.services.sweeps.making import WantedSweep
 from scripts.bench_rows import AT, EVENT, RUN, WORDS, analyze, insert_all
 from tests.stage import APPLICATION
 
@@ -28,7 +31,8 @@ class Mix:
     """Why many runs wait.
 
     `away`: the shares that are, with the reason. `on`: what each but the first waits for, in SQL. `is_let_go`: once the
-    first has ended, all may start. `gathers`: besides, one run waits for each `FAN_IN` of them.
+    first has ended, all may start. `gathers`: besides, one run waits for each `FAN_IN` of them. `is_sweep`: they are
+    made as one sweep.
     """
 
     name: str
@@ -38,11 +42,13 @@ class Mix:
     on: str = ""
     is_let_go: bool = False
     gathers: bool = False
+    is_sweep: bool = False
 
 
 MIXES = (
     Mix("of one user"),
     Mix("of a hundred users", columns={"by": "'user ' || n % 100"}),
+    Mix("of one sweep", is_sweep=True),
     Mix("with max_running=1", application="sweep/single"),
     Mix("with their share away", away={"lab": "waits for share lab: nothing is mounted there"}),
     Mix("that wait for one run", on=":first + 1", is_let_go=True),
@@ -65,6 +71,12 @@ def furnish(database: Database) -> None:
 
 def queue(database: Database, mix: Mix, count: int) -> None:
     """Put `count` runs of a mix into the queue."""
+    if mix.is_sweep:
+        points = [("a point", dict[str, str]())] * count
+        wanted = WantedSweep(Wanted(mix.application), lambda: points)
+        making.make(database, wanted, "anna", lambda: datetime.now(UTC))
+        analyze(database)
+        return
     first, texts, application = (_number(database, question, mix) for question in _QUESTIONS)
     lite = database.is_sqlite
     given = {"first": first, "texts": texts, "runs": count, "application": application}

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -54,6 +55,11 @@ class Cluster:
     def stop(self, mode: str) -> None:
         """Stop it as `pg_ctl -m` says; whoever has begun something gets an error."""
         _pg_ctl(self._socket_directory, "stop", "-m", mode)
+
+    def kill(self) -> None:
+        """End it as `kill -9` does; those that serve its connections end by themselves when they see that."""
+        pid = int((self._socket_directory / "files" / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGKILL)
 
     def start_if_down(self) -> None:
         """Start it if it does not run; whether that succeeds, its log says."""

@@ -1,25 +1,35 @@
 """Which service the command line talks to, and with which key."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lackey.cli import logins
 from lackey.cli.failure import CommandFailed
 from lackey.cli.running import KEY_FILE, RunningService, running, url_of
 from lackey.client.http import Client, is_address, same_service
+from lackey.config_file import DATA_DIR, find, is_nothing_set
 
 if TYPE_CHECKING:
     from lackey.settings import Settings
 
 
-def find_service(settings: "Settings") -> Client:
-    """A client for the service that LACKEY_URL names, or else the settings, or `lackey serve` on this host.
+def find_service(settings: "Callable[[], Settings]", is_told: bool = False) -> Client:
+    """A client for the service that LACKEY_URL names, or else that was logged in to last, or else the settings, or
+    `lackey serve` on this host. `is_told`: the settings are those of a file that the user has named, so they go first.
 
-    The key is LACKEY_KEY; the one that `lackey serve` left in its `data_dir` goes to no other service than that.
+    The key is LACKEY_KEY, or the one that is kept for exactly this address; the one that `lackey serve` left in its
+    `data_dir` goes to no other service than that.
     """
     url, key = os.environ.get("LACKEY_URL"), os.environ.get("LACKEY_KEY")
+    if not url and not is_told and (known := logins.kept()):
+        url, key = known[0].url, key or known[0].key
+    elif url and not key and is_address(url):
+        key = _kept_for(url)
     if not (url and key):
-        own = own_service(settings, url)
+        nothing = is_nothing_set() and not is_told
+        own = own_service(DATA_DIR, None, url) if nothing else _of(settings(), url)
         url = url or own.url
         if not key and same_service(url, own.url):
             key = _first_line(own.data_dir / KEY_FILE)
@@ -30,13 +40,17 @@ def find_service(settings: "Settings") -> Client:
     return Client(url, key)
 
 
-def own_service(settings: "Settings", wanted: str | None = None) -> RunningService:
-    """The service of these settings, or else the one at the URL `wanted`, or the only one that this user runs here.
+def _of(settings: "Settings", wanted: str | None) -> RunningService:
+    return own_service(settings.data_dir, settings.server.url, wanted)
+
+
+def own_service(data_dir: Path, url: str | None, wanted: str | None = None) -> RunningService:
+    """The service of settings with this `data_dir` and this `url`, or else the one at the URL `wanted`, or the only one
+    that this user runs here.
 
     Raises CommandFailed where there are several, and `wanted` names none.
     """
-    data_dir = settings.data_dir
-    if url := settings.server.url or url_of(data_dir):
+    if url := url or url_of(data_dir):
         return RunningService(url, data_dir)
     found = running()
     if wanted:
@@ -48,16 +62,22 @@ def own_service(settings: "Settings", wanted: str | None = None) -> RunningServi
 
 
 def is_elsewhere(config: Path | None, settings: "Settings") -> bool:
-    """Whether the service is one that LACKEY_URL names, or that this user runs here with data in another directory.
+    """Whether the service is one that LACKEY_URL names, that the user has logged in to, or that they run here with data
+    in another directory.
 
     That is looked for where nothing tells of a service of this directory. Raises CommandFailed.
     """
-    from lackey.settings import find
-
     if os.environ.get("LACKEY_URL"):
         return True
     nothing_here = not find(config) and settings.missing_database_file is not None and not settings.server.url
-    return nothing_here and bool(running())
+    return nothing_here and bool(logins.kept() or running())
+
+
+def _kept_for(url: str) -> str | None:
+    try:
+        return logins.key_for(url)
+    except ValueError:  # with a name or a password in it: none is kept for such a one
+        return None
 
 
 def _first_line(path: Path) -> str | None:

@@ -1,6 +1,5 @@
 """`lackey application`, or `lackey app` for short."""
 
-import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -8,6 +7,7 @@ import click
 
 from lackey.cli import show
 from lackey.cli.failure import CommandFailed
+from lackey.cli.inputs import duration, limit
 from lackey.cli.session import Session, confirm, json_option, pairs, pass_session, yes_option
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -18,18 +18,10 @@ _KINDS = ("text", "integer", "number", "boolean", "choice")
 
 def _seconds(text: str) -> float | str:
     """A limit in seconds; `none` stays as it is, since None means: not given."""
-    if text == "none":
-        return text
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise click.BadParameter(f"{text!r} is neither a number of seconds nor none.")
-    return seconds
+    return text if text == "none" else limit(text)
 
 
-_LIMIT = {"type": _seconds, "metavar": "SECONDS"}
+_LIMIT = {"type": _seconds, "metavar": "DURATION"}
 _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (
         ("--command",),
@@ -57,7 +49,7 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--cpus",), {"type": click.IntRange(min=1), "help": "How many a run takes; 1 if left out."}),
     (("--memory",), {"metavar": "SIZE", "help": "How much a run takes: 4GiB; none: it is not counted."}),
     (("--gpus",), {"type": click.IntRange(min=0), "help": "How many devices a run is given."}),
-    (("--time-limit",), {**_LIMIT, "help": "It is ended after this long; none: never."}),
+    (("--time-limit",), {**_LIMIT, "help": "It is ended after this long: 90s, 1h30m, 00:10:00; none: never."}),
     (
         ("--start-grace",),
         {**_LIMIT, "help": "A run not launched here is lost if it does not report its start for this long."},
@@ -70,7 +62,7 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     ),
     (
         ("--retry-wait",),
-        {"type": click.FloatRange(min=0, max=3600), "help": "Seconds before the first retry; doubled for each other."},
+        {"type": duration, "metavar": "DURATION", "help": "How long before the first retry; doubled for each other."},
     ),
     (("--max-running",), {"type": click.IntRange(min=1), "help": "How many of its runs go on at a time."}),
     (

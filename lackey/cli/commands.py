@@ -1,28 +1,37 @@
 """`lackey` itself: the options that come before a command, and the commands."""
 
 import errno
+import os
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
 from lackey import __version__
-from lackey.cli.applications import application
-from lackey.cli.db import db
-from lackey.cli.doctor import doctor
-from lackey.cli.example import example
 from lackey.cli.failure import CommandFailed
-from lackey.cli.import_v1 import import_v1
-from lackey.cli.keys import key
-from lackey.cli.projects import project
-from lackey.cli.runs import run
-from lackey.cli.serve import reader, scheduler, serve
 from lackey.cli.session import Session
-from lackey.cli.shares import share
 from lackey.cli.terminal import plain
 from lackey.client import ClientError
 from lackey.domain.refusals import Refusal
 
+# Each command by the module that has it. A module is loaded once one of its commands is called, or its help is wanted:
+# to load them all would take longer than most commands take.
+_COMMANDS = {
+    **dict.fromkeys(("serve", "scheduler", "reader"), "serve"),
+    "example": "example",
+    "doctor": "doctor",
+    "db": "db",
+    "import-v1": "import_v1",
+    **dict.fromkeys(("login", "logout"), "login"),
+    "key": "keys",
+    "project": "projects",
+    "application": "applications",
+    "run": "runs",
+    "schedule": "schedules",
+    "share": "shares",
+    "sweep": "sweeps",
+}
 _ALIASES = {"app": "application"}
 
 
@@ -31,7 +40,15 @@ class _Lackey(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, by its name or another one."""
-        return super().get_command(ctx, _ALIASES.get(cmd_name, cmd_name))
+        name = _ALIASES.get(cmd_name, cmd_name)
+        if name not in _COMMANDS:
+            return None
+        found: click.Command = getattr(import_module(f"lackey.cli.{_COMMANDS[name]}"), name.replace("-", "_"))
+        return found
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names, as help lists them."""
+        return sorted(_COMMANDS)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Carry out a command. Raises CommandFailed where lackey or the system refuse it."""
@@ -60,11 +77,10 @@ class _Lackey(click.Group):
 def lackey(context: click.Context, config: Path | None) -> None:
     """Schedules, launches, follows and records the runs of simulations.
 
-    Finds the service by LACKEY_URL and its key by LACKEY_KEY; on the host of lackey serve it needs neither.
+    Finds the service by LACKEY_URL and its key by LACKEY_KEY; else by what lackey login has kept; on the host of lackey
+    serve it needs neither.
     Exit codes: 0 done, 1 it failed, 2 wrong usage.
     """
     context.obj = Session(config)
-
-
-for _command in (serve, scheduler, reader, example, doctor, db, import_v1, key, project, application, run, share):
-    lackey.add_command(_command)
+    # https://no-color.org; rich goes by it by itself.
+    context.color = False if os.environ.get("NO_COLOR") else None

@@ -40,7 +40,7 @@ def _examine(session: Session) -> "list[Finding]":
     from lackey.cli.addresses import is_elsewhere
     from lackey.cli.checks import CHECKS, Apart, Finding
     from lackey.cli.checks.afar import from_afar
-    from lackey.settings import find
+    from lackey.config_file import find
 
     try:
         settings = session.settings

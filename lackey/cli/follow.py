@@ -4,6 +4,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -18,6 +19,7 @@ T = TypeVar("T")
 
 _POLL_SECONDS = 0.3
 _AWAY_POLL_SECONDS = 1.0
+_PAUSE_PER_RUN_SECONDS = 0.02
 # So long the service may be away before we give up.
 _PATIENCE_SECONDS = 600.0
 # So long the log of an ended run may have nothing new while part of it can't be had.
@@ -58,7 +60,7 @@ def follow(client: Client, run_id: int, display: Display, with_log: bool) -> dic
     log = LogTail(client, run_id, display)
     give_up_at: float | None = None
     while True:
-        run: dict[str, Any] = _patiently(lambda: client.get(f"/api/run/{run_id}"), display)
+        run: dict[str, Any] = patiently(lambda: client.get(f"/api/run/{run_id}"), display)
         display.run(run)
         # Asked after the state: what an ended run wrote is there by now.
         more = with_log and log.read()
@@ -75,7 +77,7 @@ def follow(client: Client, run_id: int, display: Display, with_log: bool) -> dic
             time.sleep(_POLL_SECONDS)
 
 
-def _patiently(ask: Callable[[], T], display: Display) -> T:
+def patiently(ask: Callable[[], T], display: Display) -> T:
     """The answer, even if the service is away for a while. Raises OutOfReach when it stays away."""
     deadline: float | None = None
     while True:
@@ -113,6 +115,32 @@ def follow_and_exit(client: Client, run_id: int, as_json: bool, with_log: bool) 
     if as_json:
         show.print_json(run)
     sys.exit(exit_code_for(run))
+
+
+def wait_and_exit(client: Client, run_ids: list[int], as_json: bool) -> NoReturn:
+    """Wait until all of these runs have ended; each is told as it does. Exit with 0 if all succeeded, else with 1.
+
+    Ctrl-C ends the waiting, not the runs.
+    """
+    display, ended = Display(with_log=False), dict[int, dict[str, Any]]()
+    try:
+        while True:
+            for run_id in [each for each in run_ids if each not in ended]:
+                run: dict[str, Any] = patiently(partial(client.get, f"/api/run/{run_id}"), display)
+                if is_final(run):
+                    ended[run_id] = run
+                    display.end(run)
+            if len(ended) == len(run_ids):
+                break
+            # So that many are not asked for the whole time.
+            time.sleep(_POLL_SECONDS + _PAUSE_PER_RUN_SECONDS * (len(run_ids) - len(ended)))
+    except KeyboardInterrupt:
+        left = " ".join(str(each) for each in run_ids if each not in ended)
+        click.echo(f"\nthey go on; come back with: lackey run wait {left}", err=True)
+        sys.exit(_INTERRUPTED)
+    if as_json:
+        show.print_json([ended[run_id] for run_id in run_ids])
+    sys.exit(0 if all(run["state"] == "succeeded" for run in ended.values()) else 1)
 
 
 def print_log(client: Client, run_id: int) -> None:

@@ -51,6 +51,8 @@ def fields(each: dict[str, Any]) -> list[tuple[str, show.Cell | None]]:
         ("command", each["command"]),
         ("shell", each["shell"]),
         *(("parameter", f"{name}={value}") for name, value in each["parameters"].items()),
+        *(("environment", f"{name}={value}") for name, value in each["environment"].items()),
+        ("tags", ", ".join(each["tags"])),
         ("directory", show.directory(each["paths"], each["directory"] or "")),
         ("host", each["host"]),
         ("after", ", ".join(_awaited(one) for one in each["after"])),

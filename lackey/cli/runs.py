@@ -1,66 +1,26 @@
 """`lackey run`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from lackey.cli import run_display, show
+from lackey.cli import run_display, run_files, run_results, show
 from lackey.cli.failure import CommandFailed
+from lackey.cli.inputs import asked, input_options
 from lackey.cli.outcome import is_final, outcome_line
-from lackey.cli.session import Session, json_option, pairs, pass_session
+from lackey.cli.session import Session, json_option, pass_session
 from lackey.cli.terminal import plain
 from lackey.cli.times import Unclear, read_time
 from lackey.domain.run import RunState
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 _ID = click.IntRange(min=0)
-_ENDS = ("succeeded", "ended", "failed")
 _STATES = [*(state.value for state in RunState), "active", "final"]
 
 _follow_option = click.option(
     "--follow", is_flag=True, help="Show its log and progress until it ends; exit with its exit code."
 )
-
-
-def _awaited(text: str) -> dict[str, Any]:
-    """A run that is waited for, and what it is to come to, as the API has it."""
-    run_id, _, wants = text.partition(":")
-    if not (run_id.isascii() and run_id.isdigit()) or wants not in ("", *_ENDS):
-        raise click.BadParameter(f"{text!r} is no run; it is an id, or one with an end: 7:{', 7:'.join(_ENDS)}.")
-    return {"run": int(run_id), "on": wants or _ENDS[0]}
-
-
-def _inputs(command: F) -> F:
-    for names, details in (
-        (("--time-limit",), {"type": click.FloatRange(min=0, min_open=True), "help": "End it after so many seconds."}),
-        (("--gpus",), {"type": click.IntRange(min=0), "help": "Give it so many devices."}),
-        (("--memory",), {"metavar": "SIZE", "help": "It takes so much: 4GiB."}),
-        (("--cpus",), {"type": click.IntRange(min=1), "help": "It takes so many."}),
-        (
-            ("--after", "after"),
-            {
-                "multiple": True,
-                "type": _awaited,
-                "metavar": "ID[:END]",
-                "help": "A run that has to succeed first; ID:ended, ID:failed.",
-            },
-        ),
-        (("--priority",), {"type": int, "help": "Higher ones are started first."}),
-        (("-p", "--parameter", "parameters"), {"multiple": True, "metavar": "NAME=VALUE", "help": "A parameter."}),
-    ):
-        command = click.option(*names, **details)(command)
-    return command
-
-
-def _body(application: str, parameters: tuple[str, ...], **given: Any) -> dict[str, Any]:
-    """What is asked of the API, with what was given alone."""
-    given["after"] = list(given["after"]) or None
-    if parameters:
-        given["parameters"] = pairs(parameters, "-p")
-    return {"application": application, **{name: value for name, value in given.items() if value is not None}}
 
 
 @click.group()
@@ -70,7 +30,7 @@ def run() -> None:
 
 @run.command()
 @click.argument("application", metavar="PROJECT/APP")
-@_inputs
+@input_options
 @_follow_option
 @json_option
 @pass_session
@@ -79,13 +39,13 @@ def now(session: Session, /, application: str, follow: bool, as_json: bool, **gi
 
     With --follow and --json standard output has the ended run, and no log.
     """
-    _made(session, session.client.post("/api/run", _body(application, **given)), follow, as_json)
+    _made(session, session.client.post("/api/run", {"application": application, **asked(**given)}), follow, as_json)
 
 
 @run.command()
 @click.argument("time")
 @click.argument("application", metavar="PROJECT/APP")
-@_inputs
+@input_options
 @json_option
 @pass_session
 def at(session: Session, /, time: str, application: str, as_json: bool, **given: Any) -> None:
@@ -98,8 +58,8 @@ def at(session: Session, /, time: str, application: str, as_json: bool, **given:
         understood = read_time(time, datetime.now(UTC))
     except Unclear as error:
         raise click.UsageError(plain(f"{error}.")) from error
-    asked = {"at": "now" if understood is None else understood.at, **_body(application, **given)}
-    made = session.client.post("/api/run", asked)
+    moment = "now" if understood is None else understood.at
+    made = session.client.post("/api/run", {"application": application, "at": moment, **asked(**given)})
     if understood is not None:
         click.echo(f"TIME is taken as {understood.in_words}.", err=True)
     _made(session, made, follow=False, as_json=as_json)
@@ -110,6 +70,7 @@ def at(session: Session, /, time: str, application: str, as_json: bool, **given:
 @click.option("--state", "states", multiple=True, type=click.Choice(_STATES), help="In this state; may be repeated.")
 @click.option("--project", help="Of this project, by its name or id.")
 @click.option("--application", help="Of this application: PROJECT/APP or id.")
+@click.option("--tag", help="With this tag.")
 @click.option("-q", "words", help="With these words in name, command or log.")
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="So many at most.")
 @json_option
@@ -120,18 +81,20 @@ def list_(
     states: tuple[str, ...],
     project: str | None,
     application: str | None,
+    tag: str | None,
     words: str | None,
     limit: int,
     as_json: bool,
 ) -> None:
     """List runs, newest first."""
-    asked = {
+    wanted = {
         "state": ",".join([*states, *(["active"] if active else [])]),
         "project": project,
         "application": application,
+        "tag": tag,
         "q": words,
     }
-    query = {name: value for name, value in asked.items() if value}
+    query = {name: value for name, value in wanted.items() if value}
     items = session.client.items("/api/run", limit, **query)
     if as_json:
         show.print_json(items)
@@ -170,14 +133,21 @@ def log(session: Session, run_id: int, follow: bool) -> None:
 
 
 @run.command()
-@click.argument("run_id", metavar="ID", type=_ID)
+@click.argument("run_ids", metavar="ID…", type=_ID, nargs=-1, required=True)
 @json_option
 @pass_session
-def wait(session: Session, run_id: int, as_json: bool) -> None:
-    """Wait for a run's end, and exit with its exit code."""
-    from lackey.cli.follow import follow_and_exit
+def wait(session: Session, run_ids: tuple[int, ...], as_json: bool) -> None:
+    """Wait for the end of runs.
 
-    follow_and_exit(session.client, run_id, as_json, with_log=False)
+    Of one, exit with its exit code. Of several, exit with 0 if all of them succeeded, with 1 otherwise; each is shown
+    as it ends.
+    """
+    from lackey.cli.follow import follow_and_exit, wait_and_exit
+
+    wanted = list(dict.fromkeys(run_ids))
+    if len(wanted) == 1:
+        follow_and_exit(session.client, wanted[0], as_json, with_log=False)
+    wait_and_exit(session.client, wanted, as_json)
 
 
 @run.command()
@@ -189,14 +159,7 @@ def cancel(session: Session, run_ids: tuple[int, ...], as_json: bool) -> None:
 
     Those that wait never start, those that run are ended with all that they started.
     """
-    from lackey.client import Refused
-
-    done, refusals = [], []
-    for run_id in run_ids:
-        try:
-            done.append(session.client.post(f"/api/run/cancel/{run_id}"))
-        except Refused as refusal:
-            refusals.append(f"run {run_id}: {refusal.message}")
+    done, refusals = _each(run_ids, lambda run_id: session.client.post(f"/api/run/cancel/{run_id}"))
     if as_json:
         show.print_json(done)
     for each in () if as_json else done:
@@ -206,15 +169,29 @@ def cancel(session: Session, run_ids: tuple[int, ...], as_json: bool) -> None:
 
 
 @run.command()
-@click.argument("run_id", metavar="ID", type=_ID)
+@click.argument("run_ids", metavar="ID…", type=_ID, nargs=-1, required=True)
+@input_options
 @click.option("--dependents", is_flag=True, help="What was to start after it, and never has, waits for the new run.")
 @_follow_option
 @json_option
 @pass_session
-def rerun(session: Session, run_id: int, dependents: bool, follow: bool, as_json: bool) -> None:
-    """Run it again with the same inputs, as a new run."""
-    asked = {"dependents": True} if dependents else None
-    _made(session, session.client.post(f"/api/run/rerun/{run_id}", asked), follow, as_json)
+def rerun(
+    session: Session, /, run_ids: tuple[int, ...], dependents: bool, follow: bool, as_json: bool, **given: Any
+) -> None:
+    """Run it again with the same inputs, but for those given, as a new run."""
+    if follow and len(run_ids) > 1:
+        raise click.UsageError("--follow follows one run; later: lackey run wait ID…")
+    body = {**asked(**given), **({"dependents": True} if dependents else {})}
+    if len(run_ids) == 1:
+        _made(session, session.client.post(f"/api/run/rerun/{run_ids[0]}", body), follow, as_json)
+        return
+    done, refusals = _each(run_ids, lambda run_id: session.client.post(f"/api/run/rerun/{run_id}", body))
+    if as_json:
+        show.print_json(done)
+    for each in () if as_json else done:
+        _made(session, each, follow=False, as_json=False)
+    if refusals:
+        raise CommandFailed("\n".join(refusals))
 
 
 @run.command("give-up")
@@ -233,6 +210,19 @@ def give_up(session: Session, run_id: int, as_json: bool) -> None:
         click.echo(plain(f"run {run_id} is taken for gone"))
 
 
+def _each(run_ids: Iterable[int], ask: Callable[[int], dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
+    """What became of each run, and of which ones not, and why."""
+    from lackey.client import Refused
+
+    done, refusals = [], []
+    for run_id in run_ids:
+        try:
+            done.append(ask(run_id))
+        except Refused as refusal:
+            refusals.append(f"run {run_id}: {refusal.message}")
+    return done, refusals
+
+
 def _made(session: Session, made: dict[str, Any], follow: bool, as_json: bool) -> None:
     """Show a run that was just made, or follow it."""
     if follow:
@@ -245,3 +235,7 @@ def _made(session: Session, made: dict[str, Any], follow: bool, as_json: bool) -
     when = f" for {show.moment(made['scheduled_at'])}" if made["state"] == "scheduled" else ""
     why = f": {made['reason']}" if made["reason"] else ""
     click.echo(plain(f"run {made['id']} ({made['name']}) is {made['state']}{when}{why}"))
+
+
+for _command in (run_files.files, run_files.get, run_results.metrics, run_results.events):
+    run.add_command(_command)

@@ -37,7 +37,7 @@ class Session:
         """A client of the service, with a key. Raises CommandFailed."""
         from lackey.cli.addresses import find_service
 
-        return find_service(self.settings)
+        return find_service(lambda: self.settings, is_told=self.config is not None)
 
 
 pass_session = click.make_pass_decorator(Session)

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from lackey.cli.terminal import plain
-from lackey.domain import sizes
+from lackey.domain import durations, sizes
 
 Cell = str | tuple[str, str]
 
@@ -29,7 +29,6 @@ _COLOURS = {
     "cancelled": "magenta",
     "lost": "red",
 }
-_UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
 def print_json(value: Any) -> None:
@@ -99,14 +98,7 @@ def local(at: datetime) -> str:
 
 def span(seconds: float | None, rough: bool = False) -> str:
     """A duration in words: `12.3 s`, `5 min 02 s`, `3 h 20 min`; `rough`: the larger unit alone. Empty for none."""
-    if seconds is None:
-        return ""
-    for number, (length, unit) in enumerate(_UNITS):
-        if seconds >= length:
-            whole, rest = divmod(int(seconds), length)
-            smaller, name = (*_UNITS, (1, "s"))[number + 1]
-            return f"{whole} {unit}" if rough else f"{whole} {unit} {rest // smaller:02} {name}"
-    return f"{seconds:.0f} s" if rough or seconds == int(seconds) else f"{seconds:.1f} s"
+    return "" if seconds is None else durations.in_words(seconds, rough)
 
 
 def size(count: float | None) -> str:

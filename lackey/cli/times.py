@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from lackey.domain import durations
+
 EXAMPLES = '18:00, "tomorrow 9:00", +2h, "2030-01-31 18:00" or 2030-01-31T18:00:00+01:00'
 
 _CLOCK = re.compile(r"(?:(today|tomorrow)[ ]+)?([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?", re.IGNORECASE)
@@ -12,9 +14,6 @@ _LOCAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}
 _ZONED = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2})(:[0-9]{2}(?:\.[0-9]+)?)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
-_FROM_NOW = re.compile(r"\+(?:[0-9]{1,9}(?:\.[0-9]{1,3})?(?:s|min|m|h|d))+")
-_PART = re.compile(r"([0-9.]+)(s|min|m|h|d)")
-_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _BARE = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 
 
@@ -34,8 +33,8 @@ def read_time(text: str, now: datetime) -> Understood | None:
     """The moment that `text` means at `now` (aware); None for `now`.
 
     `18:00` is the next one, `today 18:00`, `tomorrow 9:00`, `2030-01-31 18:00` are in the zone of this machine; `+2h`,
-    `+90s`, `+1h30m`, `+2d` (of 24 hours) count from now; RFC 3339 has an offset. Raises Unclear for anything else, for
-    what has passed, and for a local time that comes twice, or never, because the clocks are changed.
+    `+90s`, `+1h30m`, `+00:10:00`, `+2d` (of 24 hours) count from now; RFC 3339 has an offset. Raises Unclear for
+    anything else, for what has passed, and for a local time that comes twice, or never, because the clocks are changed.
     """
     text = " ".join(text.split())
     if text == "now":
@@ -54,15 +53,21 @@ def read_time(text: str, now: datetime) -> Understood | None:
 def _moment(text: str, now: datetime) -> datetime:
     if found := _CLOCK.fullmatch(text):
         return _by_the_clock(text, found, now)
-    if _FROM_NOW.fullmatch(text):
-        seconds = sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
-        return (now + timedelta(seconds=seconds)).astimezone()
+    if text.startswith("+") and not _BARE.fullmatch(text):
+        return (now + timedelta(seconds=_from_now(text))).astimezone()
     if _LOCAL.fullmatch(text):
         return _local(datetime.fromisoformat(text.upper()), text)
     if found := _ZONED.fullmatch(text):
         day, seconds_typed, offset = found.groups()
         return datetime.fromisoformat(f"{day}{seconds_typed or ':00'}{offset}".upper())
     raise Unclear(_unknown(text))
+
+
+def _from_now(text: str) -> float:
+    try:
+        return durations.parse(text[1:])
+    except ValueError:
+        raise Unclear(_unknown(text)) from None
 
 
 def _by_the_clock(text: str, found: re.Match[str], now: datetime) -> datetime:

@@ -15,3 +15,7 @@ class OutOfReach(ClientError):
 
 class Refused(ClientError):
     """The service says no."""
+
+
+class NotAFile(Refused):
+    """What was to be downloaded is there, and is no file: a directory, for example."""

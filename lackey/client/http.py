@@ -2,6 +2,8 @@
 
 import ipaddress
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,10 +11,11 @@ from urllib.parse import urlsplit
 import requests
 from requests.auth import AuthBase
 
-from lackey.client import ClientError, OutOfReach, Refused
+from lackey.client import ClientError, NotAFile, OutOfReach, Refused
 
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 60.0
+_PIECE = 1 << 18
 # What a service, or the server before it, answers while it is not there: the same request may work later.
 _AWAY = {429, 502, 503, 504}
 
@@ -68,6 +71,12 @@ class Client:
         headers = {"Idempotency-Key": str(uuid.uuid4())}
         return _json(self._ask("POST", path, json={} if body is None else body, headers=headers))
 
+    def post_file(self, path: str, fields: dict[str, str], name: str, content: bytes) -> Any:
+        """POST a form with a file, `name` being its field, so that asking again makes nothing twice."""
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        files = {name: (name, content, "application/octet-stream")}
+        return _json(self._ask("POST", path, data=fields, files=files, headers=headers))
+
     def put(self, path: str, body: dict[str, Any]) -> Any:
         """PUT the fields that are to change."""
         return _json(self._ask("PUT", path, json=body))
@@ -86,6 +95,39 @@ class Client:
             if page["next"] is None or len(items) == at_most:
                 return items
             query["cursor"] = page["next"]
+
+    def pages(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
+        """The pages of a list, as they are asked for."""
+        while True:
+            page = self.get(path, limit=1000, **query)
+            yield page
+            if page["next"] is None:
+                return
+            query["cursor"] = page["next"]
+
+    def each(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
+        """The items of a list, of any length, page by page."""
+        for page in self.pages(path, **query):
+            yield from page["items"]
+
+    @contextmanager
+    def download(self, path: str, **query: Any) -> Iterator[Iterator[bytes]]:
+        """The bytes of a file, piece by piece. Raises NotAFile; OutOfReach where it breaks off before its end."""
+        # As it is: the length that is announced is the file's then.
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        with self._ask("GET", path, params=query, stream=True, headers=headers) as answer:
+            yield self._all_of(answer)
+
+    def _all_of(self, answer: requests.Response) -> Iterator[bytes]:
+        announced, received = answer.headers.get("Content-Length"), 0
+        try:
+            for piece in answer.iter_content(_PIECE):
+                received += len(piece)
+                yield piece
+        except requests.RequestException as error:
+            raise OutOfReach(f"it broke off after {received} bytes ({_why(error)}); try again") from error
+        if announced is not None and received != int(announced):
+            raise OutOfReach(f"it broke off after {received} of {announced} bytes; try again")
 
     def log(self, run_id: int, offset: int) -> LogPiece:
         """At most 1 MiB of a run's log, from `offset` (bytes) on."""
@@ -133,10 +175,14 @@ class Client:
         if answer.status_code == 401 and not self._has_key:
             return Refused(
                 f"{self.shown_url} wants a key and there is none; put one into LACKEY_KEY "
-                "(on the service's host, lackey key create NAME --scope run makes one)"
+                "(on the service's host, lackey key create NAME --scope run makes one), or: lackey login URL"
             )
         if answer.status_code == 401:
-            return Refused(f"{self.shown_url} does not accept the key (LACKEY_KEY, or admin.key in data_dir)")
+            return Refused(
+                f"{self.shown_url} does not accept the key (LACKEY_KEY, that of lackey login, or admin.key in data_dir)"
+            )
+        if answer.status_code == 409 and answer.request.method == "GET":
+            return NotAFile(_explanation(answer))
         kind = OutOfReach if answer.status_code in _AWAY else Refused
         return kind(_explanation(answer))
 

@@ -11,7 +11,7 @@ from lackey.domain.application import Parameter
 from lackey.domain.refusals import FieldError, Invalid, invalid
 from lackey.domain.shell.program import DEFAULT_SHELL
 from lackey.domain.shell.reading import Context, UnreadableShell, Variable
-from lackey.domain.shell.text import check_calculable, fill, readings, variable
+from lackey.domain.shell.text import Filled, check_calculable, fill, readings, variable
 
 PARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Beside these a value that needs no quotes needs none in the middle of a word either.
@@ -29,17 +29,22 @@ def check_command(command: str, parameters: Iterable[Parameter], shell: str = DE
 def command_of_run(
     command: str, parameters: Iterable[Parameter], values: Mapping[str, str], shell: str = DEFAULT_SHELL
 ) -> str:
-    """The text for the shell. Raises Invalid: of the application's command for `application`, of a value for its name.
+    """The text for the shell. Raises Invalid: of the command for `application`, of a value for its name."""
+    filled = filled_command(command, parameters, shell)
+    check_calculable(filled, values)
+    return filled.text
+
+
+def filled_command(command: str, parameters: Iterable[Parameter], shell: str = DEFAULT_SHELL) -> Filled:
+    """The same for any values; which ones can be calculated with, is still to be checked.
 
     A command may be refused that was not when it was saved: an earlier version took it.
     """
     try:
-        filled = fill(command, parameters, shell)
+        return fill(command, parameters, shell)
     except Invalid as refusal:
         problem = "; ".join(error.message for error in refusal.errors)
         raise invalid("application", f"can't be run before its command is changed: {problem}") from refusal
-    check_calculable(filled, values)
-    return filled.text
 
 
 def filled_in(command: str, parameters: Mapping[str, str]) -> str:
@@ -120,6 +125,37 @@ def fill_parameters(declared: Iterable[Parameter], given: dict[str, str]) -> dic
     if errors:
         raise Invalid(*errors)
     return values
+
+
+def change_parameters(
+    command: str | None, before: Mapping[str, str], given: Mapping[str, str], declared: Iterable[Parameter] | None
+) -> dict[str, str]:
+    """The values of a run with the command of one before: that one's, but for those given. Raises Invalid.
+
+    `declared`: those that its application takes now; None for a run of no application, which may have any.
+    """
+    if declared is None:
+        return {**before, **given}
+    by_name = {parameter.name: parameter for parameter in declared}
+    errors = []
+    for name, value in given.items():
+        problem = _misfit(by_name.get(name, Parameter(name)), value)
+        if name not in before:
+            has = ", ".join(before) or "none"
+            problem = f"is not a parameter of this run, which has {has}; to give others, make a new run"
+        if problem:
+            errors.append(FieldError(f"parameters.{name}", problem))
+    if errors:
+        raise Invalid(*errors)
+    filled = Filled(command or "", _calculated(command or "", given))
+    check_calculable(filled, given)
+    return {**before, **given}
+
+
+def _calculated(command: str, names: Iterable[str]) -> frozenset[str]:
+    """With which of the parameters a run's command calculates."""
+    found = {each.name for each in _variables(command) if each.context is Context.ARITHMETIC}
+    return frozenset(name for name in names if variable(name).removeprefix("LACKEY_PARAM_") in found)
 
 
 def _misfit(parameter: Parameter, value: str) -> str | None:

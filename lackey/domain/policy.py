@@ -1,8 +1,8 @@
 """Which queued runs start next: higher priority first; then the user with the fewest cpus in use; then the older.
 
 A *lane* is a line of queued runs, the oldest first, that differ in nothing which decides whether they may start: they
-have one priority, user, application, share and demand. So as many lanes are looked at as there are kinds of runs, and
-not as many runs as wait.
+have one priority, user, application, sweep, share and demand. So as many lanes are looked at as there are kinds of
+runs, and not as many runs as wait.
 
 What does not fit lets others pass: smaller ones start meanwhile. But once a run has waited for ten minutes, what is
 free is kept for it, as much as it takes: what starts then takes of the rest alone, so what is kept grows until the run
@@ -22,10 +22,16 @@ KEPT_AFTER = timedelta(minutes=10)
 
 
 def lane_of(
-    application_id: int | None, share: str | None, cpus: int | None, memory_bytes: int | None, gpus: int
+    application_id: int | None,
+    share: str | None,
+    cpus: int | None,
+    memory_bytes: int | None,
+    gpus: int,
+    sweep_id: int | None = None,
 ) -> str:
     """The same for runs that differ in nothing that decides whether they may start: the oldest of them goes first."""
-    return f"{application_id or ''}|{cpus or 1}|{memory_bytes or ''}|{gpus}|{share or ''}"
+    of_sweep = "" if sweep_id is None else f"sweep {sweep_id}|"
+    return f"{of_sweep}{application_id or ''}|{cpus or 1}|{memory_bytes or ''}|{gpus}|{share or ''}"
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,10 @@ class QueuedRun:
 
 @dataclass(frozen=True)
 class Lane:
-    """See above. `runs` are its runs, the oldest first; only as many are taken from it as start, and one more."""
+    """See above. `runs` are its runs, the oldest first; only as many are taken from it as start, and one more.
+
+    `max_running`: of its application. Of a sweep's `sweep_max_running` may run at a time.
+    """
 
     priority: int
     by: str
@@ -48,6 +57,8 @@ class Lane:
     share: str
     demand: Demand
     runs: Iterator[QueuedRun]
+    sweep_id: int | None = None
+    sweep_max_running: int | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,7 @@ class InUse:
     here: bool = True
     lost: bool = False
     is_idle: bool = False
+    sweep_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -243,6 +255,7 @@ class _Choosing:
         self._kept_before = kept_for
         self.room = Room(capacity, taken)
         self._running = Counter(one.application_id for one in taken if not one.lost)
+        self._of_sweep = Counter(one.sweep_id for one in taken if not one.lost)
         self._cpus = cpus_in_use(taken)
         self.start: list[int] = []
         self.kept: int | None = None
@@ -310,7 +323,9 @@ class _Choosing:
         return self._cpus[by], self._used_before.get(by, 0), queue.age
 
     def _is_at_limit(self, lane: Lane) -> bool:
-        return lane.max_running is not None and self._running[lane.application_id] >= lane.max_running
+        if lane.max_running is not None and self._running[lane.application_id] >= lane.max_running:
+            return True
+        return lane.sweep_max_running is not None and self._of_sweep[lane.sweep_id] >= lane.sweep_max_running
 
     def _begin(self, queue: _Queue) -> bool:
         """Start the first of a lane; whether there is another one in it."""
@@ -318,6 +333,7 @@ class _Choosing:
         self.start.append(queue.head.run_id)
         self.room.take(lane.demand)
         self._running[lane.application_id] += 1
+        self._of_sweep[lane.sweep_id] += 1
         self._cpus[lane.by] += lane.demand.cpus
         head = next(lane.runs, None)
         if head is not None:

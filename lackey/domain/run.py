@@ -59,9 +59,11 @@ class Asked:
     Times are aware UTC datetimes; limits and waits are seconds. `uid` is random and never comes again, unlike `id` (a
     restored backup, a new database over an old share). `shell` is its application's own; None: the executor's, as it is
     when the run is launched. `lane` is the same for runs that may start in each other's place (`policy.lane_of`).
-    `stands_for`: the run in whose place it was made, so that what waits for that one waits for it. `after` are the runs
-    that it waits for; `after_on` says of those that are not to succeed what they are to come to, by their ids as text.
-    `memory` is what a version before understood by `memory_bytes`.
+    `schedule_id`: the recurring schedule that has made it, or the run whose retry it is. `point` is its point's number
+    in the sweep `sweep_id`, if it is of one. `stands_for`: the run in whose place it was made, so that what waits for
+    that one waits for it. `after` are the runs that it waits for; `after_on` says of those that are not to succeed what
+    they are to come to, by their ids as text. `memory` is what a version before understood by `memory_bytes`.
+    `own_variables` names those of `environment` that were given for this run, and not for its application.
     """
 
     id: int
@@ -75,6 +77,7 @@ class Asked:
     by: str
     parent_id: int | None
     cause: str | None
+    schedule_id: int | None
     command: str | None
     share: str | None
     directory: str | None
@@ -82,6 +85,8 @@ class Asked:
     shell: str | None
     parameters: dict[str, str]
     environment: dict[str, str]
+    own_variables: list[str] | None
+    tags: list[str] | None
     priority: int
     executor: str
     time_limit: float | None
@@ -96,6 +101,8 @@ class Asked:
     gpus: int
     lane: str
     stands_for: int | None
+    sweep_id: int | None
+    point: int | None
     after: list[int]
     after_on: dict[str, str] | None
     created_at: datetime

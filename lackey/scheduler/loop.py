@@ -30,6 +30,8 @@ from lackey.services import Database
 from lackey.services.admin import health
 from lackey.services.dispatch import attempts, hearing, queueing, share_states, silence
 from lackey.services.runs import dependents
+from lackey.services.schedules import firing
+from lackey.services.sweeps.care import Care
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +56,9 @@ class _Memory:
     woken: bool = True
     clock_at: float = 0.0
     looked_at: datetime | None = None
+    # When schedules are looked at next (monotonic seconds), and when the first of them is to fire.
+    schedules_at: float = 0.0
+    fires_at: datetime | None = None
     led: bool | None = None
     kept_for: int | None = None
     launches_nothing: str | None = None
@@ -73,7 +78,7 @@ class Loop:
         self._own, self._lead = drivers[0], lead
         self._aside = [Aside(driver, self._leads) for driver in drivers[1:]]
         self._memory, self._faults = _Memory(), Faults()
-        self._untold = dependents.UntoldSearch()
+        self._untold, self._sweeps = dependents.UntoldSearch(), Care()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._own.executor, selectors.EVENT_READ)
         self._started_at = clock()
@@ -123,7 +128,9 @@ class Loop:
         self._show_itself()
         if memory.led:
             self._faults.contained("count silence", self._note_silence)
+            self._faults.contained("fire schedules", self._fire_schedules)
             self._faults.contained("queue what is due", self._queue_due)
+            self._faults.contained("look after sweeps", self._look_after_sweeps)
         if self._own.launch(bool(memory.led)) and dependents.are_untold(self._database):
             self._wait_seconds = 0.0
         known = self._own.launches_nothing, self._own.kept_for
@@ -167,6 +174,8 @@ class Loop:
         now = self._clock()
         task = queueing.next_task(self._database, now)
         self._idle = task is None or task > now
+        if not self._idle:
+            memory.schedules_at = 0.0  # it may be one that was made since they were looked at
         self._wait_seconds = POLL_SECONDS
         self._wait_for(task)
 
@@ -196,6 +205,19 @@ class Loop:
             queueing.put_right(self._database, self._clock())
             self._untold.look(self._database, self._clock())
         self._wait_for(queueing.queue_due(self._database, self._clock()))
+
+    def _look_after_sweeps(self) -> None:
+        if self._sweeps.tick(self._database, self._clock()):
+            self._wait_seconds = 0.0
+
+    def _fire_schedules(self) -> None:
+        """Once a poll, or when the first is to fire: however often the loop is woken, that changes nothing of it."""
+        memory, now = self._memory, self._clock()
+        fires = memory.fires_at is not None and memory.fires_at <= now
+        if fires or time.monotonic() >= memory.schedules_at:
+            memory.schedules_at = time.monotonic() + POLL_SECONDS
+            memory.fires_at = firing.fire(self._database, now)
+        self._wait_for(memory.fires_at)
 
     def _wait_for(self, due: datetime | None) -> None:
         if due is not None:

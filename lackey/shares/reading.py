@@ -1,6 +1,7 @@
 """What a reader reads on a share: a file, a directory. Everything here may hang with the share."""
 
 import errno
+import heapq
 import os
 import re
 import stat
@@ -15,6 +16,8 @@ from lackey.domain.share_health import AwayKind
 
 READ_LIMIT = 1 << 20
 LIST_LIMIT = 1000
+# So many names of a directory are looked through, to list a part of it in order.
+NAMES_LIMIT = 20_000
 _OFFSET_LIMIT = 1 << 62
 # What a look at the share makes and removes at once (`looking`), in the way of nobody who lists it.
 PROBE_PREFIX = ".lackey-probe-"
@@ -108,17 +111,26 @@ def read(share: ShareRoot, request: dict[str, Any]) -> Answer:
 
 
 def listing(share: ShareRoot, request: dict[str, Any]) -> Answer:
-    """What lies in a directory. Raises Failure, OSError."""
-    path = _path(request)
+    """What lies in a directory: the first of it by name, or the first of what follows on `after`.
+
+    Raises Failure, OSError.
+    """
+    path, after = _path(request), request.get("after")
+    if after is not None and not isinstance(after, str):
+        raise Failure("refused", "The request's after must be a name.")
     with share.opened(path) as (descriptor, root):
         if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
             raise Failure("refused", f"{path!r} on the share {share.name} is not a directory.")
         with os.scandir(descriptor) as found:
             others = (entry for entry in found if not PROBE.fullmatch(entry.name))
-            entries = [_entry(entry, root, path) for entry in islice(others, LIST_LIMIT)]
+            known = [entry for entry in islice(others, NAMES_LIMIT) if after is None or entry.name > after]
             complete = next(others, None) is None
-    listed = sorted((entry for entry in entries if entry), key=lambda entry: str(entry["name"]))
-    return {"ok": True, "entries": listed, "complete": complete}, b""
+            listed = heapq.nsmallest(LIST_LIMIT, known, key=lambda entry: entry.name)
+            entries = [_entry(entry, root, path) for entry in listed]
+    more = len(known) > len(listed)
+    told = {"entries": [entry for entry in entries if entry], "complete": complete and not more}
+    told["links"] = [entry.name for entry in listed if entry.is_symlink()]
+    return {"ok": True, **told, "next": listed[-1].name if more else None}, b""
 
 
 def _entry(entry: os.DirEntry[str], root: int, path: str) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ from lackey.domain.policy import InUse, QueuedRun, lane_of
 from lackey.domain.resources import Demand
 from lackey.domain.run import Garbled, Run, RunState
 from lackey.store.compiled import Compiled
-from lackey.store.models import AttemptRow, RunRow
+from lackey.store.models import AttemptRow, RunRow, SweepRow
 from lackey.store.models.base import Instant, moment
 from lackey.store.models.run import CLAIMABLE
 from lackey.store.runs import COLUMNS, as_run
@@ -51,16 +51,19 @@ def _by_index(sql: str, columns: str) -> dict[str, Compiled]:
 
 _HEAD = 'r.id, r.priority, r."by", r.lane, r.application_id, r.share, r.cpus, r.memory_bytes, r.gpus, r.scheduled_at'
 _HEAD_COLUMNS = "id priority by lane application_id share cpus memory_bytes gpus scheduled_at queued_at max_running"
+_HEAD_COLUMNS += " sweep_id sweep_priority sweep_max_running rests"
 # The limit, more than there are lanes, keeps PostgreSQL from joining `r` before the heads are known: where it knows
 # nothing of `run` yet, it would look for a head for each of its rows.
 _HEADS = f"""
-    SELECT {_HEAD}, r.queued_at, application.max_running
+    SELECT {_HEAD}, r.queued_at, application.max_running, r.sweep_id, sweep.priority AS sweep_priority,
+           sweep.max_running AS sweep_max_running, sweep.held OR sweep.stopping AS rests
     FROM (SELECT (SELECT id FROM claimable
                   WHERE {_MINE} AND "by" = known."by" AND priority = known.priority AND lane = known.lane
                   ORDER BY scheduled_at, id LIMIT 1) AS id, n
           FROM lanes JOIN run AS known ON known.id = lanes.id LIMIT 1000000) AS head
     JOIN run AS r ON r.id = head.id LEFT JOIN application ON application.id = r.application_id
-    ORDER BY head.n
+         LEFT JOIN sweep ON sweep.id = r.sweep_id
+    ORDER BY head.n, r."by"
 """
 # Of the same user, in descending order: some run of the next lane, whichever is quick to find. In two questions, since
 # SQLite would go through all of a priority to find what is less than a pair.
@@ -114,10 +117,10 @@ _AFTER = _by_index(
 
 _UNNAMED = _by_index(
     f"""
-    SELECT id, application_id, share, cpus, memory_bytes, gpus FROM claimable
+    SELECT id, application_id, share, cpus, memory_bytes, gpus, sweep_id FROM claimable
     WHERE {_MINE} AND "by" = :by AND priority = :priority AND lane = '' LIMIT :limit
 """,
-    "id application_id share cpus memory_bytes gpus",
+    "id application_id share cpus memory_bytes gpus sweep_id",
 )
 _NAME = update(_RUN).where(_RUN.c.id == bindparam("unnamed"), _RUN.c.lane == "").values(lane=bindparam("its_lane"))
 _ANY = _by_index(f"SELECT 1 FROM claimable WHERE {_MINE} LIMIT 1", "one")
@@ -125,7 +128,7 @@ _COUNT = _by_index(f"SELECT count(*) FROM (SELECT 1 FROM claimable WHERE {_MINE}
 _TAKEN = Compiled(
     select(
         *(_ATTEMPT.c[name] for name in ("ticket", "application_id", "by", "share", "cpus", "memory_bytes", "gpus")),
-        *(_ATTEMPT.c.scheduler, _RUN.c.state),
+        *(_ATTEMPT.c.scheduler, _RUN.c.state, _RUN.c.sweep_id),
     )
     .join(_RUN, _RUN.c.id == _ATTEMPT.c.run_id)
     .where(text("attempt.closed_at IS NULL"), _ATTEMPT.c.executor == bindparam("wanted_executor"))
@@ -143,10 +146,21 @@ _CLAIM = Compiled(
 
 
 @dataclass(frozen=True)
+class SweepLimits:
+    """How the runs of a sweep may start; `rests`: it is held, or being cancelled. It costs one row to change that."""
+
+    sweep_id: int
+    priority: int
+    max_running: int | None
+    rests: bool
+
+
+@dataclass(frozen=True)
 class LaneHead:
     """Where a lane is among those of its executor, and what its runs have in common; `lane` is its name.
 
-    `application_id` and the rest are those of its first run, which `first` is.
+    `application_id` and the rest are those of its first run, which `first` is. `sweep`: of which its runs are, if they
+    are of one.
     """
 
     by: str
@@ -157,6 +171,17 @@ class LaneHead:
     share: str
     demand: Demand
     first: QueuedRun
+    sweep: SweepLimits | None = None
+
+    @property
+    def rank(self) -> int:
+        """The priority that counts: a sweep's runs have that of the sweep, whatever it was when they were made."""
+        return self.priority if self.sweep is None else self.sweep.priority
+
+    @property
+    def rests(self) -> bool:
+        """Whether none of it is to be started for now."""
+        return self.sweep is not None and self.sweep.rests
 
 
 def exist(connection: Connection, executor: str) -> bool:
@@ -212,10 +237,7 @@ def runs_of(connection: Connection, executor: str, head: LaneHead, chunk: int) -
 def name_lanes(connection: Connection, executor: str, head: LaneHead, limit: int) -> None:
     """Give the runs of a lane without a name their lanes: a scheduler or service of the version before made them."""
     given = {"executor": executor, "by": head.by, "priority": head.priority, "limit": limit}
-    named = [
-        {"unnamed": run_id, "its_lane": lane_of(application_id, share, cpus, memory_bytes, gpus)}
-        for run_id, application_id, share, cpus, memory_bytes, gpus in _ask(connection, _UNNAMED, given)
-    ]
+    named = [{"unnamed": run_id, "its_lane": lane_of(*of)} for run_id, *of in _ask(connection, _UNNAMED, given)]
     if named:
         connection.execute(_NAME, named)
 
@@ -241,12 +263,23 @@ def taken(
             here=of == scheduler,
             lost=state == RunState.LOST,
             is_idle=state == RunState.LOST or share in away,
+            sweep_id=sweep_id,
         )
-        for ticket, application_id, by, share, cpus, memory_bytes, gpus, of, state in _TAKEN.rows(
+        for ticket, application_id, by, share, cpus, memory_bytes, gpus, of, state, sweep_id in _TAKEN.rows(
             connection, {"wanted_executor": executor}
         )
         if ticket not in closing
     ]
+
+
+def limits_of(connection: Connection, sweep_ids: Sequence[int]) -> dict[int, SweepLimits]:
+    """How the runs of these sweeps may start now, by their ids."""
+    rows = connection.execute(
+        select(SweepRow.id, SweepRow.priority, SweepRow.max_running, SweepRow.held, SweepRow.stopping).where(
+            SweepRow.id.in_(sweep_ids)
+        )
+    )
+    return {row[0]: SweepLimits(row[0], row[1], row[2], row[3] or row[4]) for row in rows}
 
 
 def claim(
@@ -286,11 +319,19 @@ def _head(row: dict[str, Any], passed_over: Collection[int]) -> LaneHead | None:
             share=row["share"] or "",
             demand=Demand(int(row["cpus"] or 1), row["memory_bytes"], int(row["gpus"] or 0)),
             first=_waiting(run_id, row["scheduled_at"], row["queued_at"]),
+            sweep=_limits(row),
         )
     except _UNREADABLE as error:
         if run_id in passed_over:
             return None
         raise Garbled(run_id, error) from error
+
+
+def _limits(row: dict[str, Any]) -> SweepLimits | None:
+    # A sweep that is not there binds nobody.
+    if row["sweep_id"] is None or row["sweep_priority"] is None:
+        return None
+    return SweepLimits(row["sweep_id"], row["sweep_priority"], row["sweep_max_running"], bool(row["rests"]))
 
 
 def _waiting(run_id: int, scheduled_at: int, queued_at: int | None) -> QueuedRun:

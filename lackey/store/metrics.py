@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Insert, and_, bindparam, func, or_, select
+from sqlalchemy import CTE, Connection, Insert, Select, and_, bindparam, case, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from lackey.domain.limits import METRIC_NAMES
 from lackey.store import metric_summaries
-from lackey.store.models import MetricRow
+from lackey.store.models import MetricRow, RunRow
 
 # Along what a figure is drawn.
 _at = func.coalesce(MetricRow.step, MetricRow.ts)
@@ -119,6 +119,37 @@ def at(connection: Connection, run_id: int, name: str, points: Sequence[tuple[fl
 def _value(row: Any) -> float:
     value: float = math.nan if row.is_nan else row.value
     return value
+
+
+def last_of_runs(connection: Connection, run_ids: Sequence[int]) -> dict[int, dict[str, float]]:
+    """The last value of each figure of these runs, by run and name; it may be infinite or NaN."""
+    named = _names_of(select(RunRow.id.label("run_id")).where(RunRow.id.in_(run_ids)))
+    value = case((MetricRow.is_nan, None), else_=MetricRow.value)
+    mine = (MetricRow.run_id == named.c.run_id, MetricRow.name == named.c.name)
+    last = select(value).where(*mine).order_by(_at.desc(), MetricRow.place.desc()).limit(1).scalar_subquery()
+    found: dict[int, dict[str, float]] = {run_id: {} for run_id in run_ids}
+    rows = connection.execute(select(named.c.run_id, named.c.name, last).where(named.c.name.is_not(None)))
+    for run_id, name, value_or_nan in rows:
+        found[run_id][name] = math.nan if value_or_nan is None else value_or_nan
+    return found
+
+
+def names_of_runs(connection: Connection, run_ids: Select[Any]) -> list[str]:
+    """The names of all figures of the runs that a statement finds (`run_id`), sorted."""
+    named = _names_of(run_ids)
+    return sorted(connection.execute(select(named.c.name).where(named.c.name.is_not(None)).distinct()).scalars())
+
+
+def _names_of(run_ids: Select[Any]) -> CTE:
+    """Each run with each name of its figures, and once with none; from name to name, past all values between."""
+    runs = run_ids.subquery()
+    first = select(func.min(MetricRow.name)).where(MetricRow.run_id == runs.c.run_id).scalar_subquery()
+    named = select(runs.c.run_id, first.label("name")).cte(recursive=True)
+    following = select(func.min(MetricRow.name)).where(
+        MetricRow.run_id == named.c.run_id, MetricRow.name > named.c.name
+    )
+    further = select(named.c.run_id, following.scalar_subquery()).where(named.c.name.is_not(None))
+    return named.union_all(further)
 
 
 def exists(connection: Connection, run_id: int, name: str) -> bool:

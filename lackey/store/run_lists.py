@@ -1,9 +1,9 @@
 """Lists of runs, sorted and narrowed in any way, a page at a time, at a price that does not grow with the table.
 
-What narrows a list may be rare: a word, a state, a user, a project, an application, a time. Then all runs that have it
-are looked at. Else a page is read along one index, which gives the order. What narrows the list stands in that index
-where there is such a one, once for each state; the rest is looked at run by run, and so that nothing can make this
-long, at most `WALKED_AT_MOST` runs are passed: then the page ends, be it empty, and says where to go on.
+What narrows a list may be rare: a word, a tag, a state, a user, a project, an application, a time. Then all runs that
+have it are looked at. Else a page is read along one index, which gives the order. What narrows the list stands in that
+index where there is such a one, once for each state; the rest is looked at run by run, and so that nothing can make
+this long, at most `WALKED_AT_MOST` runs are passed: then the page ends, be it empty, and says where to go on.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from lackey.domain.run import FINAL, Run
 from lackey.domain.run_list import Cursor, Order
-from lackey.store import words
+from lackey.store import tags, words
 from lackey.store.models import RunRow
 from lackey.store.runs import COUNTED_AT_MOST, Filter, as_run, select_runs
 
@@ -219,15 +219,16 @@ def _narrow(connection: Connection, wanted: Filter, order: Order) -> _Narrowed:
     """Which runs to look at, and what to ask of each."""
     asked = list(_asked(wanted))
     found, word_by_word = words.narrow(connection, RunRow.id, wanted.text)
-    rare: list[Condition] = [] if found is None else [RunRow.id.in_(found)]
+    tagged, by_tag = tags.narrow(connection, RunRow.id, wanted.tag)
+    rare: list[Condition] = [RunRow.id.in_(each) for each in (found, tagged) if each is not None]
     legs, rest = _along(wanted, order, asked)
-    if not rare and (rest or word_by_word):
+    if not rare and (rest or word_by_word or by_tag):
         some = next((some for each in asked if _are_few(connection, some := _some(each.indexed))), None)
         rare = [] if some is None else [RunRow.id.in_(select(some.c.id))]
     if rare:
-        return _Narrowed([rare], [*(each.unindexed for each in asked), *word_by_word], few=True)
+        return _Narrowed([rare], [*(each.unindexed for each in asked), *by_tag, *word_by_word], few=True)
     walked = max(WALKED_AT_LEAST, LOOKED_UP_AT_MOST // len(word_by_word)) if word_by_word else WALKED_AT_MOST
-    return _Narrowed(legs, [*(each.unindexed for each in rest), *word_by_word], walked_at_most=walked)
+    return _Narrowed(legs, [*(each.unindexed for each in rest), *by_tag, *word_by_word], walked_at_most=walked)
 
 
 @dataclass(frozen=True)
@@ -241,7 +242,13 @@ class _Asked:
 
 def _asked(wanted: Filter) -> Iterator[_Asked]:
     """What narrows the list, words aside; of columns that have an index with the id, those that narrow most first."""
-    columns = {RunRow.application_id: wanted.application_id, RunRow.by: wanted.by, RunRow.project_id: wanted.project_id}
+    columns = {
+        RunRow.sweep_id: wanted.sweep_id,
+        RunRow.schedule_id: wanted.schedule_id,
+        RunRow.application_id: wanted.application_id,
+        RunRow.by: wanted.by,
+        RunRow.project_id: wanted.project_id,
+    }
     for column, value in columns.items():
         if value is not None:
             yield _Asked(column, column == value, _unindexed(column) == value)

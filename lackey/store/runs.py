@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 from lackey.domain.refusals import NotFound
 from lackey.domain.run import ACTIVE, Garbled, Run, RunState
-from lackey.store import waiting_writes
+from lackey.store import sweep_points, waiting_writes
 from lackey.store.compiled import Compiled
 from lackey.store.database import unique
 from lackey.store.models import RunRow
@@ -50,17 +50,25 @@ def select_runs() -> Select[Any]:
 
 
 def add(connection: Connection, values: dict[str, Any]) -> Run:
-    """Insert a run. `values` names what differs from `_UNBORN`."""
-    return as_run(*_ADD.rows(connection, {**_UNBORN, **values}))
+    """Insert a run. `values` names what differs from `UNBORN`."""
+    run = as_run(*_ADD.rows(connection, {**UNBORN, **values}))
+    _follow(connection, run)
+    return run
+
+
+def _follow(connection: Connection, run: Run) -> None:
+    if run.sweep_id is not None and run.point is not None:
+        sweep_points.bring_up_to_date(connection, run.sweep_id, run.point)
 
 
 def add_all(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Insert runs that have their ids already; each names the same columns. Raises NotUnique."""
     with unique():
-        connection.execute(insert(_RUN), [{**_UNBORN, **values} for values in rows])
+        connection.execute(insert(_RUN), [{**UNBORN, **values} for values in rows])
 
 
-_UNBORN: dict[str, Any] = {
+# What a run has before anything has happened to it.
+UNBORN: dict[str, Any] = {
     "reason": None,
     "held": False,
     "ticket_open": False,
@@ -68,6 +76,8 @@ _UNBORN: dict[str, Any] = {
     "gpus": 0,
     "lane": "",
     "unmet": 0,
+    "sweep_id": None,
+    "point": None,
     "evidence": {},
     "settled_at": None,
     "marks": [],
@@ -131,12 +141,18 @@ def with_open_ticket(connection: Connection, ticket: str) -> Run | None:
 
 
 def change(connection: Connection, run: Run, values: dict[str, Any]) -> Run:
-    """Write `values` to the run unless it has changed since it was read. Raises Changed, on PostgreSQL maybe later."""
+    """Write `values` to the run unless it has changed since it was read; its point of a sweep too.
+
+    Raises Changed, on PostgreSQL maybe later.
+    """
     # What stays as it is is not written: SQLite would put it into its indexes anew.
     stored = vars(run)
     written = {name: value for name, value in values.items() if value != stored[name]} | {"revision": run.revision + 1}
     waiting_writes.change(connection, _CHANGE, {**written, "known_id": run.id, "known": run.revision})
-    return Run.of({**stored, **written})
+    changed = Run.of({**stored, **written})
+    if not sweep_points.TELLING.isdisjoint(written):
+        _follow(connection, changed)
+    return changed
 
 
 @dataclass(frozen=True)
@@ -150,6 +166,9 @@ class Filter:
     since: datetime | None = None
     until: datetime | None = None
     text: str = ""
+    sweep_id: int | None = None
+    schedule_id: int | None = None
+    tag: str | None = None
 
 
 def are_there(connection: Connection) -> bool:

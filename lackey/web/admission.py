@@ -7,14 +7,14 @@ is looked at before the token was found good, and what is said to a wrong one do
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
 from typing import Any
 
 from lackey.domain.application import Asker
-from lackey.domain.limits import BODY_BYTES, REPORT_BYTES
+from lackey.domain.limits import BODY_BYTES, REPORT_BYTES, SWEEP_BYTES
 from lackey.domain.refusals import FieldError, Invalid, NotAuthenticated, TooLarge, invalid
 from lackey.domain.run import Run
 from lackey.services.admin import keys
@@ -23,7 +23,8 @@ from lackey.services.runs import reporting
 from lackey.web import authentication, early_token, incoming
 from lackey.web.bodies import RAW_FIELD, BodyError, ReportBody, read_report
 from lackey.web.call import Call, Service
-from lackey.web.queries import query_of
+from lackey.web.json_bodies import json_object
+from lackey.web.queries import query_of, single_fields
 from lackey.web.routes import PATH_ID, Route
 from lackey.web.schemas.base import Body
 from lackey.web.schemas.reports import Report
@@ -39,6 +40,7 @@ _MULTIPART = re.compile(rb'--([^\r\n"\\]{1,70})\r\nContent-Disposition:', re.IGN
 _LOOKED_AT = 100
 # A name that is shown; another may be a token, or anything.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]{0,30}")
+_TABLE = "text/csv"
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -97,13 +99,18 @@ def admit(service: Service, route: Route, environ: dict[str, Any], path: dict[st
         arguments["query"] = check_query(route.query, query_of(environ))
     fields: dict[str, Any] = {}
     if route.body is not None:
-        fields, arguments["body"] = _read_body(route, route.body, environ)
+        fields, arguments["body"] = _read_body(route, route.body, environ, arguments)
     once = _once(asker, environ, fields)
     return Admitted(Call(service, service.clock(), asker, once, environ.get("HTTP_RANGE")), arguments)
 
 
-def _read_body(route: Route, model: type[Body], environ: dict[str, Any]) -> tuple[dict[str, Any], Body]:
+def _read_body(
+    route: Route, model: type[Body], environ: dict[str, Any], arguments: dict[str, Any]
+) -> tuple[dict[str, Any], Body]:
+    """The fields, and these checked; into `arguments` goes the table that came with them, where the route takes one."""
     content_type = environ.get("CONTENT_TYPE", "")
+    if route.table_field is not None:
+        return _read_table(route.table_field, model, environ, arguments)
     may_be_form = route.takes_forms and content_type.lower().startswith(_FORMS)
     incoming.check_length(environ, BODY_BYTES)
     sent = _sent(environ, content_type if may_be_form else _JSON)
@@ -116,6 +123,59 @@ def _read_body(route: Route, model: type[Body], environ: dict[str, Any]) -> tupl
         raise invalid("body", "has a field without a name")
     fields = model.from_form(read.fields) if is_form else read.fields
     return fields, check(model, fields, strict=not is_form)
+
+
+def _read_table(
+    table_field: str, model: type[Body], environ: dict[str, Any], arguments: dict[str, Any]
+) -> tuple[dict[str, Any], Body]:
+    """The same of a body that may be a table, or hold one. The fields of a table that is the body are in the query."""
+    incoming.check_length(environ, SWEEP_BYTES)
+    is_table = environ.get("CONTENT_TYPE", "").lower().startswith(_TABLE)
+    query = query_of(environ)
+    if query and not is_table:
+        raise invalid("query", "is read beside a body of text/csv alone; else the fields stand in the body")
+    table: bytes | None = None
+    if is_table:
+        incoming.check_encoding(environ)
+        fields, table, is_form = single_fields(query), b"".join(_limited(environ)), True
+    else:
+        fields, table, is_form = _fields_and_table(table_field, environ)
+    if is_form:
+        fields = model.from_form(fields)
+    if table is not None and table_field in fields:
+        raise invalid(table_field, "is given twice")
+    arguments["table"] = table
+    told = {} if table is None else {table_field: hashlib.sha256(table).hexdigest()}
+    return {**fields, **told}, check(model, fields, strict=not is_form)
+
+
+def _fields_and_table(table_field: str, environ: dict[str, Any]) -> tuple[dict[str, Any], bytes | None, bool]:
+    """The fields of a form or of JSON, the table among those of a form, and whether it is one."""
+    sent = _sent(environ, environ.get("CONTENT_TYPE", ""))
+    is_form = sent.kind.startswith(_FORMS)
+    try:
+        if not is_form:
+            document = b"".join(_counted(sent.pieces))
+            return json_object(document) if document else {}, None, False
+        # As a log, of which everything is kept.
+        read = sent.read(table_field, 2 * SWEEP_BYTES, SWEEP_BYTES)
+    except BodyError as error:
+        raise _refusal(error) from None
+    if "" in read.fields:
+        raise invalid("body", "has a field without a name")
+    return read.fields, None if read.log is None else read.log.head + read.log.tail, True
+
+
+def _limited(environ: dict[str, Any]) -> Iterator[bytes]:
+    return _counted(incoming.pieces(environ))
+
+
+def _counted(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    received = 0
+    for piece in pieces:
+        received += len(piece)
+        incoming.check_size(received, SWEEP_BYTES)
+        yield piece
 
 
 def _sent(environ: dict[str, Any], content_type: str) -> Sent:

@@ -25,7 +25,8 @@ class Service:
     `remote_user_scope`: what a user may do whom the web server vouches for; None: nobody is believed to be one.
     `link`: with whose code somebody signs in, once. `shares_seen`: how the shares were, a moment ago.
     `url`: how simulations reach the service; None: as visitors do. `shell`: the executor's own.
-    `capacity`: what the executor has by this service's settings, until its scheduler tells.
+    `capacity`: what the executor has by this service's settings, until its scheduler tells. `timezone`: the name of the
+    server's own, if it has one.
     """
 
     database: Database
@@ -40,6 +41,7 @@ class Service:
     url: str | None = None
     shell: str = DEFAULT_SHELL
     capacity: Capacity | None = None
+    timezone: str | None = None
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,13 @@ def _bodies(route: Route) -> dict[str, Any]:
     assert route.body is not None
     schema = {"$ref": _REFERENCE.format(model=route.body.__name__)}
     types = ["application/json", *(["application/x-www-form-urlencoded"] if route.takes_forms else [])]
-    return {kind: {"schema": schema} for kind in types}
+    bodies: dict[str, Any] = {kind: {"schema": schema} for kind in types}
+    if route.table_field is not None:
+        described = {**_RAW, "description": "CSV; its first line has the names"}
+        as_file = {"type": "object", "properties": {route.table_field: described}, "required": [route.table_field]}
+        bodies["multipart/form-data"] = {"schema": as_file}
+        bodies["text/csv"] = {"schema": {"type": "string", "description": "the other fields stand in the query"}}
+    return bodies
 
 
 def _report_bodies(route: Route) -> dict[str, Any]:

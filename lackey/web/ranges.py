@@ -2,6 +2,9 @@
 
 import re
 
+from lackey.web import problems
+from lackey.web.routes import Raw
+
 _ONE_RANGE = re.compile(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.ASCII | re.IGNORECASE)
 
 
@@ -26,3 +29,9 @@ def wanted_range(header: str | None, size: int) -> tuple[int, int] | None:
     if start >= size:
         raise Unsatisfiable
     return start, end
+
+
+def unsatisfiable(what: str, size: int) -> Raw:
+    """The answer where `what` has none of the bytes that are wanted."""
+    problem = problems.written(problems.plain_problem(416, f"{what} has {size} bytes, and none of those asked for"))
+    return Raw(problems.CONTENT_TYPE, problem, len(problem), 416, {"Content-Range": f"bytes */{size}"})

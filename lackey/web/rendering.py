@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from lackey import __version__
-from lackey.domain import sizes
+from lackey.domain import durations, sizes
 from lackey.domain.run import said_of_left_behind
 from lackey.web.static_files import asset_urls
 from lackey.web.visits import Visit
@@ -26,7 +26,6 @@ POLICY = "; ".join(
 )
 # How lackey knows of an outcome, by the API's `outcome_source`.
 KNOWN_BY = {"reported": "its own report", "observed": "the end of its process", "inferred": "its silence"}
-_UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
 def render(template: str, visit: Visit | None, shown: dict[str, Any]) -> str:
@@ -54,14 +53,7 @@ def _environment() -> Environment:
 
 def span(seconds: float | None) -> str:
     """A duration in words: `12.3 s`, `5 min 02 s`, `3 h 20 min`; a dash for none."""
-    if seconds is None:
-        return "–"
-    for number, (length, unit) in enumerate(_UNITS):
-        if seconds >= length:
-            whole, rest = divmod(int(seconds), length)
-            smaller, name = (*_UNITS, (1, "s"))[number + 1]
-            return f"{whole} {unit} {rest // smaller:02} {name}"
-    return f"{seconds:.0f} s" if seconds == int(seconds) else f"{seconds:.1f} s"
+    return "–" if seconds is None else durations.in_words(seconds)
 
 
 def moment(at: datetime | None) -> Markup:

@@ -39,7 +39,8 @@ class Raw:
 class Route:
     """A row of the table. `log_field` is set for reports, which come with a run's token instead of a key.
 
-    `may` are the refusals beside those that the scope, the path, the body and the query can lead to.
+    `may` are the refusals beside those that the scope, the path, the body and the query can lead to. `table_field`: the
+    field of its body that may be a table, sent as a file or as the body itself; such a body may have `SWEEP_BYTES`.
     """
 
     methods: tuple[str, ...]
@@ -51,6 +52,7 @@ class Route:
     log_field: str | None
     content_type: str
     may: Sequence[type[Refusal]]
+    table_field: str | None = None
 
     @property
     def is_report(self) -> bool:
@@ -107,12 +109,14 @@ def route(
     takes_forms: bool = False,
     content_type: str = "application/json",
     may: Sequence[type[Refusal]] = (),
+    table_field: str | None = None,
 ) -> Callable[[H], H]:
     """Enter a handler into the table. `path` in Bottle's syntax, `<name:id>` for ids; `scope` None: for anybody."""
 
     def enter(handler: H) -> H:
         methods_of = tuple(methods.split())
-        TABLE.append(Route(methods_of, path, scope, handler, status, takes_forms, None, content_type, may))
+        row = Route(methods_of, path, scope, handler, status, takes_forms, None, content_type, may, table_field)
+        TABLE.append(row)
         return handler
 
     return enter

@@ -63,6 +63,8 @@ def calls(monkeypatch: pytest.MonkeyPatch, directory: Path) -> Lackey:
         monkeypatch.delenv(name, raising=False)
     if "XDG_STATE_HOME" not in os.environ:
         monkeypatch.setenv("XDG_STATE_HOME", str(directory / "no-state"))
+    if "XDG_CONFIG_HOME" not in os.environ:
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(directory / "no-configuration"))
     monkeypatch.chdir(directory)
 
     def call(*arguments: str, **details: Any) -> Result:

@@ -33,8 +33,9 @@ def environment(**more: str) -> dict[str, str]:
     """Of a process that knows nothing but what is given."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LACKEY_", "BOTTLE_"))}
     # No colours and no terminal's width from whoever runs the tests.
-    own = {"PYTHONPATH": str(ROOT), "TZ": "UTC", "COLUMNS": "200", "XDG_STATE_HOME": "/dev/null/none"}
-    return kept | own | more
+    own = {"PYTHONPATH": str(ROOT), "TZ": "UTC", "COLUMNS": "200"}
+    nowhere = dict.fromkeys(("XDG_STATE_HOME", "XDG_CONFIG_HOME"), "/dev/null/none")
+    return kept | own | nowhere | more
 
 
 def start(*arguments: str, cwd: Path, **more: str) -> "subprocess.Popen[str]":

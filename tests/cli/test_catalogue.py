@@ -137,3 +137,14 @@ def test_names_and_texts_from_outside_do_nothing_to_a_terminal(cli: Lackey, serv
         assert "owned" in printed and not set(printed) & set("\x1b\x07\x9b\u202e")
     assert "[red]" in cli("project", "show", "trap").stdout
     assert json.loads(cli("project", "show", "trap", "--json").stdout)["title"] == hostile
+
+
+@pytest.mark.parametrize("option", ["--time-limit", "--silence", "--retry-wait"])
+def test_a_limit_is_taken_as_people_write_durations(cli: Lackey, as_json: Json, option: str) -> None:
+    name = f"heat/limited{option}"
+    cli("project", "add", "heat")
+    made = as_json("application", "add", name, "--command", "./heat", option, "1h", "--start-grace", "00:01:30")
+    assert (made[option[2:].replace("-", "_")], made["start_grace"]) == (3600, 90)
+    assert as_json("application", "edit", name, "--start-grace", "none")["start_grace"] is None
+    wrong = cli("application", "edit", name, option, "soon")
+    assert wrong.exit_code == 2 and "should be a duration such as 90s" in wrong.stderr

@@ -4,52 +4,24 @@ import json
 import os
 import socket
 import stat
-import threading
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Lackey, calls
-from tests.cli.desk import DEADLINE_SECONDS, Service, free_port, serving, start
-
-
-class Stranger(BaseHTTPRequestHandler):
-    """Answers what it is told to, and remembers what it was asked with."""
-
-    answers: list[tuple[int, dict[str, str], bytes]] = []
-    asked: list[tuple[str, str | None]] = []
-    names: list[str | None] = []
-
-    def do_GET(self) -> None:
-        self.asked.append((self.command, self.headers.get("Authorization")))
-        self.names.append(self.headers.get("Idempotency-Key"))
-        status, headers, body = self.answers.pop(0)
-        if not status:
-            return
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_POST = do_GET
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nobody wants to know."""
+from tests.cli.desk import DEADLINE_SECONDS, Service, environment, free_port, serving, start
+from tests.cli.strangers import Stranger, strange_service
 
 
 @pytest.fixture
 def stranger() -> Iterator[str]:
     """The URL of a server that is not lackey."""
-    Stranger.answers, Stranger.asked, Stranger.names = [], [], []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Stranger)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with strange_service() as url:
+        yield url
 
 
 def test_no_service_is_said_with_its_url_and_how_to_start_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,3 +238,38 @@ def test_no_command_makes_a_data_directory_where_there_is_none(
     said = process.communicate(timeout=DEADLINE_SECONDS)
     assert process.returncode == 1 and "Traceback" not in said[1]
     assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("found_by", ["environment", "login", "running"])
+def test_a_command_loads_no_more_than_it_needs(service: Service, tmp_path: Path, found_by: str) -> None:
+    more = {"XDG_CONFIG_HOME": str(tmp_path / "configuration")}
+    if found_by == "environment":
+        more |= {"LACKEY_URL": service.url, "LACKEY_KEY": service.key}
+    if found_by == "login":
+        arguments = [sys.executable, "-m", "lackey", "login", service.url]
+        subprocess.run(arguments, input=service.key, text=True, check=True, cwd=tmp_path, env=environment(**more))
+    code = (
+        "import sys; from lackey.cli.commands import lackey; lackey(['run', 'list', '--json'], standalone_mode=False)"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", f"{code}; print(*sys.modules, file=sys.stderr)"],
+        cwd=service.directory if found_by == "running" else tmp_path,
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=True,
+    )
+    loaded = set(process.stderr.split())
+    assert json.loads(process.stdout) is not None and "lackey.cli.runs" in loaded
+    heavy = {"pydantic", "sqlalchemy", "rich", "lackey.settings", "lackey.cli.serve", "lackey.cli.applications"}
+    assert not heavy & loaded
+
+
+def test_colours_are_left_out_where_nobody_wants_them(
+    cli: Lackey, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = str(service.api("POST", "/api/run", json={"launch": False, "name": "by hand"})["id"])
+    assert "\x1b[36mscheduled" in cli("run", "show", run_id, color=True).stdout
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in cli("run", "show", run_id, color=True).stdout

@@ -1,5 +1,6 @@
 """Runs from a shell, while nothing starts them."""
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -218,3 +219,86 @@ def test_only_success_has_exit_code_0(state: str, exit_code: int | None, signal:
 def test_an_outcome_says_why() -> None:
     run = {"id": 4, "state": "timed_out", "reason": None, "exit_code": None, "signal": 15, "duration": 61.0}
     assert outcome_line(run) == "run 4 timed out after 1 min 01 s: signal 15"
+
+
+def test_what_is_given_for_a_run_is_shown_and_found_by_its_tag(cli: Lackey, as_json: Json) -> None:
+    given = ("--env", "SCHEME=a=b", "--tag", "paper 1", "--tag", "b", "--time-limit", "1h30m")
+    made = as_json("run", "now", "lab/heat", *given)
+    assert (made["environment"], made["tags"]) == ({"SCHEME": "a=b"}, ["paper 1", "b"])
+    later = as_json("run", "at", "2126-01-31T18:00:00Z", "lab/heat", "--after", str(made["id"]), "--cpus", "1", *given)
+    assert later["tags"] == ["paper 1", "b"] and later["after"] == [{"run": made["id"], "on": "succeeded"}]
+    shown = cli("run", "show", str(made["id"])).stdout
+    assert "environment  SCHEME=a=b" in shown and "paper 1, b" in shown
+    assert [run["id"] for run in as_json("run", "list", "--tag", "paper 1")] == [later["id"], made["id"]]
+
+
+def test_a_rerun_takes_another_value_and_several_are_rerun_at_once(cli: Lackey, as_json: Json) -> None:
+    first, second = (as_json("run", "now", "lab/heat", "-p", f"n={number}")["id"] for number in (1, 2))
+    again = as_json("run", "rerun", str(first), "-p", "n=3", "--cpus", "1", "--after", f"{second}:ended")
+    assert (again["parameters"], again["parent"], again["after"]) == (
+        {"n": "3"},
+        first,
+        [{"run": second, "on": "ended"}],
+    )
+    both = as_json("run", "rerun", str(first), str(second), "--tag", "again")
+    assert [(run["parent"], run["parameters"]["n"], run["tags"]) for run in both] == [
+        (first, "1", ["again"]),
+        (second, "2", ["again"]),
+    ]
+    result = cli("run", "rerun", str(first), "-p", "m=3")
+    assert result.exit_code == 1 and "parameters.m: is not a parameter of this run" in result.stderr
+    some = cli("run", "rerun", "999999", str(first))
+    assert some.exit_code == 1 and "run 999999: " in some.stderr and f"run {both[1]['id'] + 1} " in some.stdout
+    assert cli("run", "rerun", str(first), str(second), "--follow").exit_code == 2
+
+
+@pytest.mark.parametrize("text", ["soon", "1:30", "-5", "0", "30m1h", "\x1b[2J"])
+def test_what_is_no_duration_is_wrong_usage(cli: Lackey, text: str) -> None:
+    result = cli("run", "now", "lab/heat", f"--time-limit={text}")
+    assert result.exit_code == 2 and "--time-limit" in result.stderr and "\x1b" not in result.stderr
+
+
+def with_figures(service: Service, *points: dict[str, Any]) -> int:
+    """A run that has reported these figures."""
+    made = service.api("POST", "/api/run", json={"launch": False, "name": "figures"})
+    body = {"token": made["token"], "metrics": list(points)}
+    assert requests.put(f"{service.url}/api/run/metric/{made['id']}", json=body, timeout=30).ok
+    return int(made["id"])
+
+
+def test_the_last_value_of_each_figure_is_shown_and_all_points_of_one(
+    cli: Lackey, as_json: Json, service: Service
+) -> None:
+    steps = [{"name": "residual", "value": 1 / (step + 1), "step": step} for step in range(2000)]
+    hostile = {"name": "=cmd\x1b[2J", "value": "nan", "step": 1}
+    run_id = str(with_figures(service, *steps, hostile))
+    last = {point["name"]: (point["step"], point["value"]) for point in as_json("run", "metrics", run_id)}
+    assert last == {"residual": (1999, 1 / 2000), "=cmd\x1b[2J": (1, "NaN")}
+    shown = cli("run", "metrics", run_id).stdout
+    assert "0.0005" in shown and r"=cmd\x1b[2J" in shown and "\x1b" not in shown
+    lines = cli("run", "metrics", run_id, "residual").stdout.splitlines()
+    assert len(lines) == 2000 and lines[3].split()[:2] == ["3", "0.25"]
+    rows = cli("run", "metrics", run_id, "--csv").stdout.splitlines()
+    assert rows[0] == "name,step,value,at" and len(rows) == 2002
+    assert any(row.startswith("'=cmd") for row in rows) and "residual,1.0,0.5," in "\n".join(rows)
+    none = cli("run", "metrics", run_id, "drag")
+    assert none.exit_code == 1 and "has no figure drag" in none.stderr
+
+
+def test_a_runs_history_is_told_from_its_beginning(cli: Lackey, as_json: Json, service: Service) -> None:
+    run_id = reported(service)
+    lines = cli("run", "events", str(run_id)).stdout.splitlines()
+    assert "made" in lines[1] and "succeeded" in lines[-1]
+    kinds = [event["kind"] for event in as_json("run", "events", str(run_id))]
+    assert kinds[-1] == "scheduled" and kinds[0] == "stop"
+
+
+def test_several_are_waited_for_and_success_is_that_of_all(cli: Lackey, as_json: Json, service: Service) -> None:
+    good, bad, other = reported(service), reported(service, exit="7"), reported(service)
+    both = cli("run", "wait", str(good), str(other))
+    assert (both.exit_code, both.stdout) == (0, "")
+    assert f"run {good} succeeded" in both.stderr and f"run {other} succeeded" in both.stderr
+    mixed = cli("run", "wait", str(good), str(bad), "--json")
+    assert mixed.exit_code == 1 and f"run {bad} failed" in mixed.stderr
+    assert [run["id"] for run in json.loads(mixed.stdout)] == [good, bad]
+    assert cli("run", "wait", str(bad)).exit_code == 7

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from lackey.domain.evidence import KillCause
-from lackey.executors.local.environment import language, time_zone
+from lackey.executors.local.environment import language
 from lackey.executors.protocol import Absent, Ended, Running, Starting, Unreadable, Void
+from lackey.host_zone import time_zone
 from tests.executors.workbench import DEADLINE_SECONDS, Workbench, alive, until
 
 HOSTILE = "$(touch pwned) `touch pwned`; touch pwned & \"'\\ \n*?"

@@ -8,7 +8,8 @@ from typing import Any
 import playwright
 import pytest
 
-from lackey.executors.local.environment import language, time_zone
+from lackey.executors.local.environment import language
+from lackey.host_zone import time_zone
 from tests.executors.workbench import Workbench, until
 
 ZONES = Path("/usr/share/zoneinfo")

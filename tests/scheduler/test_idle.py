@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from unittest.mock import MagicMock, create_autospec, patch
 
 import pytest
@@ -15,8 +16,10 @@ from lackey.scheduler.driver import Driver
 from lackey.scheduler.host import Host
 from lackey.scheduler.leading import Lead
 from lackey.scheduler.loop import POLL_SECONDS, Loop
+from lackey.services.schedules import changing
 from lackey.store.database import Database
 from tests.clock import Clock
+from tests.services.lab import Lab
 from tests.statements import asked_of
 from tests.store.rows import add_run
 
@@ -90,6 +93,23 @@ def test_it_waits_no_longer_than_until_the_next_run_is_due(watched: Watched, dat
     assert watched.poll()[0] is False
     clock.forward(0.25)
     assert watched.poll()[0] is True
+
+
+def test_a_schedule_fires_when_its_time_has_come_though_nobody_has_told_it(
+    watched: Watched, database: Database, clock: Clock
+) -> None:
+    lab = Lab(database, clock)
+    rule: dict[str, Any] = {"application": "heat/explicit", "parameters": {}, "cron": "* * * * *", "timezone": "UTC"}
+    rule |= {"overlap": "allow", "catch_up": "latest", "paused": False}
+    changing.add(database, rule, "anna", clock())
+    assert watched.poll() == (False, 1)
+    clock.forward(59.75)
+    watched.loop.wait(0)
+    assert 0 < watched.loop.tick() <= 0.25
+    assert lab.runs() == []
+    clock.forward(0.25)
+    assert watched.poll()[0] is True
+    assert [run.state for run in lab.runs()] == [RunState.QUEUED]
 
 
 def test_it_works_when_its_executor_has_news(watched: Watched) -> None:

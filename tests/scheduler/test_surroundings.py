@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from lackey.domain.run import RunState
-from lackey.executors.local.environment import language, time_zone
+from lackey.executors.local.environment import language
+from lackey.host_zone import time_zone
 from lackey.services.runs import listing
 from lackey.services.runs.queries import Search
 from tests.nursery import Nursery

@@ -21,6 +21,9 @@ from lackey.services.runs import listing, reporting, scheduling
 from lackey.services.runs.queries import Metric, Search
 from lackey.services.runs.reporting import ReportedLog, ReportedProgress
 from lackey.services.runs.scheduling import Wanted
+from lackey.services.schedules import changing as schedules
+from lackey.services.schedules import firing
+from lackey.services.schedules import reading as recurring
 from lackey.store import database as stored
 from lackey.store import schema
 from lackey.store.copying import tables
@@ -343,3 +346,19 @@ def test_long_logs_are_never_all_in_memory(
     sqlite.close()
     (growth,) = in_processes(growth_kib, [(sqlite_url, postgresql.create())])
     assert growth < 45 * len(log) // 1024
+
+
+def test_schedules_come_along_with_their_history_and_what_their_runs_say_of_them(lab: Lab, target: Database) -> None:
+    rule: dict[str, Any] = {"application": "heat/explicit", "parameters": {"n": "7"}, "cron": "0 * * * *"}
+    rule |= {"timezone": "UTC", "overlap": "skip", "catch_up": "none", "paused": False}
+    for _ in range(2):
+        schedule = schedules.add(lab.database, rule, "anna", lab.clock())
+    schedules.remove(lab.database, schedule.id)
+    firing.fire(lab.database, lab.clock.forward(3600))
+    firing.fire(lab.database, lab.clock.forward(9000))
+    told_of(lab.database, target)
+    assert recurring.schedule(target, 1) == recurring.schedule(lab.database, 1)
+    history = recurring.ticks(target, 1, None, 100)
+    assert [tick.came_to for _, tick in history] == ["missed", "made"]
+    assert history == recurring.ticks(lab.database, 1, None, 100)
+    assert schedules.add(target, rule, "anna", lab.clock()).id == schedule.id + 1

@@ -206,6 +206,30 @@ def test_a_listing_of_a_thousand_is_complete_and_one_of_more_says_that_it_is_not
     assert (len(listing.entries), listing.complete) == (1000, False)
 
 
+def test_a_large_directory_is_listed_in_order_part_by_part(share: Path, files: ShareFiles) -> None:
+    names = [f"{number:04}\udcff" for number in range(2500)]
+    for name in reversed(names):
+        (share / name).touch()
+    parts, after = [], None
+    for _ in range(5):
+        listing = files.listing("lab", "", after)
+        parts.append([entry.name for entry in listing.entries])
+        if listing.next is None:
+            break
+        after = listing.next
+    assert [len(part) for part in parts] == [1000, 1000, 500]
+    assert sum(parts, []) == names and listing.complete
+
+
+def test_what_is_a_link_is_known_whatever_it_leads_to(share: Path, files: ShareFiles) -> None:
+    (share / "file").touch()
+    (share / "link").symlink_to("file")
+    (share / "loop").symlink_to(".")
+    listing = files.listing("lab", "")
+    assert [entry.kind for entry in listing.entries] == ["file", "file", "directory"]
+    assert listing.links == {"link", "loop"}
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -4,14 +4,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from lackey.domain.run import RunState
-from lackey.store import attempts, dependencies
+from lackey.store import attempts, dependencies, schedules
 from lackey.store.database import Database
 from lackey.store.idle import next_task
 from tests.clock import Clock
 from tests.statements import asked_of
-from tests.store.rows import add_run
+from tests.store.rows import add_application, add_project, add_run
 
 MINUTE = timedelta(seconds=60)
 TO_DO: dict[str, dict[str, Any]] = {
@@ -81,6 +82,24 @@ def test_what_waits_for_its_time_or_for_others_is_nothing_to_do_before_that(data
         assert next_task(connection, clock() + 2 * MINUTE) == clock() + 2 * MINUTE
 
 
+def test_a_schedule_is_to_do_when_it_is_to_fire_and_not_while_it_is_paused(database: Database, clock: Clock) -> None:
+    def add(connection: Connection) -> int:
+        application_id = add_application(connection, clock(), add_project(connection, clock()))
+        usual = {"parameters": {}, "cron": "* * * * *", "timezone": "UTC", "overlap": "skip", "catch_up": "latest"}
+        times = {"created_at": clock(), "next_at": clock() + MINUTE, "passed_at": None}
+        return schedules.add(
+            connection, {"application_id": application_id, "by": "anna", "paused": False, **usual, **times}
+        )
+
+    schedule_id = database.write(add)
+    with database.read() as connection:
+        assert next_task(connection, clock()) == clock() + MINUTE
+        assert next_task(connection, clock() + 2 * MINUTE) == clock() + 2 * MINUTE
+    database.write(lambda connection: schedules.stop(connection, schedule_id))
+    with database.read() as connection:
+        assert next_task(connection, clock() + 2 * MINUTE) is None
+
+
 def test_on_sqlite_it_is_asked_by_indexes_that_hold_nothing_of_what_merely_waits(
     sqlite: Database, clock: Clock
 ) -> None:
@@ -93,3 +112,4 @@ def test_on_sqlite_it_is_asked_by_indexes_that_hold_nothing_of_what_merely_waits
     assert not {"SCAN run", "SCAN attempt"} & looked, plan
     assert any("ix_run_due" in step for step in looked), plan
     assert any("ix_run_expected" in step for step in looked), plan
+    assert any("ix_schedule_next_at" in step for step in looked), plan

@@ -132,9 +132,9 @@ class Share(ShareFiles):
             raise FileMissing("there is no such file")
         return FilePiece(len(self.log), 0.0, self.log[offset : offset + length])
 
-    def listing(self, share: str, path: str) -> Listing:
+    def listing(self, share: str, path: str, after: str | None = None) -> Listing:
         self._be_there()
-        return Listing(self.entries, True)
+        return Listing(tuple(entry for entry in self.entries if after is None or entry.name > after), True)
 
     def _be_there(self) -> None:
         if self.away:
@@ -215,12 +215,47 @@ def test_the_files_of_a_run_are_listed_and_asked_for_later_while_the_share_is_aw
     share.entries = (Entry("log.txt", 5, 1369312595.0, "file"), Entry("b\udcffd", 0, 0.0, "directory"))
     answer = api.get(path).json
     modified = "2013-05-23T12:36:35Z"
-    assert answer["items"][0] == {"name": "log.txt", "size": 5, "modified_at": modified, "kind": "file"}
+    assert answer["items"][0] == {"name": "log.txt", "size": 5, "modified_at": modified, "kind": "file", "link": False}
     assert answer["items"][1]["name"] == "b\ufffdd"
     share.away = True
     away = api.get(path)
     assert (away.status_int, away.json["detail"]) == (503, "the share is away")
     assert int(away.headers["Retry-After"]) > 0
+
+
+def test_the_files_of_a_run_are_listed_page_by_page_whatever_their_names_are(
+    api: Api, share: Share, launched: dict[str, Any]
+) -> None:
+    names = ["a", "b\udcff", "b\udcff2", "c"]
+    share.entries = tuple(Entry(name, 0, 0.0, "file") for name in names)
+    path, shown, cursor = f"/api/run/{launched['id']}/files?limit=2", [], ""
+    for _ in range(3):
+        page = api.get(path + (f"&cursor={cursor}" if cursor else "")).json
+        shown += [item["name"] for item in page["items"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert shown == [name.replace("\udcff", "\ufffd") for name in names]
+    for wrong in ("!", "Li4vYQ==", ""):
+        assert api.get(f"{path}&cursor={wrong}").status_int == 400
+
+
+def test_a_file_of_a_run_is_downloaded_whole_or_in_part_and_nothing_outside_is(
+    api: Api, share: Share, launched: dict[str, Any]
+) -> None:
+    share.log = bytes(range(256)) * 10_000
+    path = f"/api/run/{launched['id']}/files"
+    whole = api.get(f"{path}/log.txt")
+    assert (whole.status_int, whole.body, whole.content_type) == (200, share.log, "application/octet-stream")
+    assert whole.headers["Content-Disposition"] == "attachment; filename*=UTF-8''log.txt"
+    part = api.get(f"{path}/log.txt", Range="bytes=2559990-")
+    assert (part.status_int, part.body) == (206, share.log[-10:])
+    assert part.headers["Content-Range"] == "bytes 2559990-2559999/2560000"
+    assert api.get(f"{path}/log.txt", Range="bytes=2560000-").status_int == 416
+    for wrong in ("../1/log.txt", "..%2F1%2Flog.txt", "x//log.txt", "./log.txt", "none", "x/../log.txt"):
+        assert api.get(f"{path}/{wrong}").status_int == 404
+    for wrong in ("..", "a/../..", "a//b", "."):
+        assert api.get(f"{path}?directory={wrong}").status_int == 400
 
 
 def test_a_run_without_a_directory_has_no_files(api: Api, run: dict[str, Any]) -> None:

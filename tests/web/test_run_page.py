@@ -37,7 +37,7 @@ class Share(ShareFiles):
             raise FileMissing(f"{path!r} on the share lab: there is no such file.")
         return FilePiece(len(content), 0.0, content[offset : offset + length])
 
-    def listing(self, share: str, path: str) -> Listing:
+    def listing(self, share: str, path: str, after: str | None = None) -> Listing:
         self.asked.append(path)
         inside = path.removeprefix(RUN_DIRECTORY).removeprefix("/")
         names = [name.removeprefix(f"{inside}/" if inside else "") for name in self.contents if name.startswith(inside)]

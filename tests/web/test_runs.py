@@ -44,6 +44,8 @@ def test_a_scheduled_run_shows_all_that_is_promised(api: Api) -> None:
         "directory": "lab:heat/explicit",
         "paths": PATHS,
         "parameters": {"n": "64"},
+        "environment": {},
+        "tags": [],
         "priority": 0,
         "executor": "local",
         "after": [],

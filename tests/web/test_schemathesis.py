@@ -29,7 +29,7 @@ class House:
         self.furnish()
 
     def furnish(self) -> None:
-        """Make what may have been used up: a key, an application in a project, runs in several states."""
+        """Make what may have been used up: a key, an application with a schedule in a project, runs in many states."""
         api = self.api
         api.key = api.key_of("admin")
         project = api.post("/api/project", {"name": f"project {next(self.numbers)}"}).json
@@ -41,13 +41,17 @@ class House:
         }
         application = api.post("/api/application", body).json
         launched = api.post("/api/run", {"application": application["id"], "parameters": {"n": 1}}).json
+        nightly = {"application": application["id"], "cron": "0 2 * * *", "timezone": "UTC", "parameters": {"n": 1}}
+        schedule = api.post("/api/schedule", nightly).json
         runs = [launched, *(api.reported_run() for _ in range(3))]
         api.report("start", runs[-1])
         api.report("progress", runs[-1], fraction=0.5)
         api.report("log", runs[-1], text="later", offset=3)
         api.report("metric", runs[-1], name="residual", value=1, step=1)
         self.runs = runs
+        sweep = api.post("/api/sweep", {"application": application["id"], "grid": {"n": "1..3"}}).json
         self.ids = {"key_id": 1, "application_id": application["id"], "project_id": project["id"], "name": "local"}
+        self.ids |= {"sweep_id": sweep["id"], "schedule_id": schedule["id"]}
 
     def lead_somewhere(self, case: Any) -> dict[str, str]:
         """Let a request that keeps to the description find what it asks for, and be let in."""
@@ -56,7 +60,8 @@ class House:
             return headers
         run = random.choice(self.runs)
         for name in case.path_parameters:
-            case.path_parameters[name] = {**self.ids, "run_id": run["id"]}[name]
+            known = {**self.ids, "run_id": run["id"], "path": "log.txt"}
+            case.path_parameters[name] = known[name]
         if case.operation.definition.raw["operationId"].startswith("report_"):
             headers["Authorization"] = f"Bearer {run['token']}"
         return headers

@@ -10,7 +10,8 @@ from itertools import islice
 from pathlib import Path
 
 from lackey.cli.checks.finding import Finding
-from lackey.settings import Settings, find
+from lackey.config_file import find
+from lackey.settings import Settings
 
 WEB_DIRECTORY = Path("/run/lackey")
 _LOOKED_AT_AT_MOST = 50_000

@@ -10,7 +10,7 @@ from lackey.settings import Settings
 
 def service(settings: Settings) -> list[Finding]:
     """Whether it answers where simulations are told that it is."""
-    url = own_service(settings).url
+    url = own_service(settings.data_dir, settings.server.url).url
     try:
         answer = Client(url, None).get("/healthz")
     except (ClientError, CommandFailed) as trouble:

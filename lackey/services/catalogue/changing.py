@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 from lackey.domain.application import Application, Parameter, Project
 from lackey.domain.command import check_command, check_parameters
 from lackey.domain.environment import check_environment
-from lackey.domain.limits import ENVIRONMENT_BYTES
 from lackey.domain.paths import Share, SharePath
 from lackey.domain.refusals import Conflict, NotFound, invalid
 from lackey.domain.shell.program import DEFAULT_SHELL
@@ -87,7 +86,6 @@ def add_application(
             if project.archived_at is not None:
                 raise Conflict(f"project {project.name} is archived")
             columns = {name: value for name, value in values.items() if name != "project"}
-            check_environment(columns["environment"])
             _check(columns)
             columns |= {"directory": _directory(columns["directory"], project, shares), "project_id": project.id}
             name = f"{project.name}/{values['name']}"
@@ -116,7 +114,6 @@ def change_application(
             columns["project_id"] = project.id
         if "directory" in columns:
             columns["directory"] = _directory(columns["directory"], project, shares)
-        check_environment(columns.get("environment", ()))
         _check({**vars(known), **columns})
         if columns:
             with _unique(f"there is an application {columns.get('name', known.name)} in this project already"):
@@ -153,11 +150,7 @@ def _check(columns: dict[str, Any]) -> None:
     declared = [Parameter(**{**each, "choices": tuple(each.get("choices") or ())}) for each in columns["parameters"]]
     check_parameters(declared)
     check_command(columns["command"], declared, columns.get("shell") or DEFAULT_SHELL)
-    size = sum(len(name.encode()) + len(value.encode()) for name, value in columns["environment"].items())
-    if size > ENVIRONMENT_BYTES:
-        raise invalid(
-            "environment", f"has {size} bytes, and at most {ENVIRONMENT_BYTES} are taken; read a file instead"
-        )
+    check_environment(columns["environment"])
     if columns["executor"] not in EXECUTORS:
         raise invalid("executor", f"there is no executor {columns['executor']!r}; there are: {', '.join(EXECUTORS)}")
 

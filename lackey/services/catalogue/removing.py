@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from lackey.domain.application import Application, Project
 from lackey.domain.refusals import Conflict
-from lackey.store import applications, runs
+from lackey.store import applications, runs, schedules, sweeps
 from lackey.store.database import Database
 
 _NAMED_AT_MOST = 1_000
@@ -55,10 +55,11 @@ def remove_project(database: Database, project_id: int, now: datetime) -> bool:
     def work(connection: Connection) -> bool:
         applications.project(connection, project_id)
         every, active = runs.count_of(connection, project_id=project_id)
-        _refuse_active(active)
+        _refuse_active(active, sweeps.are_being_made(connection, project_id=project_id))
         if every:
             applications.change_project(connection, project_id, {"archived_at": now})
         else:
+            schedules.remove_of(connection, project_id=project_id)
             applications.remove_project(connection, project_id)
         return every > 0
 
@@ -74,10 +75,11 @@ def remove_application(database: Database, application_id: int, now: datetime) -
     def work(connection: Connection) -> bool:
         applications.application(connection, application_id)
         every, active = runs.count_of(connection, application_id=application_id)
-        _refuse_active(active)
+        _refuse_active(active, sweeps.are_being_made(connection, application_id=application_id))
         if every:
             applications.change_application(connection, application_id, {"archived_at": now})
         else:
+            schedules.remove_of(connection, application_id=application_id)
             applications.remove_application(connection, application_id)
         return every > 0
 
@@ -107,6 +109,8 @@ def restore_application(database: Database, application_id: int) -> Application:
     return database.write(work)
 
 
-def _refuse_active(active: int) -> None:
+def _refuse_active(active: int, is_being_made: bool) -> None:
+    if is_being_made:
+        raise Conflict("a sweep of it is being made; wait until it is, and cancel it")
     if active:
         raise Conflict(f"{active} of its runs are queued or running; cancel them, or wait for their end")

@@ -8,7 +8,7 @@ is recorded in the same transaction: where runs are short, each would cost two o
 import uuid
 from collections import ChainMap, Counter
 from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -152,7 +152,7 @@ class _Claiming:
             if memory.is_full:
                 return []
             picks: dict[int, _Pick] = {}
-            lanes = [self._lane(connection, head, picks) for head in self._heads(connection)]
+            lanes = [self._lane(connection, head, picks) for head in self._heads(connection) if not head.rests]
             choice = self._choice(lanes, taken, memory.kept_for, used_before)
         memory.kept_for = choice.kept_for
         for head in (picks[run_id].head for run_id in choice.start):
@@ -229,12 +229,21 @@ class _Claiming:
         if not leads(connection) or self.site.executor in executors.paused(connection):
             return []
         taken = self._taken(connection)
-        lanes = [_lane(pick.head, iter([pick.waiting])) for pick in picks]
+        lanes = [_lane(head, iter([pick.waiting])) for pick, head in self._still(connection, picks) if not head.rests]
         wanted = set(self._choice(lanes, taken, None, {}).start)
         run_ids = [pick.waiting.run_id for pick in picks if pick.waiting.run_id in wanted]
         host, series, now = self.site.host, self.site.series, self.now
         claimed = claimable.claim(connection, run_ids, host, series, starting(host), now) if run_ids else []
         return self._note(connection, claimed, free_devices(self.site.capacity, taken)) if claimed else []
+
+    def _still(self, connection: Connection, picks: Sequence[_Pick]) -> list[tuple[_Pick, LaneHead]]:
+        """The picks, with the limits of their sweeps as these are by now."""
+        sweep_ids = sorted({pick.head.sweep.sweep_id for pick in picks if pick.head.sweep})
+        now = claimable.limits_of(connection, sweep_ids) if sweep_ids else {}
+        return [
+            (pick, replace(pick.head, sweep=now.get(pick.head.sweep.sweep_id)) if pick.head.sweep else pick.head)
+            for pick in picks
+        ]
 
     def _note(self, connection: Connection, claimed: list[Run], devices: list[str]) -> list[Claim]:
         """What is written beside the runs: attempts, events, tokens."""
@@ -268,13 +277,15 @@ class _Claiming:
 
 def _lane(head: LaneHead, waiting: Iterator[QueuedRun]) -> Lane:
     return Lane(
-        priority=head.priority,
+        priority=head.rank,
         by=head.by,
         application_id=head.application_id,
         max_running=head.max_running,
         share=head.share,
         demand=head.demand,
         runs=waiting,
+        sweep_id=head.sweep.sweep_id if head.sweep else None,
+        sweep_max_running=head.sweep.max_running if head.sweep else None,
     )
 
 

@@ -30,10 +30,11 @@ def cancel(database: Database, run_id: int, by: str, now: datetime) -> Run:
 
     Raises NotFound; AlreadyFinal for a run that has ended otherwise and left no process.
     """
-    return database.write(lambda connection: _cancel(connection, run_id, by, now))
+    return database.write(lambda connection: cancel_one(connection, run_id, by, now))
 
 
-def _cancel(connection: Connection, run_id: int, by: str, now: datetime, told_at_once: int = TOLD_AT_ONCE) -> Run:
+def cancel_one(connection: Connection, run_id: int, by: str, now: datetime, told_at_once: int = TOLD_AT_ONCE) -> Run:
+    """The same within a transaction that does more. `told_at_once`: of those that wait for it; the others later."""
     run = runs.get(connection, run_id)
     if run.ticket_open:
         return _request(connection, run, by, now)
@@ -73,7 +74,7 @@ def _cancel_each(connection: Connection, ids: list[int], by: str, now: datetime)
         # It may have ended, or been removed, since it was found.
         with suppress(AlreadyFinal, NotFound):
             # Each may have others that wait for it: these are told later, lest the transaction get long.
-            _cancel(connection, run_id, by, now, told_at_once=0)
+            cancel_one(connection, run_id, by, now, told_at_once=0)
             count += 1
     return count
 

@@ -24,16 +24,17 @@ from lackey.domain.dependencies import (
 )
 from lackey.domain.limits import TOKENS, WAITING_RUNS
 from lackey.domain.policy import lane_of
-from lackey.domain.refusals import TooMany
+from lackey.domain.refusals import Conflict, TooMany
 from lackey.domain.run import Event, Run, RunState
 from lackey.services.runs.outcomes import WAITS_FOR_START, call_off
-from lackey.store import dependencies, events, runs, tokens, words
+from lackey.store import dependencies, events, runs, sweeps, tags, tokens, words
 
 # What a new run of the same takes over: its inputs, as they were when the first one was made.
 _INPUTS = (
     *("name", "project_id", "application_id", "project", "application", "launched", "command", "share", "directory"),
-    *("workdir", "shell", "parameters", "environment", "priority", "executor", "time_limit", "start_grace", "silence"),
-    *("retries", "retry_on", "retry_wait", "cpus", "memory_bytes", "gpus"),
+    *("workdir", "shell", "parameters", "environment", "own_variables", "tags", "priority", "executor", "time_limit"),
+    *("start_grace", "silence", "retries", "retry_on", "retry_wait", "cpus", "memory_bytes", "gpus"),
+    *("sweep_id", "point"),
 )
 COUNTED_ONE_IN = 64
 _CHILDREN_AT_MOST = 1_000
@@ -47,10 +48,12 @@ def create(
     at: datetime | None = None,
     after: Sequence[Dependency] = (),
     made_by: str | None = None,
+    with_token: bool = True,
 ) -> tuple[Run, str]:
     """Insert a run that is to start at `at` (now if None), with its event; the run and its token, given out this once.
 
-    It is `by`'s, and made by them, if not `made_by` somebody else. A launched run that is due and waits for no other is
+    It is `by`'s, and made by them, if not `made_by` somebody else. Without `with_token` it gets none, and "" is
+    answered: the process that is launched for it gets its own. A launched run that is due and waits for no other is
     queued in the same breath; one that waits for what can't come any more is cancelled.
     """
     due = at is None or at <= now
@@ -74,7 +77,8 @@ def create(
         },
     )
     dependencies.add_all(connection, run.id, waits.edges)
-    token = new_token(connection, run.id)
+    tags.add_all(connection, run.id, run.tags or [])
+    token = new_token(connection, run.id) if with_token else ""
     events.add(connection, Event(run.id, now, run.state.value, made_by or by, f"made; {run.state}", _origin(run)))
     words.index(connection, run.id, words.description(run.name, run.command))
     if waits.in_vain is not None:
@@ -83,7 +87,8 @@ def create(
 
 
 def _lane(values: dict[str, Any]) -> str:
-    return lane_of(values["application_id"], values["share"], values["cpus"], values["memory_bytes"], values["gpus"])
+    demand = (values["cpus"], values["memory_bytes"], values["gpus"])
+    return lane_of(values["application_id"], values["share"], *demand, values.get("sweep_id"))
 
 
 @dataclass(frozen=True)
@@ -155,13 +160,26 @@ def again(
     at: datetime | None = None,
     after: Sequence[Dependency] = (),
     stands_for: int | None = None,
+    instead: dict[str, Any] | None = None,
+    with_token: bool = True,
 ) -> tuple[Run, str]:
-    """A new run with the inputs of `run`, which names it as its parent. `stands_for`: the run in whose place it is."""
+    """A new run with the inputs of `run`, which names it as its parent. `stands_for`: the run in whose place it is.
+
+    `instead`: what is another than that run's.
+    """
     inputs = {name: getattr(run, name) for name in _INPUTS}
     if run.cause == "retry":
         inputs["retries"] = runs.get(connection, family_of(run)).retries
-    values = {**inputs, "parent_id": run.id, "cause": cause, "stands_for": stands_for}
-    return create(connection, values, by, now, at, after)
+    values = {**inputs, **(instead or {}), "parent_id": run.id, "cause": cause, "stands_for": stands_for}
+    if run.sweep_id is not None:
+        refuse_while_stopping(connection, run.sweep_id)
+    return create(connection, values, by, now, at, after, with_token=with_token)
+
+
+def refuse_while_stopping(connection: Connection, sweep_id: int) -> None:
+    """Raise Conflict for a new run of a sweep that is being cancelled: it would be cancelled, too."""
+    if any(sweep.stopping for sweep in sweeps.with_ids(connection, [sweep_id]).values()):
+        raise Conflict(f"sweep {sweep_id} is being cancelled; run it again when all its runs are cancelled")
 
 
 def retry(connection: Connection, run: Run, now: datetime) -> None:
@@ -176,6 +194,7 @@ def retry(connection: Connection, run: Run, now: datetime) -> None:
     at = now + retry_wait(run.retry_wait, max(0, first.retries - run.retries))
     values = {name: getattr(run, name) for name in _INPUTS}
     values |= {"parent_id": run.id, "cause": "retry", "stands_for": family, "retries": run.retries - 1}
+    values |= {"schedule_id": run.schedule_id}
     create(connection, values, run.by, now, at, made_by="lackey")
 
 
@@ -189,4 +208,8 @@ def _retries(connection: Connection, run_id: int) -> list[Run]:
 
 
 def _origin(run: Run) -> dict[str, Any]:
-    return {name: value for name, value in {"parent": run.parent_id, "cause": run.cause}.items() if value is not None}
+    return {
+        name: value
+        for name, value in {"parent": run.parent_id, "cause": run.cause, "schedule": run.schedule_id}.items()
+        if value is not None
+    }

@@ -34,6 +34,9 @@ class Search:
     since: datetime | None = None
     until: datetime | None = None
     words: str = ""
+    sweep: int | None = None
+    schedule: int | None = None
+    tag: str | None = None
 
 
 def run(database: Database, run_id: int) -> Run:
@@ -58,6 +61,9 @@ def narrowed(connection: Connection, search: Search) -> stored_runs.Filter:
         since=search.since,
         until=search.until,
         text=search.words,
+        sweep_id=search.sweep,
+        schedule_id=search.schedule,
+        tag=search.tag,
     )
 
 

@@ -1,28 +1,55 @@
 """Runs are done again: as new runs, which name them as their parents."""
 
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
-from lackey.domain.dependencies import awaited, decision_of, family_of
+from lackey.domain.command import change_parameters
+from lackey.domain.dependencies import Dependency, awaited, decision_of, family_of
 from lackey.domain.refusals import Conflict
+from lackey.domain.resources import Capacity, Demand
 from lackey.domain.run import Run, RunState
 from lackey.services.admin import executors
 from lackey.services.idempotency import Once, answered, remember
-from lackey.services.runs import creation
+from lackey.services.runs import creation, scheduling
 from lackey.services.runs.dependents import tell
 from lackey.services.runs.settling import TOLD_AT_ONCE
-from lackey.services.runs.waiting import demand_of
-from lackey.store import dependencies, notices, runs
+from lackey.store import applications, dependencies, notices, runs
 from lackey.store.database import Database
 
 
-def rerun(
-    database: Database, run_id: int, by: str, now: datetime, once: Once | None = None, dependents: bool = False
-) -> tuple[Run, str]:
-    """A new run with the same inputs, to start now, and its token.
+@dataclass(frozen=True)
+class Changes:
+    """In what a rerun is to differ from the run before. `parameters` and `environment`: those that are changed, alone.
 
-    `dependents`: what was to start after it, and never has, waits for the new one in its place.
+    `instead`: columns with their new values.
+    """
+
+    parameters: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    after: tuple[Dependency, ...] = ()
+    instead: dict[str, Any] = field(default_factory=dict)
+
+
+_SAME = Changes()
+
+
+def rerun(
+    database: Database,
+    run_id: int,
+    by: str,
+    now: datetime,
+    once: Once | None = None,
+    dependents: bool = False,
+    changes: Changes = _SAME,
+    capacity: Capacity | None = None,
+) -> tuple[Run, str]:
+    """A new run with the same inputs, but for the `changes`, to start now, and its token.
+
+    `dependents`: what was to start after it, and never has, waits for the new one in its place. `capacity`: what the
+    executor has, as long as no scheduler has told.
     Raises NotFound, TooMany, Invalid; Conflict for one with dependents that has not ended, or has succeeded.
     """
 
@@ -32,10 +59,13 @@ def rerun(
             return runs.get(connection, known), creation.another_token(connection, known)
         creation.refuse_too_many(connection, by)
         run = runs.get(connection, run_id)
+        instead, after = _instead(connection, run, changes), scheduling.there(connection, changes.after)
         if run.launched:
-            executors.refuse_too_large(connection, run.executor, demand_of(run), now)
+            executors.refuse_too_large(connection, instead["executor"], _demand(instead), now, capacity)
         family = _family_to_join(connection, run, now) if dependents else None
-        again, token = creation.again(connection, run, "rerun", by, now, stands_for=family)
+        again, token = creation.again(
+            connection, run, "rerun", by, now, after=after, stands_for=family, instead=instead
+        )
         if family is not None:
             tell(connection, family, now, TOLD_AT_ONCE)
         remember(connection, once, again.id, now)
@@ -44,6 +74,28 @@ def rerun(
         return again, token
 
     return database.write(work)
+
+
+def _instead(connection: Connection, run: Run, changes: Changes) -> dict[str, Any]:
+    """The columns that may differ. Raises Invalid.
+
+    The command stays that of the run before, so the parameters are its own; what values they may have is what its
+    application says now.
+    """
+    scheduling.refuse_pointless({**changes.instead, "environment": changes.environment}, run.launched)
+    taken = {name: getattr(run, name) for name in ("executor", "cpus", "memory_bytes", "gpus")}
+    parameters = run.parameters
+    if changes.parameters:
+        known = None if run.application_id is None else applications.application(connection, run.application_id)
+        declared = None if known is None else known.declared
+        parameters = change_parameters(run.command, run.parameters, changes.parameters, declared)
+        scheduling.check_size(parameters)
+    variables = scheduling.with_variables(run.environment, run.own_variables, changes.environment)
+    return {**taken, "parameters": parameters, **variables, **changes.instead}
+
+
+def _demand(values: dict[str, Any]) -> Demand:
+    return Demand(values["cpus"] or 1, values["memory_bytes"], values["gpus"])
 
 
 def _family_to_join(connection: Connection, run: Run, now: datetime) -> int:

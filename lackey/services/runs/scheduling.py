@@ -1,6 +1,7 @@
 """Making runs on request, and changing those that wait."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from sqlalchemy import Connection
 from lackey.domain.application import Application
 from lackey.domain.command import command_of_run, fill_parameters
 from lackey.domain.dependencies import Dependency
+from lackey.domain.environment import check_environment
 from lackey.domain.limits import EVENTS, PARAMETERS_BYTES
 from lackey.domain.paths import join
 from lackey.domain.refusals import AlreadyFinal, Conflict, FieldError, Invalid, TooMany, invalid
@@ -52,7 +54,7 @@ _TAKEN = {"cpus": "cpus", "memory_bytes": "memory", "gpus": "gpus"}
 class Wanted:
     """A run somebody asks for. `at` None: now. `instead` names what replaces the application's defaults.
 
-    `like` is the run of which it is a rerun, with changes.
+    `like` is the run of which it is a rerun, with changes; `schedule` the recurring schedule that makes it.
     """
 
     application: int | str | None = None
@@ -60,10 +62,13 @@ class Wanted:
     launch: bool = True
     at: datetime | None = None
     parameters: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    tags: list[str] = field(default_factory=list)
     after: tuple[Dependency, ...] = ()
     priority: int = 0
     instead: dict[str, Any] = field(default_factory=dict)
     like: int | None = None
+    schedule: int | None = None
 
 
 def schedule(
@@ -83,13 +88,8 @@ def schedule(
         known = answered(connection, once, now, runs.get)
         if known is not None:
             return runs.get(connection, known), creation.another_token(connection, known)
-        _check_at(wanted.at, now)
-        creation.refuse_too_many(connection, by)
-        values, after = _values(connection, wanted), _after(connection, wanted)
-        if wanted.launch:
-            demand = Demand(values["cpus"] or 1, values["memory_bytes"], values["gpus"])
-            executors.refuse_too_large(connection, values["executor"], demand, now, capacity)
-        run, token = creation.create(connection, values, by, now, wanted.at, after)
+        check_at(wanted.at, now)
+        run, token = make(connection, wanted, by, now, capacity)
         remember(connection, once, run.id, now)
         if run.launched:
             notices.send(connection)
@@ -98,8 +98,33 @@ def schedule(
     return database.write(work)
 
 
-def _check_at(at: datetime | None, now: datetime) -> None:
-    """Raises Invalid for a time that can't have been meant. One that has only just passed is due at once."""
+def make(
+    connection: Connection,
+    wanted: Wanted,
+    by: str,
+    now: datetime,
+    capacity: Capacity | None = None,
+    made_by: str | None = None,
+) -> tuple[Run, str]:
+    """The same within a transaction that does more. It is `by`'s, and made by them, if not `made_by` somebody else."""
+    creation.refuse_too_many(connection, by)
+    values, after = check(connection, wanted, now, capacity)
+    return creation.create(connection, values, by, now, wanted.at, after, made_by)
+
+
+def check(
+    connection: Connection, wanted: Wanted, now: datetime, capacity: Capacity | None = None
+) -> tuple[dict[str, Any], list[Dependency]]:
+    """What the run would be made with, and wait for. Raises Invalid, NotFound, Conflict."""
+    values, after = _values(connection, wanted), there(connection, wanted.after)
+    if wanted.launch:
+        demand = Demand(values["cpus"] or 1, values["memory_bytes"], values["gpus"])
+        executors.refuse_too_large(connection, values["executor"], demand, now, capacity)
+    return values, after
+
+
+def check_at(at: datetime | None, now: datetime) -> None:
+    """Raise Invalid for a time that can't have been meant. One that has only just passed is due at once."""
     if at is None:
         return
     said = f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
@@ -116,38 +141,60 @@ def _values(connection: Connection, wanted: Wanted) -> dict[str, Any]:
         basis = {"name": wanted.name, "parameters": wanted.parameters, **_DEFAULTS}
         basis |= dict.fromkeys(("project_id", "application_id", "project", "application"))
     else:
-        basis = _from_application(_runnable(connection, wanted.application), wanted)
-    _refuse_pointless(wanted)
-    size = sum(len(name.encode()) + len(value.encode()) for name, value in basis["parameters"].items())
-    if size > PARAMETERS_BYTES:
-        where = "put what is large into a file, and its name into a parameter"
-        raise invalid("parameters", f"have {size} bytes, and at most {PARAMETERS_BYTES} are taken; {where}")
-    own: dict[str, Any] = {"launched": wanted.launch, "priority": wanted.priority}
+        basis = _from_application(runnable(connection, wanted.application), wanted)
+    asked = {**wanted.instead, "environment": wanted.environment}
+    refuse_pointless(asked, wanted.launch)
+    check_size(basis["parameters"])
+    own: dict[str, Any] = {"launched": wanted.launch, "priority": wanted.priority, "tags": wanted.tags or None}
+    own |= with_variables(basis["environment"], None, wanted.environment)
     parent = None if wanted.like is None else runs.get(connection, wanted.like).id
     own |= {"parent_id": parent, "cause": None if parent is None else "rerun"}
+    if wanted.schedule is not None:
+        own |= {"schedule_id": wanted.schedule, "cause": "schedule"}
     return {**basis, **own, **wanted.instead}
 
 
-def _refuse_pointless(wanted: Wanted) -> None:
-    """Raises Invalid for what does nothing for a run that lackey does not launch."""
-    if wanted.launch:
+def check_size(parameters: dict[str, str]) -> None:
+    """Raise Invalid for parameters that are too large together."""
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in parameters.items())
+    if size > PARAMETERS_BYTES:
+        where = "put what is large into a file, and its name into a parameter"
+        raise invalid("parameters", f"have {size} bytes, and at most {PARAMETERS_BYTES} are taken; {where}")
+
+
+def with_variables(environment: dict[str, str], own: list[str] | None, given: dict[str, str]) -> dict[str, Any]:
+    """The columns of a run whose environment is this, of which `own` were given for it, and `given` are now.
+
+    Raises Invalid.
+    """
+    if not given:
+        return {"environment": environment, "own_variables": own}
+    merged = {**environment, **given}
+    check_environment(merged)
+    return {"environment": merged, "own_variables": sorted({*(own or ()), *given})}
+
+
+def refuse_pointless(asked: dict[str, Any], launched: bool) -> None:
+    """Raise Invalid for what does nothing for a run that lackey does not launch."""
+    if launched:
         return
-    asked = wanted.instead
+    if asked.get("environment"):
+        raise invalid("environment", "is for runs that lackey launches: others have the one they were started in")
     retried = [name for name in ("retry_on", "retry_wait") if asked.get(name) is not None]
     if retried := (["retries"] if asked.get("retries") else []) + retried:
         why = "is for runs that lackey launches: it can't run again what somebody else has started"
         raise Invalid(*(FieldError(name, why) for name in retried))
-    if taken := [field for name, field in _TAKEN.items() if wanted.instead.get(name)]:
+    if taken := [field for name, field in _TAKEN.items() if asked.get(name)]:
         why = "is for runs that lackey launches: what others take it does not count"
         raise Invalid(*(FieldError(field, why) for field in taken))
 
 
-def _after(connection: Connection, wanted: Wanted) -> list[Dependency]:
-    """What it is to wait for, each once. Raises Invalid.
+def there(connection: Connection, after: Iterable[Dependency]) -> list[Dependency]:
+    """What a new run is to wait for, each once. Raise Invalid for what is not there.
 
     There are no circles: a run can wait for those alone that are there already, and what it waits for never changes.
     """
-    each = list(dict.fromkeys(wanted.after))
+    each = list(dict.fromkeys(after))
     named = Counter(one.run_id for one in each)
     missing = sorted(named.keys() - runs.existing(connection, list(named)))
     if missing:
@@ -158,7 +205,8 @@ def _after(connection: Connection, wanted: Wanted) -> list[Dependency]:
     return each
 
 
-def _runnable(connection: Connection, named: int | str) -> Application:
+def runnable(connection: Connection, named: int | str) -> Application:
+    """The application of this id or name. Raises NotFound; Conflict for one that is archived."""
     application = applications.application(connection, named)
     if application.archived_at is not None:
         raise Conflict(f"application {application.full_name} is archived; nothing new is run of it")
@@ -171,16 +219,23 @@ def _from_application(application: Application, wanted: Wanted) -> dict[str, Any
     declared = application.declared
     values = fill_parameters(declared, wanted.parameters)
     return {
-        **{name: getattr(application, name) for name in _DEFAULTS if name not in ("command", "share", "directory")},
+        **inputs_of(application),
         "name": wanted.name or application.full_name,
         "project_id": application.project_id,
         "application_id": application.id,
         "project": application.project,
         "application": application.full_name,
         "command": command_of_run(application.command, declared, values, application.shell or DEFAULT_SHELL),
+        "parameters": values,
+    }
+
+
+def inputs_of(application: Application) -> dict[str, Any]:
+    """What all runs of an application take from it, if they do not say otherwise; all but command and parameters."""
+    return {
+        **{name: getattr(application, name) for name in _DEFAULTS if name not in ("command", "share", "directory")},
         "share": application.share,
         "directory": join(application.project_directory, application.directory),
-        "parameters": values,
     }
 
 
@@ -195,7 +250,9 @@ def change(database: Database, run_id: int, values: dict[str, Any], by: str, now
         if not run.waits:
             refusal = AlreadyFinal if run.state in FINAL else Conflict
             raise refusal(f"run {run_id} waits no more: {run.state}")
-        _check_at(values.get("at"), now)
+        if "priority" in values and run.sweep_id is not None:
+            raise invalid("priority", f"is that of its sweep: PUT /api/sweep/{run.sweep_id}")
+        check_at(values.get("at"), now)
         if not events.has_room(connection, run_id):
             raise TooMany(f"run {run_id} was changed {EVENTS} times or more (EVENTS); cancel it, and make another")
         changed = _rescheduled(connection, runs.change(connection, run, _columns(values)), by, now)

@@ -12,14 +12,16 @@ from lackey.domain.dependencies import NAMED_AT_MOST, awaited, waits_for
 from lackey.domain.policy import AwayShares, Paused, Room, ShareState, not_configured
 from lackey.domain.resources import Capacity, Demand, said
 from lackey.domain.run import Asked, Run, RunState, scheduler_of
+from lackey.domain.sweep import Sweep
 from lackey.services.admin import health
-from lackey.store import applications, claimable, dependencies, executors, share_states
+from lackey.store import applications, claimable, dependencies, executors, share_states, sweeps
 from lackey.store.database import Database
 from lackey.store.service import Heartbeat
 
 Kind = Literal["dependency", "hold", "executor", "scheduler", "share", "limit", "resources", "slot", "turn"]
 
 HELD = "held on request, until it is released"
+SWEEP_STOPS = "its sweep is being cancelled"
 NO_SCHEDULER = "waits for a scheduler: none has been heard from lately"
 STARTS_SOON = "is about to be started"
 WAITS_FOR_SLOT = "waits for a free slot"
@@ -37,7 +39,8 @@ class Wait:
 class _Now:
     """How it stands at one moment, for all runs of an executor.
 
-    `shares` None: nobody tells how they are. `running` counts the runs of each application. `room` None: nobody tells
+    `shares` None: nobody tells how they are. `running` counts the runs of each application, `of_sweep` those
+    of each sweep. `room` None: nobody tells
     what there is.
     """
 
@@ -45,6 +48,7 @@ class _Now:
     paused: Paused | None
     shares: dict[str, ShareState] | None
     running: Counter[int | None]
+    of_sweep: Counter[int | None]
     room: Room | None
 
 
@@ -56,6 +60,7 @@ class WaitReasons:
         self._database, self._now = database, now
         self._limits: dict[int, int | None] = {}
         self._seen: dict[str, _Now] = {}
+        self._sweeps: dict[int, Sweep] = {}
 
     def reason_of(self, run: Run) -> str | None:
         """Why the run is as it is."""
@@ -72,7 +77,8 @@ class WaitReasons:
             return None
         if run.held:
             return Wait("hold", HELD)
-        return self._for_all(run) or self._share(run) or self._limit(run) or self._room(run) or self._turn(run)
+        told = self._sweep_rests(run) or self._for_all(run) or self._share(run) or self._limit(run)
+        return told or self._sweep_limit(run) or self._room(run) or self._turn(run)
 
     def _awaited(self, run: Run) -> str:
         if run.unmet == len(run.after):
@@ -93,6 +99,7 @@ class WaitReasons:
                     paused=executors.paused(connection).get(executor),
                     shares=shares or None,
                     running=Counter(one.application_id for one in taken if not one.lost),
+                    of_sweep=Counter(one.sweep_id for one in taken if not one.lost),
                     room=Room(leader.capacity, taken) if leader and leader.capacity else None,
                 )
         return self._seen[executor]
@@ -118,6 +125,34 @@ class WaitReasons:
         if most is None or self._how_it_is(run.executor).running[run.application_id] < most:
             return None
         return Wait("limit", f"waits for another run of its application: at most {most} at a time")
+
+    def sweep_of(self, run: Run) -> Sweep | None:
+        """The sweep of which the run is."""
+        if run.sweep_id is None:
+            return None
+        if run.sweep_id not in self._sweeps:
+            with self._database.read() as connection:
+                self._sweeps |= sweeps.with_ids(connection, [run.sweep_id])
+        return self._sweeps.get(run.sweep_id)
+
+    def priority_of(self, run: Run) -> int:
+        """The priority that counts: as long as it waits, a run of a sweep has that of the sweep."""
+        sweep = self.sweep_of(run) if run.waits else None
+        return run.priority if sweep is None else sweep.priority
+
+    def _sweep_rests(self, run: Run) -> Wait | None:
+        sweep = self.sweep_of(run)
+        if sweep is None or not (sweep.held or sweep.stopping):
+            return None
+        return Wait("hold", SWEEP_STOPS if sweep.stopping else f"its sweep is {HELD}")
+
+    def _sweep_limit(self, run: Run) -> Wait | None:
+        sweep = self.sweep_of(run)
+        if sweep is None or sweep.max_running is None:
+            return None
+        if self._how_it_is(run.executor).of_sweep[sweep.id] < sweep.max_running:
+            return None
+        return Wait("limit", f"waits for another run of its sweep: at most {sweep.max_running} at a time")
 
     def _most(self, application_id: int | None) -> int | None:
         if application_id is None:

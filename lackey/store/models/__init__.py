@@ -6,7 +6,8 @@ from lackey.store.models.base import Base
 from lackey.store.models.key import IdempotencyRow, KeyRow, UserIdempotencyRow
 from lackey.store.models.log import IndexedTextRow, LogPieceRow
 from lackey.store.models.metric import MetricDetailRow, MetricRow, MetricSummaryRow
-from lackey.store.models.run import EventRow, RunRow, TokenRow
+from lackey.store.models.run import EventRow, RunRow, TagRow, TokenRow
+from lackey.store.models.schedule import ScheduleRow, TickRow
 from lackey.store.models.service import (
     GapRow,
     InstallationRow,
@@ -16,6 +17,7 @@ from lackey.store.models.service import (
     ShareStateRow,
 )
 from lackey.store.models.session import SessionRow
+from lackey.store.models.sweep import SweepChangeRow, SweepCountRow, SweepPointRow, SweepRow
 
 __all__ = [
     "ApplicationRow",
@@ -37,9 +39,16 @@ __all__ = [
     "PausedExecutorRow",
     "ProjectRow",
     "RunRow",
+    "ScheduleRow",
     "SchedulerRow",
     "SessionRow",
     "ShareStateRow",
+    "SweepChangeRow",
+    "SweepCountRow",
+    "SweepPointRow",
+    "SweepRow",
+    "TagRow",
+    "TickRow",
     "TokenRow",
     "UserIdempotencyRow",
 ]

@@ -19,6 +19,9 @@ _STARTED = text("started_at IS NOT NULL")
 _TIMED = text("ended_at >= started_at")
 CLAIMABLE = "ended_at IS NULL AND state = 'queued' AND ticket IS NULL AND NOT held"
 _STANDS = text("stands_for IS NOT NULL")
+OF_A_SWEEP = text("sweep_id IS NOT NULL")
+_OF_SCHEDULE = text("schedule_id IS NOT NULL")
+_OPEN_OF_SCHEDULE = text("schedule_id IS NOT NULL AND ended_at IS NULL")
 DUE = text("ended_at IS NULL AND state = 'scheduled' AND launched AND unmet = 0")
 # To be asked for in the same words, as above.
 EXPECTED = text("ended_at IS NULL AND state = 'scheduled' AND NOT launched AND start_grace IS NOT NULL")
@@ -57,6 +60,10 @@ class RunRow(Base):
             postgresql_where=text(CLAIMABLE),
         ),
         Index("ix_run_stands_for", "stands_for", sqlite_where=_STANDS, postgresql_where=_STANDS),
+        Index("ix_run_sweep_id", "sweep_id", "id", sqlite_where=OF_A_SWEEP, postgresql_where=OF_A_SWEEP),
+        Index("ix_run_point", "sweep_id", "point", "id", sqlite_where=OF_A_SWEEP, postgresql_where=OF_A_SWEEP),
+        Index("ix_run_schedule_id", "schedule_id", "id", sqlite_where=_OF_SCHEDULE, postgresql_where=_OF_SCHEDULE),
+        Index("ix_run_of_schedule", "schedule_id", sqlite_where=_OPEN_OF_SCHEDULE, postgresql_where=_OPEN_OF_SCHEDULE),
         Index("ix_run_due", "scheduled_at", "id", sqlite_where=DUE, postgresql_where=DUE),
         Index("ix_run_expected", "scheduled_at", sqlite_where=EXPECTED, postgresql_where=EXPECTED),
         {"sqlite_autoincrement": True},
@@ -75,6 +82,7 @@ class RunRow(Base):
     by: Mapped[str]
     parent_id: Mapped[int | None] = mapped_column(Id, ForeignKey("run.id"))
     cause: Mapped[str | None]
+    schedule_id: Mapped[int | None] = mapped_column(Id)
     command: Mapped[str | None]
     share: Mapped[str | None]
     directory: Mapped[str | None]
@@ -82,6 +90,8 @@ class RunRow(Base):
     shell: Mapped[str | None]
     parameters: Mapped[dict[str, str]] = mapped_column(JSON)
     environment: Mapped[dict[str, str]] = mapped_column(JSON)
+    own_variables: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    tags: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     priority: Mapped[int]
     executor: Mapped[str]
     time_limit: Mapped[float | None]
@@ -96,6 +106,8 @@ class RunRow(Base):
     retry_wait: Mapped[float | None]
     lane: Mapped[str] = mapped_column(server_default=text("''"))
     stands_for: Mapped[int | None] = mapped_column(Id)
+    sweep_id: Mapped[int | None] = mapped_column(Id)
+    point: Mapped[int | None]
     unmet: Mapped[int] = mapped_column(server_default="0")
     given_up_at: Mapped[datetime | None]
     held: Mapped[bool]
@@ -153,6 +165,16 @@ class TokenRow(Base):
 
     digest: Mapped[bytes] = mapped_column(primary_key=True)
     run_id: Mapped[int] = mapped_column(Id, ForeignKey("run.id"))
+
+
+class TagRow(Base):
+    """A tag of a run, to find the run by; `run.tags` has them in the order in which they were given."""
+
+    __tablename__ = "run_tag"
+    __table_args__ = (Index("ix_run_tag_run_id", "run_id"),)
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(Id, ForeignKey("run.id"), primary_key=True)
 
 
 class EventRow(Base):

@@ -8,9 +8,8 @@ from lackey.domain.run import Run
 from lackey.files import FileError, FileMissing, FilePiece
 from lackey.services.runs import queries
 from lackey.services.runs.log_text import PIECE, Held, LogText, Missing, stored
-from lackey.web import problems
 from lackey.web.call import Call
-from lackey.web.ranges import Unsatisfiable, wanted_range
+from lackey.web.ranges import Unsatisfiable, unsatisfiable, wanted_range
 from lackey.web.routes import Raw, route
 from lackey.web.schemas.runs import LogQuery
 
@@ -37,14 +36,9 @@ def log(call: Call, run_id: int, query: LogQuery) -> Raw:
                 (start, end), status = part, 206
                 headers["Content-Range"] = f"bytes {start}-{end - 1}/{text.size}"
         except Unsatisfiable:
-            return _unsatisfiable(text.size)
+            return unsatisfiable("the log", text.size)
     headers |= {"X-Log-Offset": str(start), "X-Log-Size": str(text.size)}
     return Raw(_TEXT, text.read(start, end), end - start, status, headers)
-
-
-def _unsatisfiable(size: int) -> Raw:
-    problem = problems.written(problems.plain_problem(416, f"the log has {size} bytes, and none of those asked for"))
-    return Raw(problems.CONTENT_TYPE, problem, len(problem), 416, {"Content-Range": f"bytes */{size}"})
 
 
 def text_of(call: Call, run: Run) -> LogText:

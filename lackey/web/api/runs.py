@@ -18,8 +18,6 @@ from lackey.web.schemas.runs import (
     INSTEAD,
     EventOut,
     Events,
-    FileOut,
-    Files,
     MadeRun,
     MetricOut,
     MetricQuery,
@@ -44,6 +42,8 @@ def schedule(call: Call, body: NewRun) -> MadeRun:
         launch=body.launch,
         at=body.at,
         parameters=body.parameters,
+        environment=body.environment,
+        tags=body.tags,
         after=body.dependencies(),
         priority=body.priority,
         instead={name: value for name, value in body.given().items() if name in INSTEAD},
@@ -54,14 +54,13 @@ def schedule(call: Call, body: NewRun) -> MadeRun:
 
 def search_of(query: RunQuery) -> Search:
     """What is searched for."""
-    return Search(query.state, query.project, query.application, query.by, query.since, query.until, query.q)
+    where, when = (query.project, query.application, query.by), (query.since, query.until)
+    return Search(query.state, *where, *when, query.q, query.sweep, query.schedule, query.tag)
 
 
 @route("GET", "/api/run", scope="read")
 def runs(call: Call, query: RunQuery) -> Runs:
     """List the runs, newest first."""
-    if query.sweep is not None:
-        return Runs(items=[])
     return _page(call, query, search_of(query))
 
 
@@ -115,8 +114,11 @@ def cancel(call: Call, run_id: int) -> RunOut:
 
 @route("POST PUT", "/api/run/rerun/<run_id:id>", scope="run", status=201, takes_forms=True, may=[Conflict, TooMany])
 def rerun(call: Call, run_id: int, body: Rerun) -> MadeRun:
-    """Run it again with the same inputs, as a new run."""
-    again, token = rerunning.rerun(call.database, run_id, call.by, call.now, call.once, body.dependents)
+    """Run it again with the same inputs, but for those given, as a new run."""
+    changes = rerunning.Changes(body.parameters, body.environment, body.dependencies(), body.instead())
+    again, token = rerunning.rerun(
+        call.database, run_id, call.by, call.now, call.once, body.dependents, changes, call.service.capacity
+    )
     return _made(call, again, token)
 
 
@@ -147,23 +149,6 @@ def metrics(call: Call, run_id: int, query: MetricQuery) -> Metrics:
     read = numbered(_figures(call, run_id, query))
     # They are small, and sorted anew each time.
     return page(Metrics, query, read, lambda one: _metric(one[1]), lambda one: one[0], at_once=query.limit + 1)
-
-
-@route("GET", "/api/run/<run_id:id>/files", scope="read", may=[Conflict])
-def files(call: Call, run_id: int) -> Files:
-    """List what lies in a run's directory.
-
-    While the share is away this can't be told, and the answer is 503.
-    """
-    found = queries.run(call.database, run_id)
-    if found.share is None or found.run_directory is None:
-        return Files(items=[], complete=True)
-    listing = call.service.files.listing(found.share, found.run_directory)
-    shown = [
-        FileOut(name=_readable(entry.name), size=entry.size, modified_at=moment(entry.mtime), kind=entry.kind)
-        for entry in listing.entries
-    ]
-    return Files(items=shown, complete=listing.complete)
 
 
 def _made(call: Call, run: Run, token: str) -> MadeRun:
@@ -205,8 +190,3 @@ def _figures(call: Call, run_id: int, query: MetricQuery) -> Callable[[int, int]
 
 def _metric(metric: Metric) -> MetricOut:
     return MetricOut(name=metric.name, value=metric.value, step=metric.step, at=moment(metric.ts))
-
-
-def _readable(name: str) -> str:
-    """A file's name as text; bytes that are no UTF-8 show as U+FFFD."""
-    return name.encode(errors="surrogateescape").decode(errors="replace")

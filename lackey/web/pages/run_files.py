@@ -3,25 +3,22 @@
 In addresses a path is percent-encoded twice, for WSGI servers decode it once, and Bottle drops what is no UTF-8 then.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote, unquote_to_bytes
 
-from lackey.domain.paths import join
-from lackey.domain.refusals import NotFound, Unavailable
 from lackey.domain.run import Run
-from lackey.files import Entry, FileError, FilePiece, ShareFiles
+from lackey.files import Entry, FileError
 from lackey.services.runs import queries
 from lackey.web.api import run_log
+from lackey.web.api.run_files import place_of, sent
 from lackey.web.call import Call
 from lackey.web.pages.routes import Html, Raw, page
 from lackey.web.present import moment
 from lackey.web.schemas.runs import LogQuery
 from lackey.web.validation import check
 from lackey.web.visits import Visit
-
-_PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ def top(visit: Visit, run_id: int) -> Html:
 def directory(visit: Visit, run_id: int, path: str) -> Html:
     """What lies in a directory below the run's."""
     found, names = queries.run(visit.database, run_id), _names(path)
-    _, path = _where(found, names)
+    _, path = place_of(found, names)
     above = [(readable(name), path_of(names[: number + 1])) for number, name in enumerate(names)]
     return Html("run_files.html", {"run": found, "files": files_in(visit, found, path, names), "above": above})
 
@@ -70,25 +67,8 @@ def directory(visit: Visit, run_id: int, path: str) -> Html:
 def file(visit: Visit, run_id: int, path: str) -> Raw:
     """A file of the run's directory, to download. Whatever it is, the browser is not to show it as a page of ours."""
     names = _names(path)
-    share, path = _where(queries.run(visit.database, run_id), names)
-    files = visit.service.files
-    first = files.read(share, path, 0, 0)
-    shown_name = f"attachment; filename*=UTF-8''{quote(names[-1].encode(errors='replace'))}"
-    return Raw(
-        "application/octet-stream",
-        _pieces(files, share, path, first),
-        first.size,
-        headers={"Content-Disposition": shown_name},
-    )
-
-
-def _pieces(files: ShareFiles, share: str, path: str, first: FilePiece) -> Iterator[bytes]:
-    for start in range(0, first.size, _PIECE):
-        length = min(_PIECE, first.size - start)
-        piece = files.read(share, path, start, length)
-        if piece.is_of_another_than(first) or len(piece.content) < length:
-            raise Unavailable("the file was written anew while it was read; read it again")
-        yield piece.content
+    share, where = place_of(queries.run(visit.database, run_id), names)
+    return sent(visit.service.files, share, where, names[-1], visit.range)
 
 
 def call_of(visit: Visit) -> Call:
@@ -122,14 +102,5 @@ def readable(name: str) -> str:
 
 
 def _names(path: str) -> list[str]:
-    """The way down from the run's directory. Raises NotFound for one that could lead up."""
-    names = [unquote_to_bytes(name).decode(errors="surrogateescape") for name in path.split("/")] if path else []
-    if any(name in ("", ".", "..") or "/" in name or "\0" in name for name in names):
-        raise NotFound("there is no such file in the run's directory")
-    return names
-
-
-def _where(run: Run, names: list[str]) -> tuple[str, str]:
-    if run.share is None or run.run_directory is None:
-        raise NotFound(f"run {run.id} has no directory")
-    return run.share, join(run.run_directory, *names)
+    """The way down from the run's directory."""
+    return [unquote_to_bytes(name).decode(errors="surrogateescape") for name in path.split("/")] if path else []

@@ -21,6 +21,7 @@ from lackey.web.schemas.types import (
     RetryWait,
     Seconds,
     Shell,
+    ShellText,
     ShortText,
     Variable,
 )
@@ -28,7 +29,6 @@ from lackey.web.schemas.types import (
 # The longest directory there can be, percent-encoded, and what stands before it.
 Directory = Annotated[str, Field(max_length=4096)]
 _FORMS = r"\\fileserver\lab\heat, smb://fileserver/lab/heat, Z:\heat, /srv/lab/heat, lab:heat"
-ShellText = Annotated[str, Field(max_length=SHELL_TEXT)]
 # Lines that end as on Windows would give the shell words that end in a carriage return.
 _UnixLines = AfterValidator(lambda text: text.replace("\r\n", "\n"))
 Command = Annotated[str, Field(min_length=1, max_length=SHELL_TEXT), _UnixLines]

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar, get_args
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
-from pydantic.json_schema import SkipJsonSchema
 
 from lackey.domain.dependencies import Dependency, Wants
 from lackey.domain.limits import AFTER
@@ -19,6 +18,7 @@ from lackey.web.schemas.types import (
     Memory,
     Moment,
     MomentOrNow,
+    NameCursor,
     Number,
     ParameterValue,
     Priority,
@@ -28,17 +28,20 @@ from lackey.web.schemas.types import (
     RetryWait,
     RunCursor,
     Seconds,
+    ShellText,
     ShortText,
+    Tag,
+    Tags,
     Variable,
     words_of,
 )
 
-_FIGURE = {"anyOf": [{"type": "number"}, {"type": "string", "enum": ["NaN", "Infinity", "-Infinity"]}]}
-_FORM_PARAMETER = "parameters."
+FIGURE = {"anyOf": [{"type": "number"}, {"type": "string", "enum": ["NaN", "Infinity", "-Infinity"]}]}
 _GROUPS = {"active": ACTIVE, "final": FINAL, **{state.value: frozenset({state}) for state in RunState}}
 
 
-def _states(value: Any) -> frozenset[RunState]:
+def states_of(value: Any) -> frozenset[RunState]:
+    """The states that words name, several of them with commas between. Raises ValueError."""
     words = [word for each in value for word in each.split(",")]
     if unknown := [word for word in words if word not in _GROUPS]:
         raise ValueError(f"{unknown[0][:40]!r} is no state; there are: {', '.join(_GROUPS)}")
@@ -82,6 +85,20 @@ AfterIn = Annotated[
 ]
 
 
+def _from_form(fields: dict[str, Any]) -> dict[str, Any]:
+    """What a form sent of a run to make, as JSON would have it."""
+    body = dict(fields)
+    for name in ("parameters", "environment"):
+        if named := sorted(each for each in fields if each.startswith(f"{name}.")):
+            body[name] = {each.removeprefix(f"{name}."): body.pop(each) for each in named}
+    if "after" in body:
+        body["after"] = [_after_in_words(each.strip()) for each in body["after"].split(",")]
+    for name in ("retry_on", "tags"):
+        if name in body:
+            body[name] = words_of(body[name])
+    return body
+
+
 class NewRun(Body):
     """A run to make. Fields that its application has too take the place of those. Limits are in seconds."""
 
@@ -99,6 +116,13 @@ class NewRun(Body):
         AfterValidator(_not_too_many),
         Field(description=f"runs that it waits for, with their retries, at most {AFTER}; in a form `1,2:ended`"),
     ] = []
+    environment: Annotated[
+        dict[Variable, ShellText],
+        Field(
+            description="variables beside its application's, or in place of them; in a form `environment.NAME=value`"
+        ),
+    ] = {}
+    tags: Annotated[Tags, Field(description="to find it by; in a form `a,b`")] = []
     priority: Annotated[
         Priority, Field(description="higher first, then the user with the fewest cpus in use, then older")
     ] = 0
@@ -116,15 +140,7 @@ class NewRun(Body):
     @staticmethod
     def from_form(fields: dict[str, Any]) -> dict[str, Any]:
         """What a form sent, as JSON would have it."""
-        named = {name for name in fields if name.startswith(_FORM_PARAMETER)}
-        body = {name: value for name, value in fields.items() if name not in named}
-        if named:
-            body["parameters"] = {name.removeprefix(_FORM_PARAMETER): fields[name] for name in sorted(named)}
-        if "after" in body:
-            body["after"] = [_after_in_words(each.strip()) for each in body["after"].split(",")]
-        if "retry_on" in body:
-            body["retry_on"] = words_of(body["retry_on"])
-        return body
+        return _from_form(fields)
 
     def dependencies(self) -> tuple[Dependency, ...]:
         """What it waits for."""
@@ -137,12 +153,43 @@ INSTEAD |= {"cpus", "memory_bytes", "gpus"}
 
 
 class Rerun(Body):
-    """How a run is run again."""
+    """How a run is run again. The fields beside `dependents` say in what it differs; what is left out stays."""
 
+    parameters: Annotated[
+        dict[Variable, ParameterValue], Field(description="those that change; in a form `parameters.NAME=value`")
+    ] = {}
+    environment: Annotated[
+        dict[Variable, ShellText], Field(description="those that change; in a form `environment.NAME=value`")
+    ] = {}
+    after: Annotated[
+        list[AfterIn],
+        AfterValidator(_not_too_many),
+        Field(description="runs that it waits for; those that the run before waited for it does not wait for"),
+    ] = []
+    tags: Annotated[Tags, Field(description="in place of those of the run before")] = []
+    priority: Priority = 0
+    time_limit: Seconds | None = None
+    cpus: Cpus | None = None
+    memory_bytes: Annotated[Memory | None, Field(alias="memory")] = None
+    gpus: Gpus = 0
     dependents: Annotated[
         bool,
         Field(description="true: what was to start after it, and never has, waits for the new run in its place"),
     ] = False
+
+    @staticmethod
+    def from_form(fields: dict[str, Any]) -> dict[str, Any]:
+        """What a form sent, as JSON would have it."""
+        return _from_form(fields)
+
+    def dependencies(self) -> tuple[Dependency, ...]:
+        """What it waits for."""
+        return tuple(Dependency(one.run, one.on) for one in self.after)
+
+    def instead(self) -> dict[str, Any]:
+        """The columns that are to have another value."""
+        apart = {"parameters", "environment", "after", "dependents"}
+        return {name: value for name, value in self.given().items() if name not in apart}
 
 
 class RunChange(Body):
@@ -201,6 +248,8 @@ class RunOut(Answer):
     directory: str | None
     paths: Paths | None
     parameters: dict[str, str]
+    environment: Annotated[dict[str, str], Field(description="the variables that were given for this run")]
+    tags: list[str]
     priority: int
     executor: str
     handle: str | None
@@ -253,7 +302,7 @@ class RunQuery(RunsQuery):
 
     state: Annotated[
         frozenset[RunState],
-        PlainValidator(_states),
+        PlainValidator(states_of),
         WithJsonSchema({"type": "array", "items": {"type": "string", "enum": list(_GROUPS)}}),
         Field(description="names of states, `active`, `final`; several with commas between, or repeated"),
     ] = frozenset()
@@ -263,8 +312,9 @@ class RunQuery(RunsQuery):
     since: Annotated[Moment, Field(description="scheduled for this time or later")] | None = None
     until: Annotated[Moment, Field(description="scheduled for this time or earlier")] | None = None
     q: Annotated[ShortText, Field(description="words that all occur in its name, command or log")] = ""
-    # There are no sweeps yet, so no run belongs to one.
-    sweep: SkipJsonSchema[Id | None] = None
+    sweep: Annotated[Id | None, Field(description="the runs of this sweep, with their retries and reruns")] = None
+    schedule: Annotated[Id | None, Field(description="the recurring schedule that it was made by")] = None
+    tag: Annotated[Tag, Field(description="one of its tags")] | None = None
 
 
 class EventOut(Answer):
@@ -287,7 +337,7 @@ class MetricOut(Answer):
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
     name: str
-    value: Annotated[float, WithJsonSchema(_FIGURE, mode="serialization")]
+    value: Annotated[float, WithJsonSchema(FIGURE, mode="serialization")]
     step: float | None
     at: datetime | None
 
@@ -309,16 +359,24 @@ class MetricQuery(PageQuery):
 
 
 class FileOut(Answer):
-    """What lies in a run's directory. `kind` is `file`, `directory`, `link` (not followed) or `other`."""
+    """What lies in a run's directory. `kind` is `file`, `directory`, `link` (which leads nowhere) or `other`."""
 
     name: str
     size: int
     modified_at: datetime | None
     kind: str
+    link: Annotated[bool, Field(description="it is a link, to what `kind` says, on the same share")]
+
+
+class FileQuery(Limit):
+    """Which part of a directory."""
+
+    directory: Annotated[str, Field(max_length=4096, description="below the run's directory")] = ""
+    cursor: Annotated[NameCursor, Field(description="`next` of the page before")] = None
 
 
 class Files(Page[FileOut]):
-    """What lies in a run's directory, by name; not `complete` where there are too many to list."""
+    """What lies in a run's directory, by name; not `complete` where there are too many to list all of them."""
 
     complete: bool
 

@@ -7,15 +7,17 @@ schemas shown in OpenAPI are those of the text forms as well.
 import base64
 import binascii
 import math
+import os
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
-from lackey.domain import run_list, sizes
+from lackey.domain import durations, run_list, sizes
 from lackey.domain.application import NAME, composed
 from lackey.domain.evidence import instant
+from lackey.domain.limits import TAGS
 from lackey.domain.refusals import Invalid
 from lackey.domain.shell.program import SHELL_LENGTH, checked_shell
 from lackey.services.catalogue.changing import EXECUTORS
@@ -44,6 +46,7 @@ TEXT_INTEGER = {"type": "string", "pattern": f"^{_INTEGER.pattern}$"}
 SHELL_TEXT = 30_000
 # By so much a fraction may pass 0 or 1: what adding up in single precision comes to.
 _ROUNDING = 1e-6
+_TAG_LENGTH = 100
 
 
 def _moment(value: Any) -> datetime:
@@ -138,6 +141,10 @@ def _variable(value: str) -> str:
     return value
 
 
+def _duration(value: Any) -> Any:
+    return durations.parse(value) if isinstance(value, str) else value
+
+
 def _size(value: Any) -> Any:
     return sizes.parse(value) if isinstance(value, str) else value
 
@@ -153,6 +160,20 @@ def _parameter(value: Any) -> str:
     if len(text) > SHELL_TEXT:
         raise ValueError(f"should have at most {SHELL_TEXT} characters")
     return text
+
+
+def _tag(value: str) -> str:
+    value = composed(value).strip()
+    if not 0 < len(value) <= _TAG_LENGTH or "," in value or not value.isprintable():
+        raise ValueError(f"should be 1 to {_TAG_LENGTH} characters, all of them visible, and no comma")
+    return value
+
+
+def _each_once(tags: list[str]) -> list[str]:
+    tags = list(dict.fromkeys(tags))
+    if len(tags) > TAGS:
+        raise ValueError(f"are {len(tags)}, and a run has at most {TAGS} (TAGS); parameters say more")
+    return tags
 
 
 def _executor(value: str) -> str:
@@ -199,6 +220,23 @@ def _decoded(value: Any) -> str:
 def cursor(place: object) -> str:
     """A place in a list as clients get it, who shall not reckon with it."""
     return base64.urlsafe_b64encode(str(place).encode()).decode()
+
+
+def _name_cursor(value: Any) -> str | None:
+    if value is None:
+        return None
+    try:
+        name = os.fsdecode(base64.b64decode(value, altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError, TypeError):
+        name = ""
+    if not name or "/" in name or "\0" in name:
+        raise ValueError(_NO_CURSOR)
+    return name
+
+
+def name_cursor(name: str) -> str:
+    """A place in a list of names, which may be no UTF-8."""
+    return base64.urlsafe_b64encode(os.fsencode(name)).decode()
 
 
 _MOMENT = {"anyOf": [{"type": "number"}, {"type": "string"}], "description": "unix seconds, or RFC 3339 with an offset"}
@@ -254,8 +292,23 @@ Shell = Annotated[
     AfterValidator(checked_shell),
     WithJsonSchema({"type": "string", "pattern": "^/", "maxLength": SHELL_LENGTH}),
 ]
+ShellText = Annotated[str, Field(max_length=SHELL_TEXT)]
+Tag = Annotated[
+    str,
+    AfterValidator(_tag),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _TAG_LENGTH, "pattern": r"^[^\s,]([^,]*[^\s,])?$"}),
+]
+Tags = Annotated[
+    list[Tag],
+    AfterValidator(_each_once),
+    WithJsonSchema({"type": "array", "items": {"type": "string"}, "description": f"at most {TAGS}"}),
+]
 Cursor = Annotated[int | None, PlainValidator(_cursor), WithJsonSchema({"type": "string"})]
 
+# Not a text to be checked as one: see `os.fsdecode`.
+NameCursor = Annotated[
+    str | None, PlainValidator(_name_cursor), PlainSerializer(lambda name: name), WithJsonSchema({"type": "string"})
+]
 RunCursor = Annotated[
     run_list.Cursor | None,
     PlainValidator(_run_cursor),
@@ -264,7 +317,21 @@ RunCursor = Annotated[
 ]
 
 Id = Annotated[int, Field(ge=0, le=MAX_ID)]
-Seconds = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+Seconds = Annotated[
+    float,
+    BeforeValidator(_duration),
+    Field(gt=0, le=1e9, allow_inf_nan=False),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0, "maximum": 1e9},
+                {"type": "string", "pattern": "^ *[0-9]"},
+            ],
+            "description": f"seconds, or a text such as {durations.FORMS}",
+        },
+        mode="validation",
+    ),
+]
 Priority = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
 Retries = Annotated[int, Field(ge=0, le=100, description="how often it is run again if it ends badly")]
 RetryOn = Annotated[
@@ -273,11 +340,14 @@ RetryOn = Annotated[
 ]
 RetryWait = Annotated[
     float,
-    Field(
-        ge=0,
-        le=3600,
-        allow_inf_nan=False,
-        description="seconds before the first retry, doubled for each further one, at most an hour; 10 if left out",
+    BeforeValidator(_duration),
+    Field(ge=0, le=3600, allow_inf_nan=False),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "number", "minimum": 0, "maximum": 3600}, {"type": "string", "pattern": "^ *[0-9]"}],
+            "description": "before the first retry, doubled for each further one, at most an hour; 10 s if left out",
+        },
+        mode="validation",
     ),
 ]
 Cpus = Annotated[int, Field(ge=1, le=1_000_000, description="how many it takes as long as it runs; null: 1")]

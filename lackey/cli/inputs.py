@@ -1,0 +1,81 @@
+"""The options that say what a run is given, for all commands that make one."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from lackey.cli.session import pairs
+from lackey.cli.terminal import plain
+from lackey.domain import durations
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_ENDS = ("succeeded", "ended", "failed")
+
+
+def duration(text: str) -> float:
+    """Seconds. Raises BadParameter."""
+    try:
+        return durations.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{plain(text)!r} {error}.") from error
+
+
+def limit(text: str) -> float:
+    """More than no seconds. Raises BadParameter."""
+    seconds = duration(text)
+    if seconds <= 0:
+        raise click.BadParameter(f"{plain(text)!r} is no time at all.")
+    return seconds
+
+
+def _awaited(text: str) -> dict[str, Any]:
+    """A run that is waited for, and what it is to come to, as the API has it."""
+    run_id, _, wants = text.partition(":")
+    if not (run_id.isascii() and run_id.isdigit()) or wants not in ("", *_ENDS):
+        raise click.BadParameter(f"{plain(text)!r} is no run; it is an id, or one with an end: 7:{', 7:'.join(_ENDS)}.")
+    return {"run": int(run_id), "on": wants or _ENDS[0]}
+
+
+_INPUTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
+    (("-p", "--parameter", "parameters"), {"multiple": True, "metavar": "NAME=VALUE", "help": "A parameter."}),
+    (
+        ("--env", "environment"),
+        {"multiple": True, "metavar": "NAME=VALUE", "help": "A variable of its environment, taken as it is."},
+    ),
+    (("--tag", "tags"), {"multiple": True, "metavar": "TAG", "help": "To find it by: run list --tag."}),
+    (("--priority",), {"type": int, "help": "Higher ones are started first."}),
+    (
+        ("--after",),
+        {
+            "multiple": True,
+            "type": _awaited,
+            "metavar": "ID[:END]",
+            "help": "A run that has to succeed first; ID:ended, ID:failed.",
+        },
+    ),
+    (("--cpus",), {"type": click.IntRange(min=1), "help": "It takes so many."}),
+    (("--memory",), {"metavar": "SIZE", "help": "It takes so much: 4GiB."}),
+    (("--gpus",), {"type": click.IntRange(min=0), "help": "Give it so many devices."}),
+    (
+        ("--time-limit",),
+        {"type": limit, "metavar": "DURATION", "help": "End it after this: 90s, 1h30m, 00:10:00."},
+    ),
+)
+
+
+def input_options(command: F) -> F:
+    """Give a command these options; it is called with their values by name."""
+    for names, details in reversed(_INPUTS):
+        command = click.option(*names, **details)(command)
+    return command
+
+
+def asked(**given: Any) -> dict[str, Any]:
+    """What is asked of the API, with what was given alone. Raises UsageError."""
+    body = {name: value for name, value in given.items() if value is not None and value != ()}
+    for name, option in (("parameters", "-p"), ("environment", "--env")):
+        if name in body:
+            body[name] = pairs(body[name], option)
+    return body

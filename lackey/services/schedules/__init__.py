@@ -1,0 +1,1 @@
+"""Recurring schedules: by which runs are made again and again."""

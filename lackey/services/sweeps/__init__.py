@@ -1,0 +1,1 @@
+"""Sweeps: many runs of one application, made, changed, cancelled and run again as one."""

@@ -1,0 +1,45 @@
+"""What the leading scheduler does for sweeps: counts, those half made, those being cancelled. Each a bounded piece."""
+
+from datetime import datetime
+from functools import partial
+
+from lackey.domain.sweep import Sweep
+from lackey.services.sweeps.changing import Stopping
+from lackey.services.sweeps.making import look_after
+from lackey.store import sweep_points, sweeps
+from lackey.store.database import Database
+
+# So many changes of points are added up in one transaction, and so many transactions are there in one tick.
+_ADDED_AT_ONCE = 500
+_BATCHES_PER_TICK = 4
+
+
+class Care:
+    """What it leaves for the next tick can be lost."""
+
+    def __init__(self) -> None:
+        """Nothing has been done."""
+        self._stopping = Stopping()
+
+    def tick(self, database: Database, now: datetime) -> bool:
+        """Do some of what there is to do; whether there may be more to do at once."""
+        more = self._add_up(database)
+        with database.read() as connection:
+            unfinished = sweeps.unfinished(connection)
+        for sweep in unfinished:
+            more |= look_after(database, sweep, now)
+            if sweep.complete_at is not None and sweep.stopping:
+                more |= self._stop(database, sweep, now)
+        return more
+
+    def _stop(self, database: Database, sweep: Sweep, now: datetime) -> bool:
+        return all(self._stopping.go_on(database, sweep, now) for _ in range(_BATCHES_PER_TICK))
+
+    def _add_up(self, database: Database) -> bool:
+        for _ in range(_BATCHES_PER_TICK):
+            with database.read() as connection:
+                if not sweep_points.are_to_be_added_up(connection):
+                    return False
+            if database.write(partial(sweep_points.add_up, limit=_ADDED_AT_ONCE)) < _ADDED_AT_ONCE:
+                return False
+        return True
