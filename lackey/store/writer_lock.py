@@ -1,6 +1,6 @@
 """A lock on a file (flock(2)) by which the processes that write take turns, with a deadline.
 
-The kernel hands such a lock over at once and in turn, but waits for it have no timeout. So where it is not free a
+The kernel wakes at once whoever waits for such a lock, but waits for it have no timeout. So where it is not free a
 thread waits for it, and whoever wants it waits for that thread. A thread that has waited in vain goes on waiting, as
 long as another process keeps the lock, and is the one that serves the next who wants it.
 """

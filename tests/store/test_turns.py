@@ -2,13 +2,11 @@
 
 import errno
 import fcntl
-import os
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -182,17 +180,23 @@ def nothing(_: Connection) -> None:
     """A use case that does nothing."""
 
 
-def test_who_is_served_is_answered_while_another_process_writes(sqlite: Database, run_id_on_sqlite: int) -> None:
+def test_who_is_served_is_answered_while_another_process_writes(
+    sqlite: Database, run_id_on_sqlite: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with open(f"{sqlite.url.database}-writer", "r+") as file, ThreadPoolExecutor(6) as pool:
         batches = Batches(sqlite, pool)
         served = batches.up_to_the_second_commit([raise_priority(run_id_on_sqlite)])
-        # The kernel hands the lock to whoever waits for it, before this process asks again.
-        theirs = pool.submit(fcntl.flock, file, fcntl.LOCK_EX)
-        lock = f":{os.fstat(file.fileno()).st_ino} "
-        wait_until(lambda: any("->" in line and lock in line for line in Path("/proc/locks").read_text().splitlines()))
+        turns = sqlite._group_commit._between_processes
+        give_back = turns.give_back
+
+        def to_another_process() -> None:
+            give_back()
+            fcntl.flock(file, fcntl.LOCK_EX)
+
+        monkeypatch.setattr(turns, "give_back", to_another_process)
         batches.go_on()
-        theirs.result(30)
         served.result(5)
+        monkeypatch.undo()
         assert priority(sqlite, run_id_on_sqlite) == 0
         fcntl.flock(file, fcntl.LOCK_UN)
         wait_until(lambda: priority(sqlite, run_id_on_sqlite) == 1)
