@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lackey.services.admin import keys
+from lackey.services.runs import searchable
 from tests.web.client import Api
 from tests.web.visitor import Visitor
 
@@ -61,7 +62,12 @@ class Furnished:
         return _VARIES.sub(lambda match: str({**self.parts, **parts}.get(match[1], 1)), template)
 
     def version(self) -> int:
-        """Another number after each commit of anybody: https://sqlite.org/pragma.html#pragma_data_version."""
+        """Another number after each commit of anybody: https://sqlite.org/pragma.html#pragma_data_version.
+
+        Words of logs that are not in the index yet are brought in before; else whoever searches would do so.
+        """
+        while searchable.catch_up(self.api.database):
+            pass
         (version,) = self._witness.execute("PRAGMA data_version").fetchone()
         return int(version)
 
