@@ -11,6 +11,7 @@ within a process (some are native code), so the master is asked to begin anew as
 with any reload of all workers.
 """
 
+import os
 import signal
 import sys
 
@@ -24,8 +25,9 @@ for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
 if lackey_preload.installed() != lackey_preload.INSTALLED:
     print("lackey: other packages are installed now; all of uWSGI is reloaded", file=sys.stderr, flush=True)
     uwsgi.reload()
-    while True:
-        signal.pause()
+    # It ends by itself. The master may not have noted its pid yet: then it would not end it with the others, and wait
+    # for it without end, with nobody left who answers.
+    os._exit(0)
 if lackey_preload.code() != lackey_preload.CODE:
     for name in list(sys.modules):
         if name.partition(".")[0] == "lackey" or name == lackey_preload.WORKER:

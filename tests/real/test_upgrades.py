@@ -1,6 +1,7 @@
 """An upgrade while the web service is at work: what is new is what answers, and no request fails."""
 
 import shutil
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -100,17 +101,42 @@ def test_a_chain_reload_brings_new_code_in_and_later_ones_go_on_with_it(site: Si
     assert RELOADED not in site.emperor.said
 
 
+def install_another(site: Site, package: str) -> None:
+    """Install a package and have the workers replaced; returns when all of uWSGI was."""
+    reloaded = site.emperor.said.count(RELOADED)
+    (packages_of(site.host) / f"{package}-2.dist-info").mkdir()
+    emperors.touch(site.host.run / f"{emperors.WEB}.reload")
+    site.emperor.until_said(RELOADED, reloaded + 1)
+
+
+@contextmanager
+def slow_after_a_fork(process: psutil.Process) -> Iterator[None]:
+    """Within the block the process goes on only half a second after a fork; its children begin at once."""
+    calls = "?clone,?clone3,?fork,?vfork"
+    options = ["-o", "/dev/null", "-e", f"trace={calls}", "-e", f"inject={calls}:delay_exit=500000"]
+    with subprocess.Popen(["strace", "-p", str(process.pid), *options], stderr=subprocess.PIPE) as strace:
+        try:
+            assert strace.stderr is not None and b"attached" in strace.stderr.readline()
+            yield
+        finally:
+            strace.terminate()
+
+
 def test_with_other_packages_a_chain_reload_becomes_one_of_all_of_uwsgi_once(site: Site) -> None:
     put_version(site.host, "7.7.7")
-    (packages_of(site.host) / "sqlalchemy_of_another_version-2.dist-info").mkdir()
     with asked_all_the_time(site) as statuses:
-        emperors.touch(site.host.run / f"{emperors.WEB}.reload")
-        site.emperor.until_said(RELOADED)
+        install_another(site, "sqlalchemy_of_another_version")
         wait_until(lambda: versions(site) == {"7.7.7"})
         site.emperor.chain_reload()
+        (master,) = masters(site.emperor)
+        put_version(site.host, "8.8.8")
+        # The new worker has asked for the reload before uWSGI has noted that there is one.
+        with slow_after_a_fork(master):
+            install_another(site, "bottle_of_another_version")
+        wait_until(lambda: versions(site) == {"8.8.8"})
     assert statuses.total() > 0 and set(statuses) == {200}
-    assert site.emperor.said.count("other packages are installed now") == 1
-    assert site.emperor.said.count(RELOADED) == 1
+    assert site.emperor.said.count("other packages are installed now") == 2
+    assert site.emperor.said.count(RELOADED) == 2
 
 
 def test_workers_have_most_of_their_memory_in_common(site: Site) -> None:
