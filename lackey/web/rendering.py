@@ -45,6 +45,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"span": span, "moment": moment, "exact": exact, "size": size, "state": state}
+    environment.filters["roughly"] = lambda seconds: durations.in_words(seconds, rough=True)
     environment.filters |= {"signal": signal_name, "known_by": KNOWN_BY.__getitem__, "left_behind": said_of_left_behind}
     environment.filters |= {"name": name, "bdi": bdi, "isolated": isolated}
     environment.filters["prefix"] = lambda text, before: f"{before}{text}"
