@@ -162,7 +162,7 @@ class _Checking:
         self._command = filled_command(application.command, self._declared, application.shell or DEFAULT_SHELL)
 
     def check_all(self, at_most: int | None = None) -> _Checked:
-        """Look at all points; those behind the first `at_most` are only counted. Raises Invalid: the first faulty ones."""
+        """Look at all points; those past `at_most` are only counted. Raises Invalid, naming the first faulty ones."""
         found, faults = _Checked(), list[FieldError]()
         for where, point in self._wanted.points():
             found.count += 1

@@ -17,6 +17,8 @@ from lackey.web.pages import (
     run_files,
     run_list,
     service,
+    sweep_points,
+    sweeps,
 )
 from lackey.web.pages.routes import PAGES
 
@@ -38,4 +40,6 @@ __all__ = [
     "run_files",
     "run_list",
     "service",
+    "sweep_points",
+    "sweeps",
 ]
