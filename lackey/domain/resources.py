@@ -37,6 +37,17 @@ class Capacity:
             if (most := there[name]) is not None and count > most
         }
 
+    def at_once(self, demand: Demand) -> int:
+        """How many runs that each take so much fit here together, if nothing else runs."""
+        rooms = [self.cpus // demand.cpus]
+        if self.slots is not None:
+            rooms.append(self.slots)
+        if demand.memory_bytes and self.memory_bytes is not None:
+            rooms.append(self.memory_bytes // demand.memory_bytes)
+        if demand.gpus:
+            rooms.append(len(self.gpus) // demand.gpus)
+        return min(rooms)
+
 
 def said(name: str, count: int) -> str:
     """So much of `cpus`, `memory` or `gpus`, in words."""

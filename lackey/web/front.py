@@ -37,7 +37,7 @@ def callback(service: Service, route: PageRoute) -> Callable[..., bottle.HTTPRes
     def answer(**path: Any) -> bottle.HTTPResponse:
         environ, visit = bottle.request.environ, None
         try:
-            visit = visit_of(service, environ)
+            visit = visit_of(service, environ, route.body_bytes)
             return _answer(route, visit, path)
         except Refusal as refusal:
             return _refused(visit, refusal)

@@ -45,8 +45,10 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"span": span, "moment": moment, "exact": exact, "size": size, "state": state}
+    environment.filters["roughly"] = lambda seconds: durations.in_words(seconds, rough=True)
     environment.filters |= {"signal": signal_name, "known_by": KNOWN_BY.__getitem__, "left_behind": said_of_left_behind}
     environment.filters |= {"name": name, "bdi": bdi, "isolated": isolated}
+    environment.filters["figure"] = figure
     environment.filters["prefix"] = lambda text, before: f"{before}{text}"
     return environment
 
@@ -71,6 +73,11 @@ def _time(at: datetime | None, drawn: Markup) -> Markup:
         return Markup("–")
     at = at.astimezone(UTC).replace(microsecond=0)
     return drawn.format(at.isoformat().replace("+00:00", "Z"), f"{at:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def figure(value: float | None) -> str:
+    """The value of a metric, short enough for a cell of a table; nothing for none."""
+    return "" if value is None else f"{value:.6g}"
 
 
 def size(count: int | None) -> str:

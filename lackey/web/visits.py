@@ -116,8 +116,11 @@ class Visit:
         return self.form.get(name, [""])[-1]
 
 
-def visit_of(service: Service, environ: dict[str, Any]) -> Visit:
-    """The visit that a request is. Raises Invalid, NotAllowed, NotAuthenticated, TooLarge, Unavailable."""
+def visit_of(service: Service, environ: dict[str, Any], body_bytes: int = BODY_BYTES) -> Visit:
+    """The visit that a request is; of who has signed in a form of `body_bytes` is read.
+
+    Raises Invalid, NotAllowed, NotAuthenticated, TooLarge, Unavailable.
+    """
     cookies, now = _cookies(environ), service.clock()
     is_secure = environ.get("wsgi.url_scheme") == "https"
 
@@ -125,14 +128,15 @@ def visit_of(service: Service, environ: dict[str, Any]) -> Visit:
         return cookies.get(cookie_name(name, path, is_secure))
 
     session = cookie(SESSION)
-    asker = sessions.asker_of(service.database, session, now) if session else None
+    known = sessions.asker_of(service.database, session, now) if session else None
+    asker = known or authentication.vouched_for(service, environ)
     visit = Visit(
         service=service,
         now=now,
         path=environ.get("PATH_INFO", "/"),
         query=queries.fields_of(environ),
-        asker=asker or authentication.vouched_for(service, environ),
-        session=session if asker else None,
+        asker=asker,
+        session=session if known else None,
         seed=cookie(SEED) or secrets.token_urlsafe(16),
         is_secure=is_secure,
         known=environ.get("HTTP_IF_NONE_MATCH"),
@@ -140,7 +144,7 @@ def visit_of(service: Service, environ: dict[str, Any]) -> Visit:
         token=_token(cookie(TOKEN, environ.get("PATH_INFO", "/"))),
         system=_system(environ),
         origin=_origin(environ),
-        form={} if environ["REQUEST_METHOD"] in _ASKS else _form(environ),
+        form={} if environ["REQUEST_METHOD"] in _ASKS else _form(environ, body_bytes if asker else BODY_BYTES),
     )
     if environ["REQUEST_METHOD"] not in _ASKS:
         authentication.refuse_other_sites(environ)
@@ -185,12 +189,12 @@ def _origin(environ: dict[str, Any]) -> str:
     return f"{environ.get('wsgi.url_scheme', 'http')}://{known}"
 
 
-def _form(environ: dict[str, Any]) -> dict[str, list[str]]:
-    incoming.check_length(environ, BODY_BYTES)
+def _form(environ: dict[str, Any], limit: int) -> dict[str, list[str]]:
+    incoming.check_length(environ, limit)
     body = bytearray()
     for piece in incoming.pieces(environ):
         body += piece
-        incoming.check_size(len(body), BODY_BYTES)
+        incoming.check_size(len(body), limit)
     try:
         return parse_qs(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=FORM_FIELDS)
     except (UnicodeDecodeError, ValueError):

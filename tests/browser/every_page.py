@@ -50,6 +50,21 @@ def _say_no_number(page: Page) -> None:
     _submit(page, "/run", **{"parameter.reynolds_number": "many"})
 
 
+def _count_the_runs(page: Page) -> None:
+    page.get_by_label("reynolds_number").fill("5600, 11000, 39500")
+    page.get_by_label("closure").fill("wale, vreman")
+    page.get_by_role("button", name="Make 6 runs").wait_for()
+
+
+def _type_no_values(page: Page) -> None:
+    _submit(page, "/many", **{"values.reynolds_number": "1, , 2", "max_running": "none"})
+
+
+def _draw_a_heat_map(page: Page) -> None:
+    page.get_by_label("As").select_option("heat")
+    page.locator(".picked canvas").wait_for()
+
+
 def _run_again(page: Page) -> None:
     """What is made here has a token to show, once."""
     _submit(page, "/rerun")
@@ -95,6 +110,14 @@ PAGES = {
     "application-new": Place("/project/{channels}/application"),
     "application-edit": Place("/application/{long}/edit"),
     "application-edit-wrong": Place("/application/{long}/edit", act=_say_no_command),
+    "many": Place("/application/{long}/many"),
+    "many-counted": Place("/application/{long}/many", act=_count_the_runs),
+    "many-wrong": Place("/application/{long}/many", act=_type_no_values),
+    "sweeps": Place("/sweep"),
+    "sweep": Place("/sweep/{sweep}"),
+    "sweep-heat-map": Place("/sweep/{sweep}", act=_draw_a_heat_map),
+    "sweep-held": Place("/sweep/{sweep_held}"),
+    "sweep-to-a-reader": Place("/sweep/{sweep_held}", scope="read"),
     "application-remove": Place("/application/{long}/remove"),
     "project-remove": Place("/project/{channels}/remove"),
     "compare": Place("/compare?run={succeeded}&run={other}"),
@@ -117,6 +140,7 @@ PAGES = {
 EMPTY_PAGES = {
     "now-empty": Place("/"),
     "runs-empty": Place("/run"),
+    "sweeps-empty": Place("/sweep"),
     "projects-empty": Place("/project"),
 }
 

@@ -127,6 +127,7 @@ def busy_lab(directory: Path) -> Iterator[Lab]:
             _found(lab)
             _end_in_every_way(lab)
             _look_back(lab)
+            _vary(lab)
             _go_on(lab)
             yield lab
         finally:
@@ -197,6 +198,30 @@ def _look_back(lab: Lab) -> None:
         lab.report("metric", run, name="z", value=rho - 1, step=1000, ts=started)
         took, exit = 600 + 37 * (number * 7 % 23), 1 if number % 11 == 0 else 0
         lab.report("stop", run, ts=started + took, exit=exit, log="diverged\n" if exit else "done\n")
+
+
+def _vary(lab: Lab) -> None:
+    """Sweeps: one that has ended, by its own reports, and one that is held."""
+    body = {
+        "application": "convection/lorenz",
+        "name": "how fast it settles",
+        "grid": {"rho": "14..20", "stop": "10..1000/4 log"},
+        "hold": True,
+    }
+    lab.ids["sweep"] = lab.service.api("POST", "/api/sweep", json=body)["id"]
+    table = f"/api/sweep/{lab.ids['sweep']}/table"
+    for row in lab.service.api("GET", table, params={"limit": 100})["items"]:
+        rho, stop = (float(row["parameters"][name]) for name in ("rho", "stop"))
+        # The token comes with a run that is made by itself: of the same point, once more.
+        run = lab.service.api("POST", f"/api/run/rerun/{row['run']}")
+        begun = time.time() - 86_400
+        lab.report("start", run, ts=begun, host="node-004")
+        exit = 1 if rho > 18 and stop > 500 else 0
+        if not exit:
+            lab.report("metric", run, metrics=[{"name": "residual", "value": rho / stop, "step": stop}])
+        lab.report("stop", run, ts=begun + stop / 5, exit=exit)
+    held = {"application": f"channels/{_LONG}", "grid": {"reynolds_number": [5600, 11000]}, "hold": True}
+    lab.ids["sweep_held"] = lab.service.api("POST", "/api/sweep", json=held)["id"]
 
 
 def _go_on(lab: Lab) -> None:

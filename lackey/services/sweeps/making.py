@@ -46,6 +46,8 @@ MAKER_IS_SILENT = timedelta(minutes=1)
 # For so long whoever asks for a sweep waits for its runs; the leading scheduler makes the others.
 _WAIT_SECONDS = 20.0
 _FAULTS_TOLD = 20
+# Of a sweep that is only looked at so many points are checked; all are counted.
+_CHECKED_AT_A_LOOK = 1_000
 _GONE = (
     "it took so long to write this sweep that it was taken for given up, and removed; nothing of it is left: try again"
 )
@@ -110,6 +112,23 @@ def make(
         return sweeps.get(connection, made)
 
 
+@dataclass(frozen=True)
+class Prospect:
+    """What would be made: so many runs of the application, each of which takes `demand`."""
+
+    application: Application
+    runs: int
+    demand: Demand
+
+
+def look(database: Database, wanted: WantedSweep, now: datetime, capacity: Capacity | None = None) -> Prospect:
+    """What `make` would make of this; makes nothing. Not all points are checked. Raises what `make` does."""
+    _, application = _look(database, wanted, None, now, capacity)
+    checked = _Checking(application, wanted).check_all(_CHECKED_AT_A_LOOK)
+    check_size(checked.count)
+    return Prospect(application, checked.count, _demand(application, wanted.run)["demand"])
+
+
 def _look(
     database: Database, wanted: WantedSweep, once: Once | None, now: datetime, capacity: Capacity | None
 ) -> tuple[Sweep | None, Application]:
@@ -142,11 +161,13 @@ class _Checking:
         self._declared = application.declared
         self._command = filled_command(application.command, self._declared, application.shell or DEFAULT_SHELL)
 
-    def check_all(self) -> _Checked:
-        """Look at all points. Raises Invalid, naming the first faulty ones."""
+    def check_all(self, at_most: int | None = None) -> _Checked:
+        """Look at all points; those past `at_most` are only counted. Raises Invalid, naming the first faulty ones."""
         found, faults = _Checked(), list[FieldError]()
         for where, point in self._wanted.points():
             found.count += 1
+            if at_most is not None and found.count > at_most:
+                continue
             found.names |= dict.fromkeys(point)
             try:
                 self._filled(point)

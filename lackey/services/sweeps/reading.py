@@ -1,8 +1,9 @@
 """Sweeps, read: how they go, and the table of their points. Nothing here changes anything."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -14,9 +15,10 @@ from lackey.store import sweep_points, sweep_tables, sweeps
 from lackey.store.database import Database
 from lackey.store.sweep_tables import TableRow
 
-__all__ = ["SweepState", "TableRow", "listing", "metric_names", "one", "rows", "table"]
+__all__ = ["SweepState", "TableRow", "columns", "going_on", "listing", "metric_names", "one", "rows", "table"]
 
 _ROWS_AT_ONCE = 500
+_NEWEST = 20
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,15 @@ def listing(
     with database.read() as connection:
         of = application_id(connection, application)
         return _states(connection, sweeps.listing(connection, before_id, limit, of), now)
+
+
+def going_on(database: Database, known: Iterable[int], now: datetime) -> list[SweepState]:
+    """Sweeps that are not decided yet, the newest first: of the last ones, and of those `known`, by their ids."""
+    with database.read() as connection:
+        newest = {sweep.id: sweep for sweep in sweeps.listing(connection, None, _NEWEST, None)}
+        found = newest | sweeps.with_ids(connection, sorted({*known} - {*newest}))
+        newest_first = [found[sweep_id] for sweep_id in sorted(found, reverse=True)]
+        return [each for each in _states(connection, newest_first, now) if each.counts.outcome is None]
 
 
 def _states(connection: Connection, found: Sequence[Sweep], now: datetime) -> list[SweepState]:
@@ -95,14 +106,28 @@ def metric_names(database: Database, sweep_id: int) -> list[str]:
         return sweep_tables.metric_names(connection, sweep_id)
 
 
+def columns(database: Database, sweep_id: int, names: Iterable[str]) -> dict[str, list[Any]]:
+    """Whole columns of the table, by their names (those of `rows`), in the order of points; None: has no value.
+
+    Raises NotFound, Invalid.
+    """
+    with database.read() as connection:
+        sweep = sweeps.get(connection, sweep_id)
+        return {name: [key for _, key in _column(connection, sweep, name)] for name in names}
+
+
 def _sorted(connection: Connection, sweep: Sweep, sort: str, descending: bool) -> list[int]:
-    if sort not in sweep_tables.COLUMNS and not sort.startswith(("parameters.", "metrics.")):
-        known = ", ".join((*sweep_tables.COLUMNS, "parameters.NAME", "metrics.NAME"))
-        raise invalid("sort", f"is no column of the table; there are: {known}")
-    found = sweep_tables.keys(connection, sweep.id, sort)
+    found = _column(connection, sweep, sort)
     there = [(key, number) for number, key in found if key is not None]
     lacking = [number for number, key in found if key is None]
     return [number for _, number in sorted(_comparable(there), reverse=descending)] + lacking
+
+
+def _column(connection: Connection, sweep: Sweep, name: str) -> list[tuple[int, Any]]:
+    if name not in sweep_tables.COLUMNS and not name.startswith(("parameters.", "metrics.")):
+        known = ", ".join((*sweep_tables.COLUMNS, "parameters.NAME", "metrics.NAME"))
+        raise invalid("sort", f"is no column of the table; there are: {known}")
+    return sweep_tables.keys(connection, sweep.id, name)
 
 
 def _comparable(found: list[tuple[object, int]]) -> list[tuple[float, int]] | list[tuple[str, int]]:

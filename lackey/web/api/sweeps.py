@@ -54,6 +54,14 @@ def add_sweep(call: Call, body: NewSweep, table: bytes | None) -> SweepOut:
     CSV comes as the file `points` of a form, or as the body, with the other fields behind the `?`. Its first line has
     the names of the parameters. Its runs get no tokens: the process that is launched for one gets its own.
     """
+    wanted = wanted_of(body, table)
+    made = making.make(call.database, wanted, call.by, call.service.clock, call.once, call.service.capacity)
+    call.service.wake()
+    return sweep(call, made.id)
+
+
+def wanted_of(body: NewSweep, table: bytes | None) -> WantedSweep:
+    """The sweep that is asked for; `table` is the CSV beside the fields. Raises Invalid, TooMany."""
     run = Wanted(
         application=body.application,
         name=body.name,
@@ -62,10 +70,7 @@ def add_sweep(call: Call, body: NewSweep, table: bytes | None) -> SweepOut:
         priority=body.priority,
         instead={name: value for name, value in body.given().items() if name in INSTEAD},
     )
-    wanted = WantedSweep(run, _points(body, table), body.max_running, body.hold)
-    made = making.make(call.database, wanted, call.by, call.service.clock, call.once, call.service.capacity)
-    call.service.wake()
-    return sweep(call, made.id)
+    return WantedSweep(run, _points(body, table), body.max_running, body.hold)
 
 
 def _points(body: NewSweep, table: bytes | None) -> Callable[[], Iterable[tuple[str, Point]]]:

@@ -8,6 +8,7 @@ from lackey.web.pages import (
     entry,
     icon,
     keys,
+    many,
     many_runs,
     now,
     projects,
@@ -16,6 +17,8 @@ from lackey.web.pages import (
     run_files,
     run_list,
     service,
+    sweep_points,
+    sweeps,
 )
 from lackey.web.pages.routes import PAGES
 
@@ -28,6 +31,7 @@ __all__ = [
     "entry",
     "icon",
     "keys",
+    "many",
     "many_runs",
     "now",
     "projects",
@@ -36,4 +40,6 @@ __all__ = [
     "run_files",
     "run_list",
     "service",
+    "sweep_points",
+    "sweeps",
 ]

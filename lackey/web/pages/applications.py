@@ -5,6 +5,7 @@ import re
 from lackey.domain.refusals import Invalid
 from lackey.services.catalogue import reading, removing
 from lackey.services.runs import overview, queries, scheduling
+from lackey.services.sweeps import reading as sweeps
 from lackey.web.pages.forms import problems_of, status_of
 from lackey.web.pages.removing import removal_page
 from lackey.web.pages.report_lines import to_new_run
@@ -12,11 +13,13 @@ from lackey.web.pages.routes import Html, SeeOther, page
 from lackey.web.pages.run_form import TypedRun, beginning, known_problems, typed_run, wanted
 from lackey.web.pages.shown import run_row
 from lackey.web.pages.strip import strip_of
+from lackey.web.pages.sweeps import shown_sweep
 from lackey.web.present import application_out, warnings_in
 from lackey.web.routes import PATH_ID
 from lackey.web.visits import Visit
 
 _RECENT = 20
+_SWEEPS = 5
 
 
 @page("GET", "/application/<application_id:id>", scope="read")
@@ -76,6 +79,9 @@ def _application(visit: Visit, application_id: int, typed: TypedRun, problems: d
         "warnings": warnings_in(seen.application, visit.service.shell) if visit.may("manage") else [],
         "strip": strip_of(seen.latest, seen.typical_seconds, visit.now),
         "runs": [run_row(each, visit) for each in seen.latest[:_RECENT]],
+        "sweeps": [
+            shown_sweep(each) for each in sweeps.listing(visit.database, None, _SWEEPS, application_id, visit.now)
+        ],
         "typed": typed,
         "problems": problems,
         "shown_problems": known_problems(seen.application),

@@ -7,8 +7,10 @@ from datetime import timedelta
 from lackey.domain.run import RunState
 from lackey.services.runs import overview
 from lackey.services.runs.overview import Fresh, Now
+from lackey.services.sweeps import reading
 from lackey.web.pages.routes import Html, Unchanged, page
 from lackey.web.pages.shown import run_row
+from lackey.web.pages.sweeps import shown_sweep
 from lackey.web.static_files import asset_url
 from lackey.web.visits import Visit
 
@@ -35,6 +37,7 @@ def now(visit: Visit) -> Html | Unchanged:
     leads = [one.name for one in found.schedulers if one.leads and not one.late]
     shown = {
         **_lists(visit, found),
+        "sweeps": [shown_sweep(each) for each in reading.going_on(visit.database, _sweeps_of(found), visit.now)],
         "counts": found.unended,
         "overdue_count": found.overdue_count,
         "coming_count": found.coming_count,
@@ -49,6 +52,12 @@ def now(visit: Visit) -> Html | Unchanged:
         "notes": [*_scheduler_notes(leads), *_pause_notes(found), *ills],
     }
     return Html("now.html", shown, tag=_tag(visit, found.fingerprint, fresh, ills))
+
+
+def _sweeps_of(found: Now) -> set[int]:
+    """Those whose runs are shown as under way or waiting."""
+    runs = [*(each.run for each in found.running), *found.queued, *found.coming]
+    return {run.sweep_id for run in runs if run.sweep_id is not None}
 
 
 _AS_WISHED = (RunState.SUCCEEDED, RunState.CANCELLED)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from lackey.domain.application import Asker
+from lackey.domain.limits import BODY_BYTES
 from lackey.services.admin.sessions import KEPT
 from lackey.web.routes import Raw
 
@@ -55,12 +56,16 @@ class SeeOther:
 
 @dataclass(frozen=True)
 class PageRoute:
-    """A row of the table. `scope` is what a visitor has to be allowed; None: anybody may look."""
+    """A row of the table. `scope` is what a visitor has to be allowed; None: anybody may look.
+
+    `body_bytes`: how much of a form is read of who has signed in.
+    """
 
     methods: tuple[str, ...]
     path: str
     scope: str | None
     handler: Handler
+    body_bytes: int = BODY_BYTES
 
 
 PAGES: list[PageRoute] = []
@@ -68,11 +73,11 @@ PAGES: list[PageRoute] = []
 __all__ = ["PAGES", "Cookie", "Html", "PageRoute", "Raw", "SeeOther", "Unchanged", "page"]
 
 
-def page(methods: str, path: str, *, scope: str | None) -> Callable[[H], H]:
+def page(methods: str, path: str, *, scope: str | None, body_bytes: int = BODY_BYTES) -> Callable[[H], H]:
     """Enter a handler into the table: a function of a `Visit` and of what varies in the path."""
 
     def enter(handler: H) -> H:
-        PAGES.append(PageRoute(tuple(methods.split()), path, scope, handler))
+        PAGES.append(PageRoute(tuple(methods.split()), path, scope, handler, body_bytes))
         return handler
 
     return enter

@@ -87,7 +87,7 @@ def wanted(visit: Visit, application: Application, typed: TypedRun) -> Wanted:
 def _checked(visit: Visit, application: Application, typed: TypedRun, values: dict[str, str]) -> NewRun:
     """All that is wrong is said at once: what is no such run, and what its application does not take."""
     given = {name: value for name, value in typed.options.items() if value}
-    fields = NewRun.from_form({"application": str(application.id), "at": _moment(visit, typed.at), **given})
+    fields = NewRun.from_form({"application": str(application.id), "at": moment_of(visit, typed.at), **given})
     faults: list[FieldError] = []
     try:
         fill_parameters(application.declared, values)
@@ -112,7 +112,7 @@ def _is_left_out(parameter: Parameter, typed: dict[str, str]) -> bool:
     return is_empty and (parameter.kind != "text" or bool(parameter.choices) or parameter.default is None)
 
 
-def _moment(visit: Visit, at: str) -> str:
+def moment_of(visit: Visit, at: str) -> str:
     """The time as the API takes it. A page with JavaScript sends beside what was typed the moment that was meant by it;
     without, what is typed is UTC.
     """
