@@ -15,6 +15,8 @@ from lackey.web.pages import (
     run_curves,
     run_files,
     run_list,
+    schedule_form,
+    schedules,
     service,
 )
 from lackey.web.pages.routes import PAGES
@@ -35,5 +37,7 @@ __all__ = [
     "run_curves",
     "run_files",
     "run_list",
+    "schedule_form",
+    "schedules",
     "service",
 ]

@@ -31,6 +31,7 @@ class ShownRun:
     expected: ExpectedEnd | None
     late_by: timedelta | None
     heard_at: datetime | None
+    schedule_id: int | None
 
 
 def run_row(run: Run, visit: Visit, expected: ExpectedEnd | None = None) -> ShownRun:
@@ -53,4 +54,5 @@ def run_row(run: Run, visit: Visit, expected: ExpectedEnd | None = None) -> Show
         expected=expected,
         late_by=expected.late_by(run.started_at, visit.now) if expected else None,
         heard_at=run.heard_at,
+        schedule_id=run.schedule_id,
     )
