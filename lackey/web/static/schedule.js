@@ -66,7 +66,7 @@ function offerZones(form) {
   const list = document.createElement("datalist");
   list.id = "s-zones";
   const known = Intl.supportedValuesOf?.("timeZone") ?? [];
-  list.append(...[...new Set([zone, "UTC", ...known])].map((name) => new Option(name, name)));
+  list.append(...[...new Set([zone, "UTC", ...known])].map((value) => Object.assign(document.createElement("option"), { value })));
   form.append(list);
   form.elements.namedItem("timezone").setAttribute("list", list.id);
 }
