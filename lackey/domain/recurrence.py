@@ -67,6 +67,17 @@ class Rule:
         except OverflowError:  # the calendar ends
             return
 
+    def by_its_clocks(self, at: datetime) -> datetime:
+        """A moment as the clocks of its zone have it. Raises Invalid."""
+        return at.astimezone(_zone(self.timezone))
+
+    def in_words(self) -> str:
+        """What the expression means, in a sentence of English; empty for one that can't be read."""
+        try:
+            return str(CronSim(self.cron, datetime(2000, 1, 1, tzinfo=UTC)).explain())
+        except CronSimError:
+            return ""
+
     def next(self, after: datetime) -> datetime | None:
         """The first firing after a moment; None if it never fires again. Raises Invalid."""
         return next(self.firings(after), None)

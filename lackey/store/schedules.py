@@ -1,5 +1,6 @@
 """Recurring schedules and their history."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +26,9 @@ _DUE = Compiled(
     .limit(bindparam("most"))
 )
 _NEXT = Compiled(select(_SCHEDULE.c.next_at).where(FIRES).order_by(_SCHEDULE.c.next_at).limit(1))
+_SIGN = Compiled(
+    select(_SCHEDULE.c.id, _SCHEDULE.c.revision).where(FIRES).order_by(_SCHEDULE.c.next_at).limit(bindparam("most"))
+)
 _UNENDED = text("run.schedule_id IS NOT NULL AND run.ended_at IS NULL")
 
 
@@ -66,6 +70,23 @@ def listing(
         statement = statement.where(_SCHEDULE.c.id < before_id)
     rows = connection.execute(statement.order_by(_SCHEDULE.c.id.desc()).limit(limit)).mappings()
     return [_schedule(row) for row in rows]
+
+
+def to_fire(connection: Connection, limit: int) -> list[Schedule]:
+    """Those that fire next, the first of them first."""
+    rows = connection.execute(_schedules().where(FIRES).order_by(_SCHEDULE.c.next_at, _SCHEDULE.c.id).limit(limit))
+    return [_schedule(row) for row in rows.mappings()]
+
+
+def sign_of_change(connection: Connection, limit: int) -> list[Any]:
+    """Differs whenever one of those that fire next was changed, or others are."""
+    return [tuple(row) for row in _SIGN.rows(connection, {"most": limit})]
+
+
+def with_ids(connection: Connection, schedule_ids: Collection[int]) -> dict[int, Schedule]:
+    """Those of them that there are."""
+    rows = connection.execute(_schedules().where(_SCHEDULE.c.id.in_(schedule_ids))).mappings()
+    return {row["id"]: _schedule(row) for row in rows}
 
 
 def change(connection: Connection, schedule: Schedule, values: dict[str, Any]) -> None:
@@ -110,7 +131,16 @@ def ticks(connection: Connection, schedule_id: int, before_id: int | None, limit
     if before_id is not None:
         statement = statement.where(_TICK.c.id < before_id)
     rows = connection.execute(statement.order_by(_TICK.c.id.desc()).limit(limit)).mappings()
-    return [(row["id"], Tick(**{name: row[name] for name in Tick.__dataclass_fields__})) for row in rows]
+    return [(row["id"], _tick(row)) for row in rows]
+
+
+def last_ticks(connection: Connection, schedule_ids: Collection[int]) -> dict[int, Tick]:
+    """The newest line of the history of each that has one."""
+    its = _TICK.alias()
+    newest = select(func.max(its.c.id)).where(its.c.schedule_id == _SCHEDULE.c.id).correlate(_SCHEDULE)
+    theirs = select(newest.scalar_subquery()).where(_SCHEDULE.c.id.in_(schedule_ids))
+    rows = connection.execute(select(_TICK).where(_TICK.c.id.in_(theirs))).mappings()
+    return {row["schedule_id"]: _tick(row) for row in rows}
 
 
 def last_run(connection: Connection, schedule_id: int) -> Run | None:
@@ -141,6 +171,10 @@ def _schedules() -> Select[Any]:
         .join(ApplicationRow, ApplicationRow.id == _SCHEDULE.c.application_id)
         .join(ProjectRow, ProjectRow.id == ApplicationRow.project_id)
     )
+
+
+def _tick(row: Any) -> Tick:
+    return Tick(**{name: row[name] for name in Tick.__dataclass_fields__})
 
 
 def _schedule(row: Any) -> Schedule:

@@ -65,6 +65,14 @@ def _draw_a_heat_map(page: Page) -> None:
     page.locator(".picked canvas").wait_for()
 
 
+def _preview_a_schedule(page: Page) -> None:
+    _submit(page, urlsplit(page.url).path, cron="30 2 * * *", timezone="Europe/Zurich")
+
+
+def _say_no_rule(page: Page) -> None:
+    _submit(page, urlsplit(page.url).path, cron="0 2 * *", timezone="Europe/Zürich")
+
+
 def _run_again(page: Page) -> None:
     """What is made here has a token to show, once."""
     _submit(page, "/rerun")
@@ -120,6 +128,17 @@ PAGES = {
     "sweep-to-a-reader": Place("/sweep/{sweep_held}", scope="read"),
     "application-remove": Place("/application/{long}/remove"),
     "project-remove": Place("/project/{channels}/remove"),
+    "schedules": Place("/schedule"),
+    "schedule": Place("/schedule/{schedule}"),
+    "schedule-to-a-reader": Place("/schedule/{schedule}", scope="read"),
+    "schedule-paused": Place("/schedule/{schedule_paused}"),
+    "schedule-edit": Place("/schedule/{schedule}/edit"),
+    "schedule-new": Place("/application/{long}/schedule"),
+    "schedule-seen": Place("/application/{long}/schedule", act=_preview_a_schedule),
+    "schedule-wrong": Place("/application/{long}/schedule", act=_say_no_rule),
+    "schedule-preview": Place("/schedule/preview?cron=0+2+*+*+1-5&timezone=Australia%2FLord_Howe"),
+    "schedule-preview-wrong": Place("/schedule/preview?cron=x&timezone=Moon", status=400),
+    "run-of-a-schedule": Place("/run/{of_schedule}"),
     "compare": Place("/compare?run={succeeded}&run={other}"),
     "compare-what-differs": Place("/compare?run={succeeded}&run={other}&run={failed}&run={killed}&only=differs"),
     "compare-one": Place("/compare?run={succeeded}", status=400),

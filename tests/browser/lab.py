@@ -12,6 +12,8 @@ from typing import Any
 
 import requests
 
+from lackey.services import Database
+from lackey.services.schedules import changing
 from tests.cli.desk import Service, serving, start, wait_for
 
 _SETTINGS = r"""
@@ -87,6 +89,11 @@ class Lab:
         self.ids[word] = made["id"]
         return made
 
+    def schedule(self, word: str, application: str, cron: str, **more: Any) -> None:
+        """A recurring schedule, in UTC if no zone is told."""
+        body = {"application": application, "cron": cron, "timezone": "UTC", **more}
+        self.ids[word] = self.service.api("POST", "/api/schedule", json=body)["id"]
+
     def report(self, verb: str, run: dict[str, Any], **fields: Any) -> None:
         """A report of a run."""
         url = f"{self.service.url}/api/run/{verb}/{run['id']}"
@@ -128,6 +135,7 @@ def busy_lab(directory: Path) -> Iterator[Lab]:
             _end_in_every_way(lab)
             _look_back(lab)
             _vary(lab)
+            _again_and_again(lab)
             _go_on(lab)
             yield lab
         finally:
@@ -222,6 +230,26 @@ def _vary(lab: Lab) -> None:
         lab.report("stop", run, ts=begun + stop / 5, exit=exit)
     held = {"application": f"channels/{_LONG}", "grid": {"reynolds_number": [5600, 11000]}, "hold": True}
     lab.ids["sweep_held"] = lab.service.api("POST", "/api/sweep", json=held)["id"]
+
+
+def _again_and_again(lab: Lab) -> None:
+    """Schedules: one with a history, a nightly one, one that is paused."""
+    lab.schedule("schedule_nightly", f"channels/{_LONG}", "0 2 * * *", timezone="Australia/Lord_Howe", overlap="queue")
+    lab.schedule("schedule_paused", "convection/lorenz", "30 6 1 * *", parameters={"rho": 14, "stop": 50}, paused=True)
+    plain = {"parameters": {}, "overlap": "skip", "catch_up": "latest", "paused": False}
+    nightly = {**plain, "application": "channels/mesh", "cron": "0 2 * * *", "timezone": "UTC"}
+    database = Database(f"sqlite:///{lab.service.directory / 'var' / 'lackey.sqlite3'}")
+    # Made some days ago, as it were: the scheduler catches up what it has missed.
+    made = changing.add(database, nightly, "anna", datetime.now(UTC) - timedelta(days=4))
+    database.close()
+    lab.ids["schedule"] = made.id
+
+    def run() -> Any:
+        ticks = lab.service.api("GET", f"/api/schedule/{made.id}")["ticks"]
+        return next((tick["run"] for tick in ticks if tick["run"]), None)
+
+    lab.ids["of_schedule"] = wait_for(run, "the run of a schedule")
+    lab.until("of_schedule", "failed")
 
 
 def _go_on(lab: Lab) -> None:

@@ -33,7 +33,7 @@ for name in {FILES!r}:
 print({LOG!r}, flush=True)
 """
 # Every run, project and application that a page of the table is of.
-WORDS = "running succeeded other failed killed timed_out cancelled lost waiting scheduled reported"
+WORDS = "running succeeded other failed killed timed_out cancelled lost waiting scheduled reported of_schedule"
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         lab.add("long", "channels", "unstarted", "true", **{**more, "directory": "&lt;no 'such' place&gt;"})
         (lab.service.share / "channels" / "writes" / "hostile.py").write_text(SCRIPT, encoding="utf-8")
         _run(lab)
+        lab.schedule("schedule", "channels/writes", "0 2 * * *", parameters={"reynolds_number": HOSTILE, "c": HOSTILE})
+        lab.ids["schedule_paused"] = lab.ids["schedule"]
         yield lab
 
 

@@ -76,3 +76,19 @@ def test_one_cancels_what_runs(page: Page, lab: Lab) -> None:
     page.locator("summary", has_text="Cancel it").click()
     press(page, page.get_by_role("button", name=re.compile("^Cancel run")))
     wait_until(lambda: shows(page, "cancelled"))
+
+
+def test_one_makes_a_schedule_with_a_step_that_shows_its_firings(page: Page, lab: Lab) -> None:
+    page.context.add_cookies(lab.cookies())
+    page.goto(lab.url("/application/{lorenz}"))
+    page.locator("summary", has_text="New schedule").click()
+    page.get_by_label("Run it").select_option("each hour")
+    page.get_by_label("Zone").fill("Australia/Lord_Howe")
+    press(page, page.get_by_role("button", name="Show when it runs"))
+    expect(page.locator("[data-firings-shown] li")).to_have_count(5)
+    press(page, page.get_by_role("button", name="Save"))
+    expect(page.get_by_role("main")).to_contain_text("At the start of every hour, by the clocks of Australia/Lord_Howe")
+    press(page, page.get_by_role("button", name="Pause"))
+    page.locator("summary", has_text="Remove it").click()
+    press(page, page.get_by_role("button", name=re.compile("^Remove schedule")))
+    expect(page.get_by_role("heading", name="Its schedules")).to_be_visible()

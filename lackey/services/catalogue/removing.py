@@ -1,12 +1,13 @@
 """Projects and applications are removed: gone if they never ran anything, else archived, and brought back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from lackey.domain.application import Application, Project
 from lackey.domain.refusals import Conflict
+from lackey.domain.schedule import Schedule
 from lackey.store import applications, runs, schedules, sweeps
 from lackey.store.database import Database
 
@@ -18,12 +19,14 @@ class Removal:
     """What it would take along to remove a project or application.
 
     `applications` go with it, by their full names. `runs` are kept, and with them what is removed, archived; counted up
-    to one more than `runs.COUNTED_AT_MOST`. While some are `active`, it is refused. Nothing on any share is touched.
+    to one more than `runs.COUNTED_AT_MOST`. While some are `active`, it is refused. `schedules` make no more runs: they
+    go with it, or wait until it is brought back. Nothing on any share is touched.
     """
 
     applications: list[str]
     runs: int
     active: int
+    schedules: list[Schedule] = field(default_factory=list)
 
     @property
     def archives(self) -> bool:
@@ -36,14 +39,16 @@ def removal_of_project(database: Database, project_id: int) -> Removal:
     with database.read() as connection:
         applications.project(connection, project_id)
         names = [one.full_name for one in applications.applications(connection, project_id, None, _NAMED_AT_MOST)]
-        return Removal(names[::-1], *runs.count_of(connection, project_id=project_id))
+        theirs = schedules.listing(connection, None, project_id, None, _NAMED_AT_MOST)
+        return Removal(names[::-1], *runs.count_of(connection, project_id=project_id), theirs)
 
 
 def removal_of_application(database: Database, application_id: int) -> Removal:
     """What `remove_application` would do. Raises NotFound."""
     with database.read() as connection:
         named = applications.application(connection, application_id).full_name
-        return Removal([named], *runs.count_of(connection, application_id=application_id))
+        its = schedules.listing(connection, application_id, None, None, _NAMED_AT_MOST)
+        return Removal([named], *runs.count_of(connection, application_id=application_id), its)
 
 
 def remove_project(database: Database, project_id: int, now: datetime) -> bool:

@@ -16,9 +16,10 @@ from lackey.domain.policy import Paused
 from lackey.domain.progress import PAST_RUNS, ExpectedEnd, expected_end, progress_of, typical
 from lackey.domain.refusals import NotFound
 from lackey.domain.run import Run, RunState
+from lackey.domain.schedule import Schedule
 from lackey.services.admin.health import is_late
 from lackey.store import applications as stored_applications
-from lackey.store import executors, runs, service, share_states
+from lackey.store import executors, runs, schedules, service, share_states
 from lackey.store import overview as stored
 from lackey.store.database import Database
 
@@ -61,7 +62,7 @@ class Now:
     the final ones, of those that ended
     within `LATELY`, or if `ended_capped` of the last 10,000 of these. `ended_earlier` had ended before, as one has
     learned since: a report that came late, a clock that is wrong, an outcome put right. `paused` are the executors on
-    which nothing new is launched.
+    which nothing new is launched. `schedules` are those that fire next, the first of them first.
     """
 
     fingerprint: str
@@ -79,6 +80,7 @@ class Now:
     ended_capped: bool
     schedulers: list[Scheduler]
     paused: list[Paused]
+    schedules: list[Schedule]
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ def overview(database: Database, now: datetime) -> Now:
             ended_capped=sum(counts.values()) + earlier >= stored.ENDED_AT_MOST,
             schedulers=_schedulers(connection, now),
             paused=list(executors.paused(connection).values()),
+            schedules=schedules.to_fire(connection, OTHERS_AT_MOST),
         )
 
 
@@ -175,7 +178,7 @@ def _fingerprint(connection: Connection, now: datetime) -> str:
     # How late a run is changes with time alone, and so does when a scheduler was heard from.
     minute = now.replace(second=0, microsecond=0)
     seen = (*changes, sorted(beats, key=repr), executors.paused(connection), minute)
-    seen += (share_states.sign_of_change(connection),)
+    seen += (share_states.sign_of_change(connection), schedules.sign_of_change(connection, OTHERS_AT_MOST))
     return hashlib.blake2b(repr(seen).encode(), digest_size=16).hexdigest()
 
 

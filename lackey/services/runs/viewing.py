@@ -10,7 +10,8 @@ from lackey.domain.comparison import Comparison, compare
 from lackey.domain.limits import METRIC_NAMES, METRIC_POINTS
 from lackey.domain.refusals import NotFound, invalid
 from lackey.domain.run import Run, RunState
-from lackey.store import dependencies, metric_summaries
+from lackey.domain.schedule import Schedule
+from lackey.store import dependencies, metric_summaries, schedules
 from lackey.store import metrics as stored_metrics
 from lackey.store import runs as stored_runs
 from lackey.store.database import Database
@@ -32,7 +33,8 @@ class Neighbours:
     """`children` are retries and reruns, the newest first; `previous` and `next` are runs of the same application.
 
     `awaited`: what it waits for, or has waited for; `waiting`: what waits for it, or has; the first `LINKED_AT_MOST`.
-    `retried`: of those in `awaited` whose place another has taken, the last one that has, and its state.
+    `retried`: of those in `awaited` whose place another has taken, the last one that has, and its state. `schedule`: by
+    which it was made, if that is there still.
     """
 
     parent: Run | None
@@ -42,6 +44,7 @@ class Neighbours:
     retried: dict[int, tuple[int, RunState]]
     previous: int | None
     next: int | None
+    schedule: Schedule | None
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ def neighbours(database: Database, run: Run) -> Neighbours:
         before, after = stored_runs.beside(connection, run)
         awaited = dependencies.awaited_by(connection, run.id, LINKED_AT_MOST)
         latest = dependencies.latest_of(connection, {one.family for one in awaited})
+        made_by = {} if run.schedule_id is None else schedules.with_ids(connection, [run.schedule_id])
         return Neighbours(
             parent=None if run.parent_id is None else stored_runs.find(connection, run.parent_id),
             children=stored_runs.children(connection, run.id, CHILDREN_AT_MOST),
@@ -80,6 +84,7 @@ def neighbours(database: Database, run: Run) -> Neighbours:
             retried={one.run_id: latest[one.family] for one in awaited if latest.get(one.family, (0,))[0] > one.run_id},
             previous=before,
             next=after,
+            schedule=next(iter(made_by.values()), None),
         )
 
 

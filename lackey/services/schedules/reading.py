@@ -1,5 +1,6 @@
 """Recurring schedules, read. Nothing here changes anything."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import islice
 
@@ -32,6 +33,12 @@ def ticks(database: Database, schedule_id: int, before_id: int | None, limit: in
     """Its history, the newest line first, each with its id."""
     with database.read() as connection:
         return schedules.ticks(connection, schedule_id, before_id, limit)
+
+
+def last_ticks(database: Database, found: Sequence[Schedule]) -> dict[int, Tick]:
+    """What came of the last time of each, by its id; those that never were due are left out."""
+    with database.read() as connection:
+        return schedules.last_ticks(connection, [one.id for one in found])
 
 
 def firings_of(schedule: Schedule, now: datetime) -> list[datetime]:

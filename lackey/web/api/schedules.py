@@ -9,7 +9,7 @@ from lackey.domain.recurrence import Rule
 from lackey.domain.refusals import Conflict, NotFound, invalid
 from lackey.domain.schedule import Schedule, Tick
 from lackey.services.schedules import changing, reading
-from lackey.web.call import Call
+from lackey.web.call import Call, Service
 from lackey.web.paging import page, page_of
 from lackey.web.routes import route
 from lackey.web.schemas.base import PageQuery
@@ -37,14 +37,14 @@ def schedules(call: Call, query: ScheduleQuery) -> Schedules:
 @route("POST", "/api/schedule", scope="manage", status=201, may=[Conflict, NotFound])
 def add_schedule(call: Call, body: NewSchedule) -> ScheduleOut:
     """Make a recurring schedule."""
-    values = {**body.model_dump(), "timezone": body.timezone or _own_zone(call)}
+    values = {**body.model_dump(), "timezone": zone_of(call.service, body.timezone)}
     return _out(changing.add(call.database, values, call.by, call.now, call.once, call.service.capacity), call.now)
 
 
 @route("POST", "/api/schedule/preview", scope="read")
 def preview(call: Call, body: Preview) -> Firings:
     """Show when a rule would fire, and make nothing."""
-    rule = Rule(body.cron, body.timezone or _own_zone(call))
+    rule = Rule(body.cron, zone_of(call.service, body.timezone))
     recurrence.check(rule, call.now)
     return Firings(timezone=rule.timezone, firings=reading.firings(rule, call.now))
 
@@ -69,8 +69,8 @@ def change_schedule(call: Call, schedule_id: int, body: ScheduleChange) -> Sched
     With another rule, and after a pause, it goes on with the first time after now; what it missed is not caught up.
     """
     values = body.given()
-    if values.get("timezone") == "":
-        values["timezone"] = _own_zone(call)
+    if "timezone" in values:
+        values["timezone"] = zone_of(call.service, values["timezone"])
     return _out(changing.change(call.database, schedule_id, values, call.now, call.service.capacity), call.now)
 
 
@@ -80,10 +80,13 @@ def remove_schedule(call: Call, schedule_id: int) -> None:
     changing.remove(call.database, schedule_id)
 
 
-def _own_zone(call: Call) -> str:
-    if call.service.timezone is None:
+def zone_of(service: Service, told: str) -> str:
+    """The zone that is told, or the server's own if none is. Raises Invalid if that has no name."""
+    if told:
+        return told
+    if service.timezone is None:
         raise invalid("timezone", "is needed: this server does not tell the name of its own zone; UTC is one")
-    return call.service.timezone
+    return service.timezone
 
 
 def _out(schedule: Schedule, now: datetime) -> ScheduleOut:

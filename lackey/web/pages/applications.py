@@ -5,12 +5,15 @@ import re
 from lackey.domain.refusals import Invalid
 from lackey.services.catalogue import reading, removing
 from lackey.services.runs import overview, queries, scheduling
+from lackey.services.schedules import reading as schedules
 from lackey.services.sweeps import reading as sweeps
 from lackey.web.pages.forms import problems_of, status_of
 from lackey.web.pages.removing import removal_page
 from lackey.web.pages.report_lines import to_new_run
 from lackey.web.pages.routes import Html, SeeOther, page
 from lackey.web.pages.run_form import TypedRun, beginning, known_problems, typed_run, wanted
+from lackey.web.pages.schedule_form import empty_form
+from lackey.web.pages.schedule_rows import schedule_rows
 from lackey.web.pages.shown import run_row
 from lackey.web.pages.strip import strip_of
 from lackey.web.pages.sweeps import shown_sweep
@@ -20,6 +23,7 @@ from lackey.web.visits import Visit
 
 _RECENT = 20
 _SWEEPS = 5
+_SCHEDULES = 50
 
 
 @page("GET", "/application/<application_id:id>", scope="read")
@@ -82,6 +86,8 @@ def _application(visit: Visit, application_id: int, typed: TypedRun, problems: d
         "sweeps": [
             shown_sweep(each) for each in sweeps.listing(visit.database, None, _SWEEPS, application_id, visit.now)
         ],
+        "schedules": schedule_rows(visit, schedules.listing(visit.database, application_id, None, None, _SCHEDULES)),
+        "schedule_form": empty_form(visit, seen.application),
         "typed": typed,
         "problems": problems,
         "shown_problems": known_problems(seen.application),

@@ -13,7 +13,7 @@ from lackey.web.schemas.runs import RunQuery
 from lackey.web.validation import check
 from lackey.web.visits import Visit
 
-FILTERS = ("q", "state", "project", "application", "by", "sweep", "since", "until")
+FILTERS = ("q", "state", "project", "application", "by", "sweep", "schedule", "since", "until")
 TIMES = ("since", "until")
 # The API's *active* leaves out what has not begun to wait yet; who cancels all of something means that as well.
 UNENDED = "unended"

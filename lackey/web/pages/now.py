@@ -9,6 +9,7 @@ from lackey.services.runs import overview
 from lackey.services.runs.overview import Fresh, Now
 from lackey.services.sweeps import reading
 from lackey.web.pages.routes import Html, Unchanged, page
+from lackey.web.pages.schedule_rows import schedule_rows
 from lackey.web.pages.shown import run_row
 from lackey.web.pages.sweeps import shown_sweep
 from lackey.web.static_files import asset_url
@@ -45,6 +46,7 @@ def now(visit: Visit) -> Html | Unchanged:
         "ended_earlier_count": found.ended_earlier_count,
         "ended_counts": [(state, found.ended_counts[state]) for state in RunState if state in found.ended_counts],
         "ended_capped": found.ended_capped,
+        "schedules": schedule_rows(visit, found.schedules),
         "failed": sum(count for state, count in found.ended_counts.items() if state not in _AS_WISHED),
         "fresh": fresh,
         "leads": leads,

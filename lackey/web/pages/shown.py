@@ -32,6 +32,7 @@ class ShownRun:
     late_by: timedelta | None
     heard_at: datetime | None
     sweep_id: int | None
+    schedule_id: int | None
 
 
 def run_row(run: Run, visit: Visit, expected: ExpectedEnd | None = None) -> ShownRun:
@@ -55,4 +56,5 @@ def run_row(run: Run, visit: Visit, expected: ExpectedEnd | None = None) -> Show
         late_by=expected.late_by(run.started_at, visit.now) if expected else None,
         heard_at=run.heard_at,
         sweep_id=run.sweep_id,
+        schedule_id=run.schedule_id,
     )

@@ -1,0 +1,194 @@
+"""Recurring schedules made and changed: one form for both.
+
+Nothing is saved before its next firings were seen: the form carries the rule whose firings it shows, and where another
+one is sent, it is shown again with those of that one. With JavaScript they are shown while the rule is typed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from lackey.domain import recurrence
+from lackey.domain.application import Application
+from lackey.domain.command import fill_parameters
+from lackey.domain.recurrence import Rule
+from lackey.domain.refusals import FieldError, Invalid, Refusal
+from lackey.domain.schedule import Schedule
+from lackey.services.catalogue import reading as catalogue
+from lackey.services.schedules import changing, reading
+from lackey.web.api.schedules import zone_of
+from lackey.web.pages.forms import problems_of, status_of
+from lackey.web.pages.routes import Html, SeeOther, page
+from lackey.web.pages.schedule_rows import firings_by_clock
+from lackey.web.schemas.schedules import NewSchedule, ScheduleChange
+from lackey.web.validation import check
+from lackey.web.visits import Visit
+
+# What people want most often, in their words.
+PRESETS = {
+    "0 * * * *": "each hour",
+    "0 2 * * *": "each night at two",
+    "0 6 * * 1-5": "each working day at six",
+    "0 2 * * 6": "each Saturday at two in the night",
+    "0 2 1 * *": "on the first of each month at two",
+}
+_OVERLAPS = {
+    "skip": "make none then",
+    "queue": "make one that waits for its end",
+    "allow": "run both",
+}
+_CATCH_UPS = {"latest": "make one run, for the last of them", "none": "make none for them"}
+_PLAIN = ("cron", "timezone", "overlap", "catch_up")
+
+
+@dataclass(frozen=True)
+class TypedSchedule:
+    """What the form shows. `seen`: the rule whose firings it shows, as `told` has it."""
+
+    cron: str = ""
+    timezone: str = ""
+    overlap: str = "skip"
+    catch_up: str = "latest"
+    parameters: dict[str, str] = field(default_factory=dict)
+    seen: str = ""
+
+
+@dataclass(frozen=True)
+class _Form:
+    """Where the form goes and back to, and what it is of."""
+
+    action: str
+    back: str
+    title: str
+    application: Application
+    known: Schedule | None = None
+
+
+def told(rule: Rule) -> str:
+    """A rule as a form carries it."""
+    return f"{rule.cron} {rule.timezone}"
+
+
+def empty_form(visit: Visit, application: Application) -> dict[str, Any]:
+    """What the template of the fields shows, for a new schedule."""
+    return _given(_new_form(application), TypedSchedule(timezone=visit.service.timezone or ""), {})
+
+
+@page("GET", "/application/<application_id:id>/schedule", scope="manage")
+def new(visit: Visit, application_id: int) -> Html:
+    """A form for another schedule of an application."""
+    found = catalogue.application(visit.database, application_id)
+    return Html("schedule_form.html", {"schedule_form": empty_form(visit, found)})
+
+
+@page("POST", "/application/<application_id:id>/schedule", scope="manage")
+def add(visit: Visit, application_id: int) -> Html | SeeOther:
+    """Make it, if its firings were seen."""
+
+    def save(fields: dict[str, Any]) -> Schedule:
+        values = check(NewSchedule, {**fields, "application": str(application_id)}).model_dump()
+        return changing.add(visit.database, values, visit.by, visit.now, capacity=visit.service.capacity)
+
+    return _saved(visit, _new_form(catalogue.application(visit.database, application_id)), save)
+
+
+@page("GET", "/schedule/<schedule_id:id>/edit", scope="manage")
+def edit(visit: Visit, schedule_id: int) -> Html:
+    """A form with what it is now."""
+    found = reading.schedule(visit.database, schedule_id)
+    plain = {name: getattr(found, name) for name in _PLAIN}
+    typed = TypedSchedule(**plain, parameters=found.parameters, seen=told(found.rule))
+    return _shown(visit, _edit_form(visit, found), typed, {})
+
+
+@page("POST", "/schedule/<schedule_id:id>/edit", scope="manage")
+def change(visit: Visit, schedule_id: int) -> Html | SeeOther:
+    """Change it, if its firings were seen; runs that it has made stay as they are."""
+
+    def save(fields: dict[str, Any]) -> Schedule:
+        values = check(ScheduleChange, fields).given()
+        return changing.change(visit.database, schedule_id, values, visit.now, visit.service.capacity)
+
+    return _saved(visit, _edit_form(visit, reading.schedule(visit.database, schedule_id)), save)
+
+
+def _new_form(found: Application) -> _Form:
+    path = f"/application/{found.id}"
+    return _Form(f"{path}/schedule", path, f"New schedule of {found.full_name}", found)
+
+
+def _edit_form(visit: Visit, found: Schedule) -> _Form:
+    path, application = f"/schedule/{found.id}", catalogue.application(visit.database, found.application_id)
+    return _Form(f"{path}/edit", path, f"Change schedule {found.id} of {found.application}", application, found)
+
+
+def _saved(visit: Visit, form: _Form, save: Callable[[dict[str, Any]], Schedule]) -> Html | SeeOther:
+    typed = _typed(visit, form)
+    try:
+        fields = _checked(visit, form, typed)
+        if typed.seen == told(Rule(fields["cron"], fields["timezone"])):
+            return SeeOther(f"/schedule/{save(fields).id}")
+    except Refusal as refusal:
+        return _shown(visit, form, typed, problems_of(refusal))
+    return _shown(visit, form, typed, {})
+
+
+def _typed(visit: Visit, form: _Form) -> TypedSchedule:
+    """What was typed. One of the presets that was chosen stands for its expression."""
+    values = {each.name: visit.sent(f"parameter.{each.name}") for each in form.application.declared}
+    plain = {name: visit.sent(name).strip() for name in _PLAIN}
+    cron = visit.sent("preset").strip() or plain["cron"]
+    return TypedSchedule(**{**plain, "cron": cron}, parameters=values, seen=visit.sent("seen"))
+
+
+def _checked(visit: Visit, form: _Form, typed: TypedSchedule) -> dict[str, Any]:
+    """The fields as the API takes them. Raises Invalid with all that is wrong: with the rule, and with the values."""
+    faults: list[FieldError] = []
+    fields: dict[str, Any] = {name: getattr(typed, name) for name in _PLAIN}
+    fields["parameters"] = _parameters(form, typed)
+    try:
+        fill_parameters(form.application.declared, fields["parameters"])
+    except Invalid as refusal:
+        faults += refusal.errors
+    try:
+        body = check(NewSchedule, {**fields, "application": str(form.application.id)})
+        fields["timezone"] = zone_of(visit.service, body.timezone)
+        recurrence.check(Rule(body.cron, fields["timezone"]), visit.now)
+    except Invalid as refusal:
+        faults = [*refusal.errors, *faults]
+    if faults:
+        raise Invalid(*faults)
+    return fields
+
+
+def _parameters(form: _Form, typed: TypedSchedule) -> dict[str, str]:
+    """Those that were given. What is left empty is the default as the application has it then; but an empty text that
+    the schedule has been given is kept.
+    """
+    known = {} if form.known is None else form.known.parameters
+    return {name: value for name, value in typed.parameters.items() if value or known.get(name) == ""}
+
+
+def _shown(visit: Visit, form: _Form, typed: TypedSchedule, problems: dict[str, str]) -> Html:
+    given = _given(form, typed, problems)
+    if typed.cron and not problems.keys() & {"cron", "timezone"}:
+        rule = Rule(typed.cron, zone_of(visit.service, typed.timezone))
+        given |= {"firings": firings_by_clock(rule, reading.firings(rule, visit.now)), "words": rule.in_words()}
+        given |= {"seen": told(rule), "timezone": rule.timezone}
+    return Html("schedule_form.html", {"schedule_form": given}, status_of(problems))
+
+
+def _given(form: _Form, typed: TypedSchedule, problems: dict[str, str]) -> dict[str, Any]:
+    return {
+        "form": form,
+        "typed": typed,
+        "presets": PRESETS,
+        "overlaps": _OVERLAPS,
+        "catch_ups": _CATCH_UPS,
+        "problems": problems,
+        "beside": [*_PLAIN, *(f"parameters.{each.name}" for each in form.application.declared)],
+        "firings": [],
+        "words": "",
+        "seen": "",
+        "timezone": typed.timezone,
+    }
