@@ -32,6 +32,8 @@ class Furnished:
         application = api.application(parameters=[{"name": "n", "default": 1}])
         self.run, self.other = api.reported_run(), api.reported_run()
         launched = api.post("/api/run", {"application": application["id"]}).json
+        sweep = api.post("/api/sweep", {"application": application["id"], "grid": {"n": [1, 2]}}).json
+        schedule = api.post("/api/schedule", {"application": application["id"], "cron": "0 2 * * *", "timezone": "UTC"})
         api.report("start", self.run)
         api.report("metric", self.run, name="residual", value=1, step=1)
         api.report("log", self.run, text="a line", offset=0)
@@ -50,6 +52,8 @@ class Furnished:
             "application_id": application["id"],
             "project_id": api.get("/api/project").json["items"][0]["id"],
             "key_id": self.spare,
+            "sweep_id": sweep["id"],
+            "schedule_id": schedule.json["id"],
             "name": "local",
             "place": "a",
             "code": "guess",
