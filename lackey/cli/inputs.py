@@ -31,13 +31,34 @@ def limit(text: str) -> float:
 
 
 def _awaited(text: str) -> dict[str, Any]:
-    """A run that is waited for, and what it is to come to, as the API has it."""
-    run_id, _, wants = text.partition(":")
-    if not (run_id.isascii() and run_id.isdigit()) or wants not in ("", *_ENDS):
-        raise click.BadParameter(f"{plain(text)!r} is no run; it is an id, or one with an end: 7:{', 7:'.join(_ENDS)}.")
-    return {"run": int(run_id), "on": wants or _ENDS[0]}
+    """A run or a sweep that is waited for, and what it is to come to, as the API has it."""
+    kind, colon, named = text.partition(":")
+    if kind != "sweep" or not colon:
+        kind, named = "run", text
+    on_id, colon, wants = named.partition(":")
+    if not (on_id.isascii() and on_id.isdigit()) or (colon and wants not in _ENDS):
+        raise click.BadParameter(
+            f"{plain(text)!r} is no run and no sweep; it is the id of a run, or sweep:ID, with an end or without: "
+            f"7:{', 7:'.join(_ENDS)}, sweep:3:{_ENDS[1]}."
+        )
+    return {kind: int(on_id), "on": wants or _ENDS[0]}
 
 
+def awaited_as_typed(one: dict[str, Any]) -> str:
+    """The inverse, as a form has it, too."""
+    named = f"sweep:{one['sweep']}" if "sweep" in one else str(one["run"])
+    return f"{named}:{one['on']}"
+
+
+AFTER: tuple[tuple[str, ...], dict[str, Any]] = (
+    ("--after",),
+    {
+        "multiple": True,
+        "type": _awaited,
+        "metavar": "[sweep:]ID[:END]",
+        "help": "A run that has to succeed first, or a sweep; ID:ended, ID:failed.",
+    },
+)
 _INPUTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("-p", "--parameter", "parameters"), {"multiple": True, "metavar": "NAME=VALUE", "help": "A parameter."}),
     (
@@ -46,15 +67,7 @@ _INPUTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     ),
     (("--tag", "tags"), {"multiple": True, "metavar": "TAG", "help": "To find it by: run list --tag."}),
     (("--priority",), {"type": int, "help": "Higher ones are started first."}),
-    (
-        ("--after",),
-        {
-            "multiple": True,
-            "type": _awaited,
-            "metavar": "ID[:END]",
-            "help": "A run that has to succeed first; ID:ended, ID:failed.",
-        },
-    ),
+    AFTER,
     (("--cpus",), {"type": click.IntRange(min=1), "help": "It takes so many."}),
     (("--memory",), {"metavar": "SIZE", "help": "It takes so much: 4GiB."}),
     (("--gpus",), {"type": click.IntRange(min=0), "help": "Give it so many devices."}),

@@ -27,10 +27,6 @@ def _took(each: dict[str, Any]) -> str:
     return show.span(each["duration"])
 
 
-def _awaited(one: dict[str, Any]) -> str:
-    return f"run {one['run']}" + ("" if one["on"] == "succeeded" else f" ({one['on']})")
-
-
 def fields(each: dict[str, Any]) -> list[tuple[str, show.Cell | None]]:
     """All of a run (the API's JSON), by the names that people read."""
     progress = each["progress"] or {}
@@ -55,7 +51,7 @@ def fields(each: dict[str, Any]) -> list[tuple[str, show.Cell | None]]:
         ("tags", ", ".join(each["tags"])),
         ("directory", show.directory(each["paths"], each["directory"] or "")),
         ("host", each["host"]),
-        ("after", ", ".join(_awaited(one) for one in each["after"])),
+        ("after", ", ".join(map(show.awaited, each["after"]))),
         ("parent", "" if each["parent"] is None else f"{each['parent']} ({each['cause']})"),
         ("memory", show.size(each["max_rss_bytes"])),
         ("processor", show.span(each["cpu_seconds"])),

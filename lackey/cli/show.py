@@ -64,6 +64,12 @@ def print_fields(fields: Iterable[tuple[str, Cell | None]]) -> None:
         click.echo(f"{name:<{width}}  {click.style(plain(text), fg=colour)}")
 
 
+def awaited(one: dict[str, Any]) -> str:
+    """A run or a sweep that is waited for, as the API has it: run 7, sweep 3 (ended)."""
+    named = f"sweep {one['sweep']}" if "sweep" in one else f"run {one['run']}"
+    return named if one["on"] == "succeeded" else f"{named} ({one['on']})"
+
+
 def directory(paths: dict[str, str | None] | None, otherwise: str, platform: str = sys.platform) -> str:
     """A directory as people type it on this machine, from the API's `paths`; `otherwise` where these do not tell.
 

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, NoReturn, TypeVar
 import click
 
 from lackey.cli import show
-from lackey.cli.inputs import limit
+from lackey.cli.inputs import AFTER, awaited_as_typed, limit
 from lackey.cli.session import Session, confirm, json_option, pairs, pass_session, yes_option
 from lackey.cli.terminal import plain
 from lackey.cli.times import Unclear, read_time
@@ -36,6 +36,12 @@ def _inputs(command: F) -> F:
         ),
         (("--name",), {"help": "Its name; its application's, if left out."}),
         (("--at",), {"metavar": "TIME", "help": "When it is due, as for lackey run at; now, if left out."}),
+        (
+            ("--env", "environment"),
+            {"multiple": True, "metavar": "NAME=VALUE", "help": "A variable of the environment of all its runs."},
+        ),
+        (("--tag", "tags"), {"multiple": True, "metavar": "TAG", "help": "To find its runs by: run list --tag."}),
+        AFTER,
         (("--priority",), {"type": int, "help": "Higher ones are started first."}),
         (
             ("--max-running",),
@@ -218,8 +224,9 @@ def wait(session: Session, sweep_id: int, as_json: bool) -> None:
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in options.items() if value not in (None, (), False)}
-    if "parameters" in given:
-        given["parameters"] = pairs(given["parameters"], "-p")
+    for name, option in (("parameters", "-p"), ("environment", "--env")):
+        if name in given:
+            given[name] = pairs(given[name], option)
     if "at" in given:
         try:
             understood = read_time(given.pop("at"), datetime.now(UTC))
@@ -233,7 +240,13 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 
 def _as_form(given: dict[str, Any]) -> dict[str, str]:
     """What a form says of the same."""
-    named = {f"parameters.{name}": value for name, value in given.pop("parameters", {}).items()}
+    named = {
+        f"{field}.{name}": value
+        for field in ("parameters", "environment")
+        for name, value in given.pop(field, {}).items()
+    }
+    listed = {"after": map(awaited_as_typed, given.pop("after", ())), "tags": given.pop("tags", ())}
+    named |= {name: text for name, values in listed.items() if (text := ",".join(values))}
     return {**{name: str(value) for name, value in given.items()}, **named}
 
 
@@ -283,10 +296,14 @@ def _print(found: dict[str, Any], as_json: bool) -> None:
             ("sweep", found["name"]),
             ("application", found["application"]),
             ("state", _state(found)),
+            ("why", found["reason"]),
             ("runs", f"{found['runs']}: {_counts(found)}"),
             ("ends", show.moment(found["eta"])),
             ("parameters", ", ".join(found["parameters"])),
             ("priority", str(found["priority"])),
+            ("after", ", ".join(map(show.awaited, found["after"]))),
+            *(("environment", f"{name}={value}") for name, value in found["environment"].items()),
+            ("tags", ", ".join(found["tags"])),
             ("max running", "" if found["max_running"] is None else str(found["max_running"])),
             ("by", found["by"]),
             ("made", show.moment(found["created_at"])),

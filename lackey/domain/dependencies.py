@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 from lackey.domain.run import FINAL, TROUBLED, Heard, RunState, is_silent
 
 Wants = Literal["succeeded", "ended", "failed"]
+Kind = Literal["run", "sweep"]
 EdgeOutcome = Literal["met", "failed"]
 
 # What meets each. What was cancelled has ended as somebody wished: it has not failed.
@@ -30,32 +31,44 @@ NAMED_AT_MOST = 3
 
 @dataclass(frozen=True)
 class Dependency:
-    """A run that is waited for, and what it is to come to."""
+    """A run that is waited for, or a sweep, by its id, and what it is to come to."""
 
-    run_id: int
+    on_id: int
     wants: Wants = "succeeded"
+    kind: Kind = "run"
+
+    @property
+    def named(self) -> str:
+        """What it is called: run 7, sweep 3."""
+        return f"{self.kind} {self.on_id}"
 
 
 class Dependent(Protocol):
-    """What of a run says what it waits for."""
+    """What of a run or a sweep says what it waits for."""
 
     @property
-    def after(self) -> list[int]: ...
+    def after(self) -> list[int] | None: ...
     @property
     def after_on(self) -> dict[str, str] | None: ...
+    @property
+    def after_sweeps(self) -> dict[str, str] | None: ...
 
 
-def awaited(run: Dependent, most: int | None = None) -> list[Dependency]:
-    """What a run was made to wait for, be it met or not; the first `most` of it."""
-    wants: Any = run.after_on or {}
-    return [Dependency(run_id, wants.get(str(run_id), "succeeded")) for run_id in run.after[:most]]
+def awaited(waiting: Dependent, most: int | None = None) -> list[Dependency]:
+    """What a run or a sweep was made to wait for, be it met or not; the first `most` of it."""
+    wants: Any = waiting.after_on or {}
+    sweeps: Any = waiting.after_sweeps or {}
+    runs = [Dependency(run_id, wants.get(str(run_id), "succeeded")) for run_id in (waiting.after or [])[:most]]
+    return [*runs, *(Dependency(int(sweep_id), on, "sweep") for sweep_id, on in sweeps.items())][:most]
 
 
 def as_stored(awaited: Iterable[Dependency]) -> dict[str, Any]:
-    """The inverse: a run's columns."""
+    """The inverse: the columns of a run or a sweep."""
     each = list(awaited)
-    others = {str(one.run_id): one.wants for one in each if one.wants != "succeeded"}
-    return {"after": [one.run_id for one in each], "after_on": others or None}
+    runs = [one for one in each if one.kind == "run"]
+    others = {str(one.on_id): one.wants for one in runs if one.wants != "succeeded"}
+    sweeps: dict[str, str] = {str(one.on_id): one.wants for one in each if one.kind == "sweep"}
+    return {"after": [one.on_id for one in runs], "after_on": others or None, "after_sweeps": sweeps or None}
 
 
 class Judged(Heard, Protocol):
@@ -153,18 +166,21 @@ def retry_wait(wait_seconds: float | None, earlier: int) -> timedelta:
 
 
 def waits_for(waited: Sequence[Dependency], count: int) -> str:
-    """Why a run waits that waits for `count` others, of which these are the first: a sentence."""
+    """Why a run or a sweep waits that waits for `count` others, of which these are the first: a sentence."""
     shown = waited[:NAMED_AT_MOST]
     parts = []
-    for wants in dict.fromkeys(one.wants for one in shown):
-        named = ", ".join(str(one.run_id) for one in shown if one.wants == wants)
-        parts.append(f"run {named} {_TO[wants]}")
+    for kind, wants in dict.fromkeys((one.kind, one.wants) for one in shown):
+        named = ", ".join(str(one.on_id) for one in shown if (one.kind, one.wants) == (kind, wants))
+        parts.append(f"{kind} {named} {_TO[wants]}")
     more = count - len(shown)
     return f"waits for {' and '.join(parts)}" + (f", and for {more} more" if more > 0 else "")
 
 
 def in_vain(waited: Dependency, decision: Decision) -> str:
-    """Why a run is cancelled that waited for what does not come any more: a sentence."""
+    """Why a run or a sweep is cancelled that waited for what does not come any more: a sentence.
+
+    The decision on a sweep names the sweep itself as its last.
+    """
     which = "which it waited for" + ("" if waited.wants == "succeeded" else f" {_TO[waited.wants]}")
-    before = "" if decision.last == waited.run_id else f"run {decision.last}, in the place of "
-    return f"{before}run {waited.run_id}, {which}, is {decision.state}"
+    before = "" if decision.last == waited.on_id else f"run {decision.last}, in the place of "
+    return f"{before}{waited.named}, {which}, is {decision.state}"

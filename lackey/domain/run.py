@@ -62,7 +62,8 @@ class Asked:
     `schedule_id`: the recurring schedule that has made it, or the run whose retry it is. `point` is its point's number
     in the sweep `sweep_id`, if it is of one. `stands_for`: the run in whose place it was made, so that what waits for
     that one waits for it. `after` are the runs that it waits for; `after_on` says of those that are not to succeed what
-    they are to come to, by their ids as text. `memory` is what a version before understood by `memory_bytes`.
+    they are to come to, by their ids as text; `after_sweeps` are the sweeps that it waits for, each with what it is to
+    come to. `memory` is what a version before understood by `memory_bytes`.
     `own_variables` names those of `environment` that were given for this run, and not for its application.
     """
 
@@ -105,6 +106,7 @@ class Asked:
     point: int | None
     after: list[int]
     after_on: dict[str, str] | None
+    after_sweeps: dict[str, str] | None
     created_at: datetime
     scheduled_at: datetime
 
@@ -113,9 +115,9 @@ class Asked:
 class Tried:
     """What is being tried: how it waits, and the attempt under way, or else the last one.
 
-    `unmet` counts the runs of `after` that have not come to what they are to. `ticket` names the one attempt to launch
-    it; `ticket_open` as long as that attempt's process may live. `attempts` counts them. `given_up_at`: it was silent,
-    and somebody has said that it is to be taken for gone.
+    `unmet` counts what it waits for that has not come to what it is to; one of these is its sweep, while that waits.
+    `ticket` names the one attempt to launch it; `ticket_open` as long as that attempt's process may live. `attempts`
+    counts them. `given_up_at`: it was silent, and somebody has said that it is to be taken for gone.
     """
 
     held: bool

@@ -38,6 +38,11 @@ class Sweep:
     `points` counts them; of `unmade` there is no run yet. `names` are the parameters that differ, in the order given.
     `inputs` is what all its runs have in common. `complete_at` None: it is being made, and nothing of it counts yet;
     the last piece of it was written at `piece_at`. `stopping`: it was cancelled, and not all its runs are yet.
+
+    `after`, `after_on` and `after_sweeps` say what it waits for, as those of a run do; `unmet` counts what of that has
+    not come yet. `in_vain`: why it can't come any more, in a sentence; so its runs are cancelled. `awaited`: something
+    waits for it, or has. `untold`: they may not know yet what has become of it. `to_pass_on` counts changes of it that
+    its runs do not all have yet.
     """
 
     id: int
@@ -61,6 +66,20 @@ class Sweep:
     stopping: bool
     cancelled_at: datetime | None
     cancelled_by: str | None
+    after: list[int] | None
+    after_on: dict[str, str] | None
+    after_sweeps: dict[str, str] | None
+    unmet: int
+    in_vain: str | None
+    awaited: bool
+    untold: bool
+    to_pass_on: int
+
+    @property
+    def begins_queued(self) -> bool:
+        """Whether its runs wait in the queue from the beginning."""
+        waits = bool(self.after or self.after_sweeps)
+        return self.complete_at is not None and self.scheduled_at <= self.complete_at and not waits
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """What runs wait for: edges from each that waits to each that it waits for. See `domain.dependencies`.
 
+Edges with a sweep at an end are in `sweep_dependencies`; what is asked here of one run is answered with those.
+
 On PostgreSQL two who decide and who add an edge at the same time must not miss each other. So both lock the row of the
 run in whose place the others stand, before they look. On SQLite there is one writer anyway.
 """
@@ -24,15 +26,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from lackey.domain.dependencies import Dependency, EdgeOutcome, Standing, Wants, family_of
+from lackey.domain.dependencies import Dependency, EdgeOutcome, Kind, Standing, Wants, family_of
 from lackey.domain.run import RunState
+from lackey.store import sweep_dependencies
 from lackey.store.compiled import FIRST, Compiled
-from lackey.store.models import DecisionRow, DependencyRow, RunRow
+from lackey.store.models import DecisionRow, DependencyRow, RunRow, SweepDependencyRow
 
 T = TypeVar("T")
 
 _RUN = RunRow.metadata.tables[RunRow.__tablename__]
 _EDGE = DependencyRow.metadata.tables[DependencyRow.__tablename__]
+_SWEEP_EDGE = SweepDependencyRow.metadata.tables[SweepDependencyRow.__tablename__]
 _DECISION = DecisionRow.metadata.tables[DecisionRow.__tablename__]
 _STANDING = [_RUN.c[name] for name in Standing.__dataclass_fields__]
 # How many are named in one statement: both databases take some ten thousand at most.
@@ -54,8 +58,16 @@ _MEMBERS = select(*_STANDING).where(or_(_RUN.c.id == _FAMILY, _RUN.c.stands_for 
 # all edges are on one other, it looks through all edges.
 _NEXT = select(_EDGE.c.on_run_id).where(_EDGE.c.on_run_id >= _RUN.c.id).order_by(_EDGE.c.on_run_id).limit(FIRST)
 _NOTED = Compiled(select(_DECISION.c.run_id).order_by(_DECISION.c.run_id).limit(FIRST))
+_NEXT_SWEEP = (
+    select(_SWEEP_EDGE.c.on_run_id)
+    .where(_SWEEP_EDGE.c.on_run_id >= _RUN.c.id)
+    .order_by(_SWEEP_EDGE.c.on_run_id)
+    .limit(FIRST)
+)
 _AWAITED = Compiled(
-    select(_RUN.c.id, _NEXT.scalar_subquery()).where(or_(_RUN.c.id == _FAMILY, _RUN.c.stands_for == _FAMILY))
+    select(_RUN.c.id, _NEXT.scalar_subquery(), _NEXT_SWEEP.scalar_subquery()).where(
+        or_(_RUN.c.id == _FAMILY, _RUN.c.stands_for == _FAMILY)
+    )
 )
 _OTHER = (
     and_(_EDGE.c.wants == wants, _EDGE.c.outcome.is_distinct_from(bindparam(wants, type_=_EDGE.c.outcome.type)))
@@ -95,6 +107,16 @@ class Edge:
     wants: Wants
     outcome: EdgeOutcome | None
 
+    @property
+    def waiting(self) -> tuple[Kind, int]:
+        """What waits."""
+        return "run", self.run_id
+
+    @property
+    def awaited(self) -> Dependency:
+        """What is waited for."""
+        return Dependency(self.on_run_id, self.wants)
+
 
 @dataclass(frozen=True)
 class Linked:
@@ -111,8 +133,13 @@ class Linked:
 def add_all(connection: Connection, run_id: int, awaited: Iterable[tuple[Dependency, EdgeOutcome | None]]) -> None:
     """Insert the edges of a run."""
     alike: dict[tuple[Wants, EdgeOutcome | None], list[int]] = defaultdict(list)
+    on_sweeps = []
     for one, outcome in awaited:
-        alike[one.wants, outcome].append(one.run_id)
+        if one.kind == "sweep":
+            on_sweeps.append((one, outcome))
+        else:
+            alike[one.wants, outcome].append(one.on_id)
+    sweep_dependencies.add_all(connection, "run", run_id, on_sweeps)
     for (wants, outcome), on_run_ids in alike.items():
         for some in _pieces(on_run_ids):
             # A statement for each thousand: there may be ten thousand.
@@ -130,7 +157,7 @@ def awaited_among(connection: Connection, families: Sequence[int]) -> list[int]:
     return [
         family
         for family in families
-        if any(run_id == awaited for run_id, awaited in _AWAITED.rows(connection, {"family": family}))
+        if any(run_id in awaited for run_id, *awaited in _AWAITED.rows(connection, {"family": family}))
     ]
 
 
@@ -184,13 +211,15 @@ def count(connection: Connection, run_id: int, more: int) -> tuple[int, str]:
 
 def has_failed(connection: Connection, run_id: int) -> bool:
     """Whether something that the run waits for can't come any more."""
-    return connection.execute(_FAILED, {"wanted_id": run_id, "most": 1}).first() is not None
+    found = connection.execute(_FAILED, {"wanted_id": run_id, "most": 1}).first()
+    return found is not None or bool(sweep_dependencies.failed_of(connection, "run", run_id, 1))
 
 
 def failed_of(connection: Connection, run_id: int) -> list[Dependency]:
     """What a run waits for, and can't come any more; the first of it."""
     rows = connection.execute(_FAILED, {"wanted_id": run_id, "most": _NAMED})
-    return [Dependency(on_run_id, wants) for on_run_id, wants in rows]
+    on_runs = [Dependency(on_run_id, wants) for on_run_id, wants in rows]
+    return on_runs + sweep_dependencies.failed_of(connection, "run", run_id, _NAMED)
 
 
 def has_edges(connection: Connection, run_id: int) -> bool:
@@ -204,7 +233,17 @@ def unmet_of(connection: Connection, run_id: int, limit: int) -> list[Dependency
         _EDGE.c.run_id == run_id, _EDGE.c.outcome.is_distinct_from("met")
     )
     rows = connection.execute(wanted.order_by(_EDGE.c.id).limit(limit))
-    return [Dependency(on_run_id, wants) for on_run_id, wants in rows]
+    on_runs = [Dependency(on_run_id, wants) for on_run_id, wants in rows]
+    return (on_runs + sweep_dependencies.unmet_of(connection, "run", run_id, limit))[:limit]
+
+
+def count_unmet(connection: Connection, run_id: int) -> int:
+    """How much of what the run itself waits for has not come to what it is to."""
+    counted = select(func.count()).where(_EDGE.c.run_id == run_id, _EDGE.c.outcome.is_distinct_from("met"))
+    on_sweeps = select(func.count()).where(
+        _SWEEP_EDGE.c.run_id == run_id, _SWEEP_EDGE.c.outcome.is_distinct_from("met")
+    )
+    return sum(connection.execute(each).scalar_one() for each in (counted, on_sweeps))
 
 
 def awaited_by(connection: Connection, run_id: int, limit: int) -> list[Linked]:

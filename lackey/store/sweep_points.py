@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from lackey.domain.dependencies import Standing, decided, was_withdrawn
 from lackey.domain.run import RunState
 from lackey.domain.sweep import PointCounts
+from lackey.store import sweep_dependencies
 from lackey.store.compiled import Compiled
 from lackey.store.models import RunRow, SweepChangeRow, SweepCountRow, SweepPointRow
 
@@ -133,7 +134,10 @@ def are_to_be_added_up(connection: Connection) -> bool:
 
 
 def add_up(connection: Connection, limit: int) -> int:
-    """Add the first of the changes to the counts, in order; how many these were. For one scheduler at a time."""
+    """Add the first of the changes to the counts, in order; how many these were. For one scheduler at a time.
+
+    What waits for one of these sweeps is yet to be told what that means for it.
+    """
     rows = connection.execute(select(_CHANGE).order_by(_CHANGE.c.id).limit(limit).with_for_update(skip_locked=True))
     sums: dict[_Kind, list[float]] = {}
     ids = []
@@ -144,6 +148,7 @@ def add_up(connection: Connection, limit: int) -> int:
         mine[1] += row["seconds"]
     if ids:
         _add(connection, sums)
+        sweep_dependencies.note(connection, sorted({sweep_id for sweep_id, _, _ in sums}))
         connection.execute(delete(_CHANGE).where(_CHANGE.c.id.in_(ids)))
     return len(ids)
 

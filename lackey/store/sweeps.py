@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, delete, func, insert, literal, or_, sel
 from lackey.domain.refusals import NotFound
 from lackey.domain.run import Event, RunState
 from lackey.domain.sweep import Sweep
-from lackey.store import events, words
+from lackey.store import events, tags, words
 from lackey.store.compiled import Compiled
 from lackey.store.models import RunRow, SweepCountRow, SweepPointRow, SweepRow
 from lackey.store.models.sweep import UNFINISHED
@@ -51,6 +51,19 @@ def lock(connection: Connection, sweep_id: int) -> Sweep | None:
     return None if row is None else _sweep(row)
 
 
+def share(connection: Connection, sweep_id: int) -> Sweep:
+    """A complete sweep, which nobody changes before this transaction ends; others may share it. Raises NotFound."""
+    locked = select(_SWEEP.c.id).where(_SWEEP.c.id == sweep_id).with_for_update(read=True)
+    connection.execute(locked).all()
+    return get(connection, sweep_id)
+
+
+def existing(connection: Connection, sweep_ids: Sequence[int]) -> set[int]:
+    """Those of the sweeps that exist, and are complete."""
+    wanted = select(_SWEEP.c.id).where(_SWEEP.c.id.in_(sweep_ids), _SWEEP.c.complete_at.is_not(None))
+    return set(connection.execute(wanted).scalars()) if sweep_ids else set()
+
+
 def with_ids(connection: Connection, sweep_ids: Sequence[int]) -> dict[int, Sweep]:
     """Those of the sweeps that exist, by their ids."""
     rows = connection.execute(select(*_COLUMNS).where(_SWEEP.c.id.in_(sweep_ids)))
@@ -68,7 +81,7 @@ def listing(connection: Connection, before_id: int | None, limit: int, applicati
 
 
 def unfinished(connection: Connection) -> list[Sweep]:
-    """Those that are being made, and those being cancelled."""
+    """Those of which something is still to be done by the leading scheduler."""
     return [_sweep(row) for row in _UNFINISHED.rows(connection, {})]
 
 
@@ -110,8 +123,8 @@ def make_runs(connection: Connection, sweep: Sweep, limit: int, now: datetime) -
     made = min(limit, sweep.unmade)
     if made < 1:
         return 0
-    is_due = sweep.scheduled_at <= now
-    state = RunState.QUEUED if is_due else RunState.SCHEDULED
+    # As they were counted when it was completed, be they due by now or not.
+    state = RunState.QUEUED if sweep.begins_queued else RunState.SCHEDULED
     values = {
         **{name: value for name, value in UNBORN.items() if name not in ("sweep_id", "point")},
         **sweep.inputs,
@@ -128,7 +141,8 @@ def make_runs(connection: Connection, sweep: Sweep, limit: int, now: datetime) -
         "after": [],
         "created_at": now,
         "scheduled_at": sweep.scheduled_at,
-        "queued_at": now if is_due else None,
+        "queued_at": now if sweep.begins_queued else None,
+        "unmet": int(sweep.unmet > 0),
     }
     chosen = [literal(value, _RUN.c[name].type).label(name) for name, value in values.items()]
     copied = select(
@@ -150,6 +164,8 @@ def _follow(connection: Connection, sweep: Sweep, first: int, made: int, event: 
     connection.execute(pointed.values(run_id=theirs.scalar_subquery(), state=event.kind))
     events.add_all(connection, [Event(**{**vars(event), "run_id": run_id}) for run_id in run_ids])
     content = words.description(sweep.name, sweep.inputs["command"])
+    if named := sweep.inputs.get("tags"):
+        tags.add_each(connection, run_ids, named)
     words.index_all(connection, ((run_id, content, None) for run_id in run_ids))
     change(connection, sweep.id, {"unmade": sweep.unmade - made})
 

@@ -1,5 +1,6 @@
 """Tags of runs, by which runs are found."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, exists, insert, select
@@ -17,6 +18,11 @@ def add_all(connection: Connection, run_id: int, tags: list[str]) -> None:
     """Let the run be found by these tags, each of which is named once."""
     for tag in tags:
         _ADD.run(connection, {"name": tag, "run_id": run_id})
+
+
+def add_each(connection: Connection, run_ids: Iterable[int], tags: list[str]) -> None:
+    """The same for many runs, each of which has all of them."""
+    _ADD.run_each(connection, [{"name": tag, "run_id": run_id} for run_id in run_ids for tag in tags])
 
 
 def narrow(

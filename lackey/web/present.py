@@ -1,11 +1,11 @@
 """From what the services return to what the API answers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from lackey.domain.application import Application, Key, Project
-from lackey.domain.dependencies import awaited
+from lackey.domain.dependencies import Dependency, awaited
 from lackey.domain.evidence import Evidence, instant
 from lackey.domain.paths import Share, join, shown_paths
 from lackey.domain.progress import progress_of
@@ -18,7 +18,7 @@ from lackey.web.schemas.base import Paths
 from lackey.web.schemas.catalogue import ApplicationOut, CheckedApplication, ParameterOut, ProjectOut
 from lackey.web.schemas.executors import ExecutorOut
 from lackey.web.schemas.keys import KeyOut
-from lackey.web.schemas.runs import AfterOut, MadeRun, ProgressOut, Received, RunOut
+from lackey.web.schemas.runs import AfterRun, AfterSweep, MadeRun, ProgressOut, Received, RunOut
 from lackey.web.schemas.shares import ShareHealthOut, ShareOut
 
 _AS_STORED = (
@@ -49,7 +49,7 @@ def _run_fields(run: Run, shares: Mapping[str, Share], turns: WaitReasons) -> di
         "cpus": (run.cpus or 1) if run.launched else None,
         "memory": run.memory_bytes,
         "parent": run.parent_id,
-        "after": [AfterOut(run=one.run_id, on=one.wants) for one in awaited(run)],
+        "after": after_out(awaited(run)),
         "environment": {name: run.environment[name] for name in run.own_variables or () if name in run.environment},
         "tags": run.tags or [],
         "sweep": run.sweep_id,
@@ -62,6 +62,14 @@ def _run_fields(run: Run, shares: Mapping[str, Share], turns: WaitReasons) -> di
         "progress": _progress(run),
         "log_size": (run.file_size or 0) + run.log_size + run.stop_log_size,
     }
+
+
+def after_out(waited: Iterable[Dependency]) -> list[AfterRun | AfterSweep]:
+    """What a run or a sweep waits for."""
+    return [
+        AfterSweep(sweep=one.on_id, on=one.wants) if one.kind == "sweep" else AfterRun(run=one.on_id, on=one.wants)
+        for one in waited
+    ]
 
 
 def _paths(share: str | None, directory: str, shares: Mapping[str, Share]) -> Paths | None:

@@ -85,3 +85,25 @@ def test_one_follows_it_to_its_end_and_learns_by_the_exit_code_whether_all_succe
     failed = cli("sweep", "add", "lab/small", "--grid", "n=2..3", "--follow")
     assert failed.exit_code == 1
     assert "1 succeeded, 1 failed" in failed.stderr
+
+
+@pytest.mark.parametrize("how", ["grid", "csv"])
+def test_a_sweep_waits_has_tags_and_variables_and_runs_wait_for_it(
+    cli: Lackey, as_json: Json, tmp_path: Path, how: str
+) -> None:
+    points = ["--grid", "n=1..2"]
+    if how == "csv":
+        (tmp_path / "points.csv").write_text("n\n1\n2\n")
+        points = ["--csv", str(tmp_path / "points.csv")]
+    first = as_json("sweep", "add", "lab/heat", "--grid", "n=1..2", "--hold")["id"]
+    given = ("--after", f"sweep:{first}:ended", "--tag", "paper", "--env", "MODE=a b", "--env", "OMP_NUM_THREADS=2")
+    made = as_json("sweep", "add", "lab/heat", *points, *given)
+    assert made["after"] == [{"sweep": first, "on": "ended"}]
+    assert (made["tags"], made["environment"]) == (["paper"], {"MODE": "a b", "OMP_NUM_THREADS": "2"})
+    shown = cli("sweep", "show", str(made["id"])).stdout
+    assert f"sweep {first} (ended)" in shown and f"waits for sweep {first} to end" in shown and "MODE=a b" in shown
+    run = as_json("run", "now", "lab/heat", "--after", f"sweep:{made['id']}", "--after", "1:ended")
+    assert run["after"] == [{"run": 1, "on": "ended"}, {"sweep": made["id"], "on": "succeeded"}]
+    assert f"run 1 (ended), sweep {made['id']}" in cli("run", "show", str(run["id"])).stdout
+    for wrong in ("sweep:", "sweep:x", "sweep:1:begun", "7:", "sweep"):
+        assert cli("run", "now", "lab/heat", "--after", wrong).exit_code == 2

@@ -187,6 +187,60 @@ def test_a_sweep_is_changed_held_cancelled_and_run_again(api: Api) -> None:
     assert fields_at_fault(api.post(f"/api/sweep/rerun/{made['id']}", {"state": "running"})) == ["body"]
 
 
+def test_runs_and_sweeps_wait_for_sweeps_as_json_and_in_forms(api: Api) -> None:
+    first = make(api, grid={"n": "1..2"}, hold=True)
+    sweep_id = first["id"]
+    run = api.post("/api/run", {"application": "heat/explicit", "after": [{"sweep": sweep_id, "on": "ended"}]}).json
+    assert (run["after"], run["state"]) == ([{"sweep": sweep_id, "on": "ended"}], "scheduled")
+    assert run["reason"] == f"waits for sweep {sweep_id} to end"
+    second = make(api, grid={"n": "1..3"}, after=[run["id"], {"sweep": sweep_id}])
+    assert second["after"] == [{"run": run["id"], "on": "succeeded"}, {"sweep": sweep_id, "on": "succeeded"}]
+    assert second["reason"] == f"waits for run {run['id']} to succeed and sweep {sweep_id} to succeed"
+    assert (second["counts"], second["state"]) == ({"scheduled": 3}, None)
+    asked = f"application=heat/explicit&grid.n=1..2&after={run['id']}:ended,sweep:{sweep_id}:failed"
+    third = api.form("POST", "/api/sweep", asked, key=api.key).json
+    assert third["after"] == [{"run": run["id"], "on": "ended"}, {"sweep": sweep_id, "on": "failed"}]
+    api.post(f"/api/sweep/cancel/{sweep_id}")
+    care(api)
+    shown = api.get(f"/api/sweep/{second['id']}").json
+    assert (shown["state"], shown["counts"]) == ("cancelled", {"cancelled": 3})
+    assert shown["reason"] == f"sweep {sweep_id}, which it waited for, is cancelled"
+    assert {one["reason"] for one in runs_of(api, second)} == {shown["reason"]}
+    assert api.get(f"/api/run/{run['id']}").json["state"] == "queued"
+
+
+@pytest.mark.parametrize(
+    ("after", "fault"),
+    [
+        ([{"sweep": 77}], "after"),
+        ([{"sweep": 1, "run": 1}], "after.0"),
+        ([{"on": "ended"}], "after.0"),
+        ([{"sweep": 1}, {"sweep": 1, "on": "ended"}], "after"),
+    ],
+)
+def test_what_can_not_be_waited_for_is_refused_by_field(api: Api, after: list[Any], fault: str) -> None:
+    made = make(api, grid={"n": [1]})
+    for path, more in (("/api/run", {}), ("/api/sweep", {"grid": {"n": [1]}})):
+        answer = api.post(path, {"application": "heat/explicit", "after": after, **more})
+        assert (answer.status_int, fields_at_fault(answer)) == (400, [fault])
+    assert [each["id"] for each in api.get("/api/sweep").json["items"]] == [made["id"]]
+
+
+def test_a_sweep_has_tags_and_variables_by_which_its_runs_are_found_and_run(api: Api) -> None:
+    made = make(api, grid={"n": "1..2"}, tags=["paper"], environment={"MODE": "fast"})
+    assert (made["tags"], made["environment"]) == (["paper"], {"MODE": "fast"})
+    assert [(run["tags"], run["environment"]) for run in runs_of(api, made)] == [(["paper"], {"MODE": "fast"})] * 2
+    assert len(api.get("/api/run?tag=paper").json["items"]) == 2
+    form = api.form(
+        "POST", "/api/sweep", "application=heat/explicit&grid.n=1&tags=a,b&environment.MODE=slow", key=api.key
+    )
+    assert (form.json["tags"], form.json["environment"]) == (["a", "b"], {"MODE": "slow"})
+    refused = api.post(
+        "/api/sweep", {"application": "heat/explicit", "grid": {"n": [1]}, "environment": {"LACKEY_TOKEN": "x"}}
+    )
+    assert (refused.status_int, fields_at_fault(refused)) == (400, ["environment.LACKEY_TOKEN"])
+
+
 def test_the_table_has_the_last_figures_is_sorted_and_comes_in_pages_and_as_csv(api: Api) -> None:
     application = api.application(name="named", parameters=[{"name": "n"}, {"name": "note", "default": "-"}])
     rows = [{"n": 10, "note": "=1+1"}, {"n": 9, "note": "-2"}, {"n": "1e-3", "note": "a,b"}]

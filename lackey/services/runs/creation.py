@@ -13,6 +13,7 @@ from lackey.domain.dependencies import (
     Decision,
     Dependency,
     EdgeOutcome,
+    Kind,
     as_stored,
     awaited,
     decision_of,
@@ -26,8 +27,9 @@ from lackey.domain.limits import TOKENS, WAITING_RUNS
 from lackey.domain.policy import lane_of
 from lackey.domain.refusals import Conflict, TooMany
 from lackey.domain.run import Event, Run, RunState
+from lackey.domain.sweep import Sweep
 from lackey.services.runs.outcomes import WAITS_FOR_START, call_off
-from lackey.store import dependencies, events, runs, sweeps, tags, tokens, words
+from lackey.store import dependencies, events, runs, sweep_dependencies, sweep_points, sweeps, tags, tokens, words
 
 # What a new run of the same takes over: its inputs, as they were when the first one was made.
 _INPUTS = (
@@ -49,27 +51,30 @@ def create(
     after: Sequence[Dependency] = (),
     made_by: str | None = None,
     with_token: bool = True,
+    sweep_waits: bool = False,
 ) -> tuple[Run, str]:
     """Insert a run that is to start at `at` (now if None), with its event; the run and its token, given out this once.
 
     It is `by`'s, and made by them, if not `made_by` somebody else. Without `with_token` it gets none, and "" is
     answered: the process that is launched for it gets its own. A launched run that is due and waits for no other is
-    queued in the same breath; one that waits for what can't come any more is cancelled.
+    queued in the same breath; one that waits for what can't come any more is cancelled. `sweep_waits`: it waits with
+    its sweep, whatever it waits for itself.
     """
     due = at is None or at <= now
-    waits = _waits(connection, after)
-    queued = due and values["launched"] and not waits.unmet
+    waits = waits_of(connection, after)
+    unmet = waits.unmet + sweep_waits
+    queued = due and values["launched"] and not unmet
     run = runs.add(
         connection,
         {
             **values,
             **as_stored(after),
-            "unmet": waits.unmet,
+            "unmet": unmet,
             "uid": uuid.uuid4().hex,
             "by": by,
             "state": RunState.QUEUED if queued else RunState.SCHEDULED,
             # What a queued one waits for is found out when it is shown (`waiting`).
-            "reason": None if queued else waiting_reason(values, due and not waits.unmet),
+            "reason": None if queued else waiting_reason(values, due and not unmet),
             "lane": _lane(values) if values["launched"] else "",
             "created_at": now,
             "scheduled_at": at or now,
@@ -92,32 +97,45 @@ def _lane(values: dict[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
-class _Waits:
-    """What a run waits for, and how that is: `unmet` of it; `in_vain`: why it waits for nothing, in a sentence."""
+class Waits:
+    """What a new run or sweep waits for, and how that is: `unmet` of it; `in_vain`: why it waits for nothing."""
 
     edges: list[tuple[Dependency, EdgeOutcome | None]]
     unmet: int
     in_vain: str | None
 
 
-def _waits(connection: Connection, after: Sequence[Dependency]) -> _Waits:
-    families = dependencies.families(connection, [one.run_id for one in after]) if after else {}
-    decisions: dict[int, Decision | None] = {run_id: decision_of(members) for run_id, members in families.items()}
+def waits_of(connection: Connection, after: Sequence[Dependency]) -> Waits:
+    """How that is which a new run or sweep is to wait for. Nothing is decided on it before the transaction ends."""
+    decisions = _decisions(connection, after) if after else {}
     edges: list[tuple[Dependency, EdgeOutcome | None]] = []
     why = None
     for one in after:
-        decision = decisions.get(one.run_id)
+        decision = decisions.get((one.kind, one.on_id))
         outcome = outcome_of(one.wants, None if decision is None else decision.state)
         edges.append((one, outcome))
         if decision is not None and outcome == "failed" and why is None:
             why = in_vain(one, decision)
-    return _Waits(edges, sum(outcome != "met" for _, outcome in edges), why)
+    return Waits(edges, sum(outcome != "met" for _, outcome in edges), why)
+
+
+def _decisions(connection: Connection, after: Sequence[Dependency]) -> dict[tuple[Kind, int], Decision | None]:
+    families = dependencies.families(connection, [one.on_id for one in after if one.kind == "run"])
+    decisions: dict[tuple[Kind, int], Decision | None] = {
+        ("run", run_id): decision_of(members) for run_id, members in families.items()
+    }
+    if sweep_ids := [one.on_id for one in after if one.kind == "sweep"]:
+        sweep_dependencies.await_all(connection, sweep_ids)
+        for sweep_id, counts in sweep_points.counts(connection, sweep_ids).items():
+            state = counts.outcome
+            decisions["sweep", sweep_id] = None if state is None else Decision(state, sweep_id)
+    return decisions
 
 
 def make_edges(connection: Connection, run: Run, now: datetime) -> Run:
     """Give a run its edges that the version before has made, which knew of none: `after` names some."""
     known = runs.existing(connection, run.after)
-    waits = _waits(connection, [one for one in awaited(run) if one.run_id in known])
+    waits = waits_of(connection, [one for one in awaited(run) if one.on_id in known])
     dependencies.add_all(connection, run.id, waits.edges)
     changed = runs.change(connection, run, {"unmet": waits.unmet})
     return changed if waits.in_vain is None else call_off(connection, changed, waits.in_vain, now)
@@ -171,15 +189,23 @@ def again(
     if run.cause == "retry":
         inputs["retries"] = runs.get(connection, family_of(run)).retries
     values = {**inputs, **(instead or {}), "parent_id": run.id, "cause": cause, "stands_for": stands_for}
-    if run.sweep_id is not None:
-        refuse_while_stopping(connection, run.sweep_id)
-    return create(connection, values, by, now, at, after, with_token=with_token)
+    sweep = None if run.sweep_id is None else _sweep_to_join(connection, run.sweep_id)
+    if sweep is not None:
+        values["priority"] = sweep.priority
+    waits = sweep is not None and sweep.unmet > 0
+    return create(connection, values, by, now, at, after, with_token=with_token, sweep_waits=waits)
 
 
-def refuse_while_stopping(connection: Connection, sweep_id: int) -> None:
-    """Raise Conflict for a new run of a sweep that is being cancelled: it would be cancelled, too."""
-    if any(sweep.stopping for sweep in sweeps.with_ids(connection, [sweep_id]).values()):
+def _sweep_to_join(connection: Connection, sweep_id: int) -> Sweep:
+    """The sweep of which a new run is to be, which nobody changes meanwhile. Raises Conflict."""
+    sweep = sweeps.share(connection, sweep_id)
+    if sweep.stopping:
         raise Conflict(f"sweep {sweep_id} is being cancelled; run it again when all its runs are cancelled")
+    if sweep.in_vain is not None:
+        raise Conflict(
+            f"the runs of sweep {sweep_id} are cancelled: {sweep.in_vain}; run the sweep again, then it waits no more"
+        )
+    return sweep
 
 
 def retry(connection: Connection, run: Run, now: datetime) -> None:

@@ -4,15 +4,20 @@ It is told in the transaction that decides, if there are few, and if what follow
 decided, too, and others wait for that one) does not go on for long. The others are noted, and told by the scheduler in
 pieces. So however many wait, and however long the chain is, no transaction is.
 
+What waits may be a sweep, and so may what is waited for. A sweep is decided when all its points are; the scheduler
+notices that (`services.sweeps.care`) and tells those that wait (`tell_of_sweep`). Of a sweep that waits the row alone
+is changed here; its runs follow in pieces (`fit_to_sweep`).
+
 It is put right as often as the outcome is corrected, but only for those that never began.
 """
 
 import logging
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -20,7 +25,9 @@ from lackey.domain.dependencies import (
     Decision,
     Dependency,
     EdgeOutcome,
+    Kind,
     Wants,
+    awaited,
     decided,
     decision_of,
     family_of,
@@ -30,12 +37,16 @@ from lackey.domain.dependencies import (
 from lackey.domain.evidence import Evidence
 from lackey.domain.refusals import Unavailable
 from lackey.domain.run import Garbled, Run, RunState
+from lackey.domain.sweep import Sweep
 from lackey.services.runs.outcomes import WAITS_FOR_START, call_off, evidence_of, judged, move, queue
-from lackey.store import dependencies, notices, runs
+from lackey.store import dependencies, notices, runs, sweep_dependencies, sweep_points, sweeps
 from lackey.store.database import Database
 from lackey.store.dependencies import Edge
+from lackey.store.sweep_dependencies import SweepEdge
 
 log = logging.getLogger(__name__)
+
+AnyEdge = Edge | SweepEdge
 
 _WANTS: tuple[Wants, ...] = ("succeeded", "ended", "failed")
 # So many that wait are told in one tick of the scheduler.
@@ -62,10 +73,13 @@ def tell(
         members = dependencies.members(connection, family)
         decision = decision_of(members)
         outcomes = {wants: outcome_of(wants, None if decision is None else decision.state) for wants in _WANTS}
-        edges = dependencies.unlike(connection, [one.id for one in members], outcomes, passed, most + 1)
+        ids = [one.id for one in members]
+        between_runs = dependencies.unlike(connection, ids, outcomes, passed, most + 1)
+        of_sweeps = sweep_dependencies.unlike(connection, "run", ids, outcomes, most + 1 - len(between_runs))
+        edges: list[AnyEdge] = [*between_runs, *of_sweeps]
         if len(edges) > most:
             edges = edges[:most]
-            untold.appendleft((family, edges[-1].id))
+            untold.appendleft((family, max((edge.id for edge in between_runs[:most]), default=passed)))
         most -= len(edges)
         decided_too = _tell_each(connection, edges, outcomes, decision, now)
         untold.extend((each, 0) for each in dependencies.awaited_among(connection, decided_too))
@@ -74,28 +88,82 @@ def tell(
         notices.send(connection)
 
 
+def tell_of_sweep(connection: Connection, sweep_id: int, state: RunState | None, now: datetime) -> bool:
+    """Tell those who wait for a sweep what it has come to, None: that is open; some of them. Whether these are all.
+
+    The caller has locked the sweep.
+    """
+    decision = None if state is None else Decision(state, sweep_id)
+    outcomes = {wants: outcome_of(wants, state) for wants in _WANTS}
+    edges = sweep_dependencies.unlike(connection, "sweep", [sweep_id], outcomes, _PIECE)
+    _note_awaited(connection, _tell_each(connection, edges, outcomes, decision, now))
+    return len(edges) < _PIECE
+
+
+def _note_awaited(connection: Connection, families: Sequence[int]) -> None:
+    for family in dependencies.awaited_among(connection, families):
+        dependencies.note(connection, family, 0)
+
+
 def _tell_each(
     connection: Connection,
-    edges: Sequence[Edge],
+    edges: Sequence[AnyEdge],
     outcomes: dict[Wants, EdgeOutcome | None],
     decision: Decision | None,
     now: datetime,
 ) -> list[int]:
-    """Write the outcomes of edges; the families that are decided thereby, or no longer."""
+    """Write the outcomes of edges; the families of runs that are decided thereby, or no longer."""
     for outcome in {outcomes[edge.wants] for edge in edges}:
-        dependencies.change(connection, [edge.id for edge in edges if outcomes[edge.wants] == outcome], outcome)
-    more: Counter[int] = Counter()
-    why: dict[int, str] = {}
+        alike = [edge for edge in edges if outcomes[edge.wants] == outcome]
+        dependencies.change(connection, [edge.id for edge in alike if isinstance(edge, Edge)], outcome)
+        sweep_dependencies.change(connection, [edge.id for edge in alike if isinstance(edge, SweepEdge)], outcome)
+    more: Counter[tuple[Kind, int]] = Counter()
+    why: dict[tuple[Kind, int], str] = {}
     for edge in edges:
         outcome = outcomes[edge.wants]
-        more[edge.run_id] += (edge.outcome == "met") - (outcome == "met")
+        more[edge.waiting] += (edge.outcome == "met") - (outcome == "met")
         if outcome == "failed" and decision is not None:
-            why[edge.run_id] = in_vain(Dependency(edge.on_run_id, edge.wants), decision)
-    return [
-        family
-        for run_id, change in more.items()
-        if (family := _put_right(connection, run_id, change, why.get(run_id), now)) is not None
-    ]
+            why[edge.waiting] = in_vain(edge.awaited, decision)
+    decided_too = []
+    for waiting, change in more.items():
+        kind, waiting_id = waiting
+        if kind == "sweep":
+            _put_sweep_right(connection, waiting_id, change, why.get(waiting))
+        elif (family := _put_right(connection, waiting_id, change, why.get(waiting), now)) is not None:
+            decided_too.append(family)
+    return decided_too
+
+
+def _put_sweep_right(connection: Connection, sweep_id: int, more: int, why: str | None) -> None:
+    """A sweep waits for so many `more`, or in vain, and `why`. Its runs follow."""
+    sweep = sweeps.lock(connection, sweep_id)
+    if sweep is None:
+        return
+    failed = () if why is not None else sweep_dependencies.failed_of(connection, "sweep", sweep_id, _LOOKED_AT)
+    unmet, reason = sweep.unmet + more, why or _why_in_vain(connection, failed)
+    values: dict[str, Any] = {"unmet": unmet, "in_vain": reason}
+    if (unmet > 0, reason) != (sweep.unmet > 0, sweep.in_vain):
+        log.info("sweep %d: %s", sweep_id, reason or ("it waits" if unmet else "it waits no more"))
+        values["to_pass_on"] = sweep.to_pass_on + 1
+        notices.send(connection)
+    sweeps.change(connection, sweep_id, values)
+
+
+def fit_to_sweep(connection: Connection, run_id: int, sweep: Sweep, now: datetime) -> None:
+    """Let a run of a sweep that has not begun wait as its sweep does; the caller shares the sweep's row."""
+    try:
+        run = runs.get(connection, run_id)
+    except Garbled as error:
+        log.warning("run %d can't follow its sweep: %s", run_id, error)
+        return
+    if not (run.waits or _was_called_off(run)):
+        return
+    own = dependencies.count_unmet(connection, run.id) if awaited(run, 1) else 0
+    why = sweep.in_vain or (_why_in_vain(connection, dependencies.failed_of(connection, run.id)) if own else None)
+    known = runs.change(connection, run, {"unmet": own + (sweep.unmet > 0)})
+    changed = _as_it_should_be(connection, known, why, now)
+    if decided(changed) != decided(run):
+        _note_awaited(connection, [family_of(run)])
 
 
 def _put_right(connection: Connection, run_id: int, more: int, why: str | None, now: datetime) -> int | None:
@@ -120,7 +188,7 @@ def _as_it_should_be(connection: Connection, run: Run, why: str | None, now: dat
     if run.state is RunState.QUEUED and run.waits and run.unmet:
         return move(connection, run, RunState.SCHEDULED, "lackey", now, {"reason": None, "queued_at": None})
     # Not if somebody has made it anew meanwhile.
-    is_wanted = _was_called_off(run) and not dependencies.has_failed(connection, run.id)
+    is_wanted = _was_called_off(run) and not _waits_in_vain(connection, run)
     if is_wanted and not runs.children(connection, run.id, 1):
         run = _bring_back(connection, run, now)
     if run.state is RunState.SCHEDULED and run.waits and not run.unmet and run.scheduled_at <= now:
@@ -128,18 +196,36 @@ def _as_it_should_be(connection: Connection, run: Run, why: str | None, now: dat
     return run
 
 
+def _waits_in_vain(connection: Connection, run: Run) -> bool:
+    if run.sweep_id is not None and sweeps.share(connection, run.sweep_id).in_vain is not None:
+        return True
+    return dependencies.has_failed(connection, run.id)
+
+
 def reconsider(connection: Connection, run: Run, now: datetime) -> Run:
     """A run that waits again: as it should be by what has become of those that it waits for."""
-    return _as_it_should_be(connection, run, _why_in_vain(connection, run), now) if run.unmet else run
+    if not run.unmet:
+        return run
+    sweep = None if run.sweep_id is None else sweeps.share(connection, run.sweep_id)
+    why = _why_in_vain(connection, dependencies.failed_of(connection, run.id))
+    return _as_it_should_be(connection, run, (sweep and sweep.in_vain) or why, now)
 
 
-def _why_in_vain(connection: Connection, run: Run) -> str | None:
-    for one in dependencies.failed_of(connection, run.id):
-        for members in dependencies.families(connection, [one.run_id]).values():
-            decision = decision_of(members)
-            if decision is not None:
-                return in_vain(one, decision)
+def _why_in_vain(connection: Connection, failed: Iterable[Dependency]) -> str | None:
+    for one in failed:
+        decision = _decision_on(connection, one)
+        if decision is not None:
+            return in_vain(one, decision)
     return None
+
+
+def _decision_on(connection: Connection, one: Dependency) -> Decision | None:
+    """What has become of what is waited for; None: that is open."""
+    if one.kind == "sweep":
+        state = sweep_points.counts(connection, [one.on_id])[one.on_id].outcome
+        return None if state is None else Decision(state, one.on_id)
+    families = dependencies.families(connection, [one.on_id])
+    return decision_of(families[one.on_id]) if one.on_id in families else None
 
 
 def release(connection: Connection, run: Run, now: datetime) -> Run:

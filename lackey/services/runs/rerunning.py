@@ -8,12 +8,12 @@ from sqlalchemy import Connection
 
 from lackey.domain.command import change_parameters
 from lackey.domain.dependencies import Dependency, awaited, decision_of, family_of
-from lackey.domain.refusals import Conflict
+from lackey.domain.refusals import Conflict, invalid
 from lackey.domain.resources import Capacity, Demand
 from lackey.domain.run import Run, RunState
 from lackey.services.admin import executors
 from lackey.services.idempotency import Once, answered, remember
-from lackey.services.runs import creation, scheduling
+from lackey.services.runs import circles, creation, scheduling
 from lackey.services.runs.dependents import tell
 from lackey.services.runs.settling import TOLD_AT_ONCE
 from lackey.store import applications, dependencies, notices, runs
@@ -63,6 +63,7 @@ def rerun(
         if run.launched:
             executors.refuse_too_large(connection, instead["executor"], _demand(instead), now, capacity)
         family = _family_to_join(connection, run, now) if dependents else None
+        circles.refuse(connection, after, family, run.sweep_id)
         again, token = creation.again(
             connection, run, "rerun", by, now, after=after, stands_for=family, instead=instead
         )
@@ -82,6 +83,8 @@ def _instead(connection: Connection, run: Run, changes: Changes) -> dict[str, An
     The command stays that of the run before, so the parameters are its own; what values they may have is what its
     application says now.
     """
+    if "priority" in changes.instead and run.sweep_id is not None:
+        raise invalid("priority", f"is that of its sweep: PUT /api/sweep/{run.sweep_id}")
     scheduling.refuse_pointless({**changes.instead, "environment": changes.environment}, run.launched)
     taken = {name: getattr(run, name) for name in ("executor", "cpus", "memory_bytes", "gpus")}
     parameters = run.parameters

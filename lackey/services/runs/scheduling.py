@@ -22,7 +22,7 @@ from lackey.services.admin import executors
 from lackey.services.idempotency import Once, answered, remember
 from lackey.services.runs import creation
 from lackey.services.runs.outcomes import move
-from lackey.store import applications, events, notices, runs
+from lackey.store import applications, events, notices, runs, sweeps
 from lackey.store.database import Database
 
 # A time beyond these is a slip: a year, or milliseconds, where unix seconds were asked for.
@@ -192,16 +192,18 @@ def refuse_pointless(asked: dict[str, Any], launched: bool) -> None:
 def there(connection: Connection, after: Iterable[Dependency]) -> list[Dependency]:
     """What a new run is to wait for, each once. Raise Invalid for what is not there.
 
-    There are no circles: a run can wait for those alone that are there already, and what it waits for never changes.
+    There are no circles: see `circles`.
     """
     each = list(dict.fromkeys(after))
-    named = Counter(one.run_id for one in each)
-    missing = sorted(named.keys() - runs.existing(connection, list(named)))
-    if missing:
-        raise invalid("after", f"there is no run {', '.join(map(str, missing))}")
-    twice = sorted(run_id for run_id, count in named.items() if count > 1)
-    if twice:
-        raise invalid("after", f"run {twice[0]} is named more than once, for different ends")
+    named = Counter((one.kind, one.on_id) for one in each)
+    known = {("run", run_id) for run_id in runs.existing(connection, [at for kind, at in named if kind == "run"])}
+    known |= {("sweep", at) for at in sweeps.existing(connection, [at for kind, at in named if kind == "sweep"])}
+    if missing := sorted(named.keys() - known):
+        kind = missing[0][0]
+        raise invalid("after", f"there is no {kind} {', '.join(str(at) for of, at in missing if of == kind)}")
+    if twice := sorted(of for of, count in named.items() if count > 1):
+        kind, at = twice[0]
+        raise invalid("after", f"{kind} {at} is named more than once, for different ends")
     return each
 
 

@@ -11,7 +11,7 @@ from lackey.domain.limits import METRIC_NAMES, METRIC_POINTS
 from lackey.domain.refusals import NotFound, invalid
 from lackey.domain.run import Run, RunState
 from lackey.domain.schedule import Schedule
-from lackey.store import dependencies, metric_summaries, schedules
+from lackey.store import dependencies, metric_summaries, schedules, sweep_dependencies
 from lackey.store import metrics as stored_metrics
 from lackey.store import runs as stored_runs
 from lackey.store.database import Database
@@ -33,6 +33,7 @@ class Neighbours:
     """`children` are retries and reruns, the newest first; `previous` and `next` are runs of the same application.
 
     `awaited`: what it waits for, or has waited for; `waiting`: what waits for it, or has; the first `LINKED_AT_MOST`.
+    Of sweeps there are just the ids in `awaited_sweeps` and `waiting_sweeps`.
     `retried`: of those in `awaited` whose place another has taken, the last one that has, and its state. `schedule`: by
     which it was made, if that is there still.
     """
@@ -41,6 +42,8 @@ class Neighbours:
     children: list[Run]
     awaited: list[Linked]
     waiting: list[Linked]
+    awaited_sweeps: list[int]
+    waiting_sweeps: list[int]
     retried: dict[int, tuple[int, RunState]]
     previous: int | None
     next: int | None
@@ -81,6 +84,8 @@ def neighbours(database: Database, run: Run) -> Neighbours:
             children=stored_runs.children(connection, run.id, CHILDREN_AT_MOST),
             awaited=awaited,
             waiting=dependencies.waiting_for(connection, run.id, LINKED_AT_MOST),
+            awaited_sweeps=[int(sweep_id) for sweep_id in run.after_sweeps or ()][:LINKED_AT_MOST],
+            waiting_sweeps=sweep_dependencies.waiting_for(connection, run.id, LINKED_AT_MOST),
             retried={one.run_id: latest[one.family] for one in awaited if latest.get(one.family, (0,))[0] > one.run_id},
             previous=before,
             next=after,

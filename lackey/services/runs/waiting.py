@@ -8,13 +8,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from sqlalchemy import Connection
+
 from lackey.domain.dependencies import NAMED_AT_MOST, awaited, waits_for
 from lackey.domain.policy import AwayShares, Paused, Room, ShareState, not_configured
 from lackey.domain.resources import Capacity, Demand, said
 from lackey.domain.run import Asked, Run, RunState, scheduler_of
 from lackey.domain.sweep import Sweep
 from lackey.services.admin import health
-from lackey.store import applications, claimable, dependencies, executors, share_states, sweeps
+from lackey.store import (
+    applications,
+    claimable,
+    dependencies,
+    executors,
+    share_states,
+    sweep_dependencies,
+    sweeps,
+)
 from lackey.store.database import Database
 from lackey.store.service import Heartbeat
 
@@ -81,10 +91,16 @@ class WaitReasons:
         return told or self._sweep_limit(run) or self._room(run) or self._turn(run)
 
     def _awaited(self, run: Run) -> str:
-        if run.unmet == len(run.after):
+        sweep = self.sweep_of(run)
+        if sweep is not None and sweep.unmet:
+            with self._database.read() as connection:
+                return f"its sweep {why_waits(connection, sweep)}"
+        if run.unmet == len(run.after) + len(run.after_sweeps or ()):
             return waits_for(awaited(run, NAMED_AT_MOST), run.unmet)
         with self._database.read() as connection:
-            return waits_for(dependencies.unmet_of(connection, run.id, NAMED_AT_MOST), run.unmet)
+            waited = dependencies.unmet_of(connection, run.id, NAMED_AT_MOST)
+        # Its sweep has just been told, and the run is about to be.
+        return waits_for(waited, run.unmet) if waited else STARTS_SOON
 
     def _how_it_is(self, executor: str) -> _Now:
         if executor not in self._seen:
@@ -180,6 +196,13 @@ class WaitReasons:
             return Wait("resources", text)
         # It was claimed before, and given back: that says more.
         return Wait("turn", run.reason if run.attempts and run.reason else STARTS_SOON)
+
+
+def why_waits(connection: Connection, sweep: Sweep) -> str | None:
+    """Why the sweep waits for others, in a sentence; None if it does not."""
+    if not sweep.unmet:
+        return None
+    return waits_for(sweep_dependencies.unmet_of(connection, "sweep", sweep.id, NAMED_AT_MOST), sweep.unmet)
 
 
 def demand_of(run: Asked) -> Demand:

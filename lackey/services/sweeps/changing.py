@@ -18,7 +18,7 @@ from lackey.domain.run import FINAL, RunState
 from lackey.domain.sweep import Sweep
 from lackey.services.runs import creation
 from lackey.services.runs.cancelling import cancel_one
-from lackey.store import notices, runs, sweep_points, sweeps
+from lackey.store import notices, runs, sweep_dependencies, sweep_points, sweeps
 from lackey.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -32,9 +32,11 @@ def change(database: Database, sweep_id: int, values: dict[str, Any]) -> Sweep:
     """Change `priority`, `max_running` or `held`; runs that have begun go on. Raises NotFound."""
 
     def work(connection: Connection) -> Sweep:
-        sweeps.get(connection, sweep_id)
-        if values:
-            sweeps.change(connection, sweep_id, values)
+        sweep = sweeps.lock(connection, sweep_id)
+        if sweep is not None and values:
+            # Lists go by the priority that is written with the runs: it follows.
+            follows = {"to_pass_on": sweep.to_pass_on + 1} if "priority" in values else {}
+            sweeps.change(connection, sweep_id, values | follows)
             notices.send(connection)
         return sweeps.get(connection, sweep_id)
 
@@ -125,6 +127,14 @@ def rerun_piece(
     return made, found[-1][0] if len(found) == _PIECE else None
 
 
+def _let_go(connection: Connection, sweep_id: int) -> None:
+    """Who runs a sweep again that waits in vain wants it to wait no more, as a run that is run again does not."""
+    sweep = sweeps.lock(connection, sweep_id)
+    if sweep is not None and sweep.in_vain is not None:
+        sweep_dependencies.remove_of(connection, sweep_id)
+        sweeps.change(connection, sweep_id, {"unmet": 0, "in_vain": None, "to_pass_on": sweep.to_pass_on + 1})
+
+
 def _run_again(
     connection: Connection,
     sweep_id: int,
@@ -133,8 +143,8 @@ def _run_again(
     by: str,
     now: datetime,
 ) -> int:
-    creation.refuse_while_stopping(connection, sweep_id)
     creation.refuse_too_many(connection, by)
+    _let_go(connection, sweep_id)
     made = 0
     for _, run_id in found:
         run = runs.get(connection, run_id)

@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -23,6 +23,7 @@ from sqlalchemy import Connection
 
 from lackey.domain.application import Application
 from lackey.domain.command import fill_parameters, filled_command
+from lackey.domain.dependencies import as_stored, awaited
 from lackey.domain.limits import PARAMETERS_BYTES, WAITING_RUNS
 from lackey.domain.policy import lane_of
 from lackey.domain.refusals import FieldError, Invalid, NotFound, TooMany, Unavailable, invalid
@@ -33,8 +34,9 @@ from lackey.domain.shell.text import check_calculable
 from lackey.domain.sweep import Point, Sweep, check_size
 from lackey.services.admin import executors
 from lackey.services.idempotency import Once, answered, remember
-from lackey.services.runs.scheduling import Wanted, check_at, inputs_of, runnable
-from lackey.store import notices, queue, runs, sweep_points, sweeps
+from lackey.services.runs.creation import waits_of
+from lackey.services.runs.scheduling import Wanted, check_at, inputs_of, runnable, there, with_variables
+from lackey.store import notices, queue, runs, sweep_dependencies, sweep_points, sweeps
 from lackey.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -139,6 +141,7 @@ def _look(
     with database.read() as connection:
         known = answered(connection, once, now, sweeps.get)
         application = runnable(connection, wanted.run.application)
+        there(connection, wanted.run.after)
         inputs = _demand(application, wanted.run)
         executors.refuse_too_large(connection, inputs["executor"], inputs["demand"], now, capacity)
         return None if known is None else sweeps.get(connection, known), application
@@ -194,7 +197,8 @@ class _Checking:
     def row(self, by: str, now: datetime, names: list[str]) -> dict[str, Any]:
         """The sweep as it is stored while it is being made."""
         application, run = self._application, self._wanted.run
-        inputs = inputs_of(application) | run.instead | {"command": self._command.text}
+        inputs = inputs_of(application) | run.instead | {"command": self._command.text, "tags": run.tags or None}
+        inputs |= with_variables(application.environment, None, run.environment)
         inputs["lane"] = ""
         return {
             "name": run.name or application.full_name,
@@ -214,6 +218,7 @@ class _Checking:
             "max_running": self._wanted.max_running,
             "held": self._wanted.hold,
             "stopping": False,
+            **as_stored(dict.fromkeys(run.after)),
         }
 
 
@@ -255,10 +260,13 @@ def _complete(connection: Connection, sweep_id: int, by: str, now: datetime, onc
             f"{waiting} runs of {by} wait already; with {sweep.points} more they are more than {WAITING_RUNS}, and no "
             "more may wait (WAITING_RUNS): let some end, or cancel some"
         )
-    state = RunState.QUEUED if sweep.scheduled_at <= now else RunState.SCHEDULED
+    waits = waits_of(connection, there(connection, awaited(sweep)))
+    sweep_dependencies.add_all(connection, "sweep", sweep_id, waits.edges)
+    unmet = {"unmet": waits.unmet, "in_vain": waits.in_vain, "to_pass_on": int(waits.in_vain is not None)}
     lane = {"lane": _lane(sweep)}
     done = {"complete_at": now, "piece_at": now, "unmade": sweep.points, "inputs": {**sweep.inputs, **lane}}
-    sweeps.change(connection, sweep_id, done)
+    sweeps.change(connection, sweep_id, {**done, **unmet})
+    state = RunState.QUEUED if replace(sweep, complete_at=now).begins_queued else RunState.SCHEDULED
     sweep_points.note(connection, sweep_id, state, sweep.points)
     remember(connection, once, sweep_id, now)
     return sweep_id

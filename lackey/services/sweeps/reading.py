@@ -11,6 +11,7 @@ from lackey.domain.refusals import invalid
 from lackey.domain.run import RunState
 from lackey.domain.sweep import PointCounts, Sweep, seconds_left
 from lackey.services.catalogue.reading import application_id
+from lackey.services.runs.waiting import why_waits
 from lackey.store import sweep_points, sweep_tables, sweeps
 from lackey.store.database import Database
 from lackey.store.sweep_tables import TableRow
@@ -23,11 +24,15 @@ _NEWEST = 20
 
 @dataclass(frozen=True)
 class SweepState:
-    """A sweep and how it goes. `ends_at`: when it may end, if anything tells."""
+    """A sweep and how it goes. `ends_at`: when it may end, if anything tells.
+
+    `reason`: why it waits, or is cancelled, in a sentence, if others are the reason.
+    """
 
     sweep: Sweep
     counts: PointCounts
     ends_at: datetime | None
+    reason: str | None
 
 
 def one(database: Database, sweep_id: int, now: datetime) -> SweepState:
@@ -56,7 +61,12 @@ def going_on(database: Database, known: Iterable[int], now: datetime) -> list[Sw
 
 def _states(connection: Connection, found: Sequence[Sweep], now: datetime) -> list[SweepState]:
     counts = sweep_points.counts(connection, [sweep.id for sweep in found])
-    return [SweepState(sweep, counts[sweep.id], _ends_at(sweep, counts[sweep.id], now)) for sweep in found]
+    return [
+        SweepState(
+            each, counts[each.id], _ends_at(each, counts[each.id], now), each.in_vain or why_waits(connection, each)
+        )
+        for each in found
+    ]
 
 
 def _ends_at(sweep: Sweep, counts: PointCounts, now: datetime) -> datetime | None:

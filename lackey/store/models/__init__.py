@@ -17,7 +17,13 @@ from lackey.store.models.service import (
     ShareStateRow,
 )
 from lackey.store.models.session import SessionRow
-from lackey.store.models.sweep import SweepChangeRow, SweepCountRow, SweepPointRow, SweepRow
+from lackey.store.models.sweep import (
+    SweepChangeRow,
+    SweepCountRow,
+    SweepDependencyRow,
+    SweepPointRow,
+    SweepRow,
+)
 
 __all__ = [
     "ApplicationRow",
@@ -45,6 +51,7 @@ __all__ = [
     "ShareStateRow",
     "SweepChangeRow",
     "SweepCountRow",
+    "SweepDependencyRow",
     "SweepPointRow",
     "SweepRow",
     "TagRow",

@@ -113,6 +113,7 @@ class RunRow(Base):
     held: Mapped[bool]
     after: Mapped[list[int]] = mapped_column(JSON)
     after_on: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
+    after_sweeps: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[datetime]
     scheduled_at: Mapped[datetime]
     queued_at: Mapped[datetime | None]

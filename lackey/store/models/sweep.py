@@ -3,17 +3,19 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, ForeignKeyConstraint, Index, text
+from sqlalchemy import JSON, ForeignKey, ForeignKeyConstraint, Index, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lackey.store.models.base import Base, Id
 
 # To be asked for in the same words (see `store.models.run`), beside others too.
-UNFINISHED = text("(unmade > 0 OR stopping OR complete_at IS NULL)")
+UNFINISHED = text("(unmade > 0 OR stopping OR complete_at IS NULL OR untold OR to_pass_on > 0)")
+_ON_RUN, _ON_SWEEP = text("on_run_id IS NOT NULL"), text("on_sweep_id IS NOT NULL")
+_OF_RUN, _OF_SWEEP = text("run_id IS NOT NULL"), text("sweep_id IS NOT NULL")
 
 
 class SweepRow(Base):
-    """See `domain.sweep.Sweep`. What an unfinished one needs is still to be done: it is made, or being cancelled."""
+    """See `domain.sweep.Sweep`. Of an unfinished one something is still to be done by the leading scheduler."""
 
     __tablename__ = "sweep"
     __table_args__ = (
@@ -43,6 +45,14 @@ class SweepRow(Base):
     stopping: Mapped[bool]
     cancelled_at: Mapped[datetime | None]
     cancelled_by: Mapped[str | None]
+    after: Mapped[list[int] | None] = mapped_column(JSON(none_as_null=True))
+    after_on: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
+    after_sweeps: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
+    unmet: Mapped[int] = mapped_column(server_default="0")
+    in_vain: Mapped[str | None]
+    awaited: Mapped[bool] = mapped_column(server_default=false())
+    untold: Mapped[bool] = mapped_column(server_default=false())
+    to_pass_on: Mapped[int] = mapped_column(server_default="0")
 
 
 class SweepPointRow(Base):
@@ -91,3 +101,28 @@ class SweepChangeRow(Base):
     decided: Mapped[bool]
     number: Mapped[int]
     seconds: Mapped[float]
+
+
+class SweepDependencyRow(Base):
+    """An edge with a sweep at one end, or at both: a run or a sweep waits for a run or a sweep.
+
+    Otherwise as `store.models.DependencyRow`. Of both ends one column is set.
+    """
+
+    __tablename__ = "sweep_dependency"
+    __table_args__ = (
+        Index("ix_sweep_dependency_run_id", "run_id", sqlite_where=_OF_RUN, postgresql_where=_OF_RUN),
+        Index("ix_sweep_dependency_sweep_id", "sweep_id", sqlite_where=_OF_SWEEP, postgresql_where=_OF_SWEEP),
+        Index("ix_sweep_dependency_on_run_id", "on_run_id", "id", sqlite_where=_ON_RUN, postgresql_where=_ON_RUN),
+        Index(
+            "ix_sweep_dependency_on_sweep_id", "on_sweep_id", "id", sqlite_where=_ON_SWEEP, postgresql_where=_ON_SWEEP
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    run_id: Mapped[int | None] = mapped_column(Id, ForeignKey("run.id"))
+    sweep_id: Mapped[int | None] = mapped_column(Id, ForeignKey("sweep.id"))
+    on_run_id: Mapped[int | None] = mapped_column(Id, ForeignKey("run.id"))
+    on_sweep_id: Mapped[int | None] = mapped_column(Id, ForeignKey("sweep.id"))
+    wants: Mapped[str]
+    outcome: Mapped[str | None]

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
+from lackey.domain.dependencies import awaited
 from lackey.domain.refusals import Conflict, NotFound, TooMany, invalid
 from lackey.domain.run import RunState
 from lackey.domain.sweep import Point, check_size, csv_points, grid_points, grid_size
@@ -17,6 +18,7 @@ from lackey.services.sweeps.making import WantedSweep
 from lackey.services.sweeps.reading import SweepState, TableRow
 from lackey.web.call import Call
 from lackey.web.paging import numbered, page
+from lackey.web.present import after_out
 from lackey.web.routes import Raw, route
 from lackey.web.schemas.runs import INSTEAD
 from lackey.web.schemas.sweeps import (
@@ -67,6 +69,9 @@ def wanted_of(body: NewSweep, table: bytes | None) -> WantedSweep:
         name=body.name,
         at=body.at,
         parameters=body.parameters,
+        environment=body.environment,
+        tags=body.tags,
+        after=tuple(one.dependency() for one in body.after),
         priority=body.priority,
         instead={name: value for name, value in body.given().items() if name in INSTEAD},
     )
@@ -210,6 +215,10 @@ def _sweep_out(state: SweepState) -> SweepOut:
         progress=counts.ended / of.points,
         eta=state.ends_at,
         hold=of.held,
+        reason=state.reason,
+        after=after_out(awaited(of)),
+        environment={name: of.inputs["environment"][name] for name in of.inputs.get("own_variables") or ()},
+        tags=of.inputs.get("tags") or [],
     )
 
 

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, get_args
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
-from lackey.domain.dependencies import Dependency, Wants
+from lackey.domain.dependencies import Dependency, Kind, Wants
 from lackey.domain.limits import AFTER
 from lackey.domain.run import ACTIVE, FINAL, RunState
 from lackey.web.schemas.base import Answer, Body, Limit, Page, PageQuery, Paths, Query
@@ -49,27 +49,49 @@ def states_of(value: Any) -> frozenset[RunState]:
 
 
 class After(Body):
-    """A run that is waited for: to have succeeded, ended in any way, or failed (also timed out, or lost)."""
+    """A run or a sweep that is waited for: to have succeeded, ended in any way, or failed (or timed out, or lost)."""
 
-    run: Id
+    run: Id | None = None
+    sweep: Id | None = None
     on: Wants = "succeeded"
 
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "After":
+        if (self.run is None) == (self.sweep is None):
+            raise ValueError("names a `run`, or a `sweep`")
+        return self
 
-def _after_in_words(text: str) -> Any:
-    """`7:ended` as JSON has it."""
-    run_id, colon, wants = text.partition(":")
-    return {"run": run_id, "on": wants} if colon else {"run": run_id}
+    def dependency(self) -> Dependency:
+        """What is waited for."""
+        if self.sweep is not None:
+            return Dependency(self.sweep, self.on, "sweep")
+        return Dependency(self.run or 0, self.on)
+
+
+def after_in_words(text: str) -> list[Any]:
+    """`7:ended, sweep:3` as JSON has it."""
+    found: list[Any] = []
+    for each in text.split(","):
+        kind, colon, named = each.strip().partition(":")
+        if kind != "sweep" or not colon:
+            kind, named = "run", each.strip()
+        on_id, colon, wants = named.partition(":")
+        found.append({kind: on_id, "on": wants} if colon else {kind: on_id})
+    return found
 
 
 _ID_IN_JSON = {"type": "integer", "minimum": 0, "maximum": MAX_ID}
 _ON = {"type": "string", "enum": list(get_args(Wants)), "default": "succeeded"}
-_AFTER = {
-    "type": "object",
-    "properties": {"run": _ID_IN_JSON, "on": _ON},
-    "required": ["run"],
-    "additionalProperties": False,
-    "description": "a run, and what it is to come to: to fail is also to be timed out, or lost",
-}
+_AFTER = [
+    {
+        "type": "object",
+        "properties": {kind: _ID_IN_JSON, "on": _ON},
+        "required": [kind],
+        "additionalProperties": False,
+        "description": f"a {kind}, and what it is to come to: to fail is also to be timed out, or lost",
+    }
+    for kind in get_args(Kind)
+]
 
 
 def _not_too_many(awaited: list[After]) -> list[After]:
@@ -81,8 +103,9 @@ def _not_too_many(awaited: list[After]) -> list[After]:
 AfterIn = Annotated[
     After,
     BeforeValidator(lambda value: {"run": value} if isinstance(value, int) else value),
-    WithJsonSchema({"anyOf": [_ID_IN_JSON, _AFTER]}, mode="validation"),
+    WithJsonSchema({"anyOf": [_ID_IN_JSON, *_AFTER]}, mode="validation"),
 ]
+AllAfter = Annotated[list[AfterIn], AfterValidator(_not_too_many)]
 
 
 def _from_form(fields: dict[str, Any]) -> dict[str, Any]:
@@ -92,7 +115,7 @@ def _from_form(fields: dict[str, Any]) -> dict[str, Any]:
         if named := sorted(each for each in fields if each.startswith(f"{name}.")):
             body[name] = {each.removeprefix(f"{name}."): body.pop(each) for each in named}
     if "after" in body:
-        body["after"] = [_after_in_words(each.strip()) for each in body["after"].split(",")]
+        body["after"] = after_in_words(body["after"])
     for name in ("retry_on", "tags"):
         if name in body:
             body[name] = words_of(body[name])
@@ -112,9 +135,11 @@ class NewRun(Body):
         dict[Variable, ParameterValue], Field(description="in a form: `parameters.NAME=value`, once for each")
     ] = {}
     after: Annotated[
-        list[AfterIn],
-        AfterValidator(_not_too_many),
-        Field(description=f"runs that it waits for, with their retries, at most {AFTER}; in a form `1,2:ended`"),
+        AllAfter,
+        Field(
+            description="runs that it waits for, with their retries, and sweeps, which have succeeded when all their "
+            f"points have; at most {AFTER}; in a form `1,2:ended,sweep:3`"
+        ),
     ] = []
     environment: Annotated[
         dict[Variable, ShellText],
@@ -144,7 +169,7 @@ class NewRun(Body):
 
     def dependencies(self) -> tuple[Dependency, ...]:
         """What it waits for."""
-        return tuple(Dependency(one.run, one.on) for one in self.after)
+        return tuple(one.dependency() for one in self.after)
 
 
 # The fields of a new run that take the place of its application's.
@@ -162,9 +187,10 @@ class Rerun(Body):
         dict[Variable, ShellText], Field(description="those that change; in a form `environment.NAME=value`")
     ] = {}
     after: Annotated[
-        list[AfterIn],
-        AfterValidator(_not_too_many),
-        Field(description="runs that it waits for; those that the run before waited for it does not wait for"),
+        AllAfter,
+        Field(
+            description="runs and sweeps that it waits for; those that the run before waited for it does not wait for"
+        ),
     ] = []
     tags: Annotated[Tags, Field(description="in place of those of the run before")] = []
     priority: Priority = 0
@@ -184,7 +210,7 @@ class Rerun(Body):
 
     def dependencies(self) -> tuple[Dependency, ...]:
         """What it waits for."""
-        return tuple(Dependency(one.run, one.on) for one in self.after)
+        return tuple(one.dependency() for one in self.after)
 
     def instead(self) -> dict[str, Any]:
         """The columns that are to have another value."""
@@ -218,10 +244,17 @@ class ProgressOut(Answer):
     at: datetime | None
 
 
-class AfterOut(Answer):
+class AfterRun(Answer):
     """A run that is waited for."""
 
     run: int
+    on: str
+
+
+class AfterSweep(Answer):
+    """A sweep that is waited for."""
+
+    sweep: int
     on: str
 
 
@@ -257,7 +290,7 @@ class RunOut(Answer):
     cpus: Annotated[int | None, Field(description="null: lackey does not launch it, and counts nothing")]
     memory: Annotated[int | None, Field(description="bytes; null: not counted")]
     gpus: int
-    after: Annotated[list[AfterOut], Field(description="what it waits for, or has waited for")]
+    after: Annotated[list[AfterRun | AfterSweep], Field(description="what it waits for, or has waited for")]
     retries: Annotated[int, Field(description="how often it may be run again yet")]
     retry_on: list[str] | None
     retry_wait: float | None

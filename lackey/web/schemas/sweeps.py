@@ -1,5 +1,6 @@
 """Sweeps, and the table of their points."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
@@ -8,7 +9,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, WithJso
 from lackey.domain.run import FINAL, RunState
 from lackey.domain.sweep import values_of
 from lackey.web.schemas.base import Answer, Body, Page, PageQuery
-from lackey.web.schemas.runs import FIGURE, states_of
+from lackey.web.schemas.runs import FIGURE, AfterRun, AfterSweep, AllAfter, after_in_words, states_of
 from lackey.web.schemas.types import (
     Cpus,
     Executor,
@@ -22,12 +23,14 @@ from lackey.web.schemas.types import (
     RetryOn,
     RetryWait,
     Seconds,
+    ShellText,
     ShortText,
+    Tags,
     Variable,
     words_of,
 )
 
-_GRID, _PARAMETER = "grid.", "parameters."
+_NAMED = ("grid.", "parameters.", "environment.")
 _TYPED = {
     "type": "string",
     "description": "`0.1, 0.2`; `1..10`; `0..1/11`: eleven, evenly; `1e-6..1e-2/5 log`; text; with a comma: in quotes",
@@ -36,6 +39,9 @@ _TYPED = {
 
 def _values(value: Any) -> Any:
     return values_of(value) if isinstance(value, str) else value
+
+
+_TAKEN_APART: dict[str, Callable[[str], Any]] = {"retry_on": words_of, "tags": words_of, "after": after_in_words}
 
 
 def _states_named(value: Any) -> frozenset[RunState]:
@@ -76,6 +82,14 @@ class NewSweep(Body):
     time_limit: Seconds | None = None
     start_grace: Seconds | None = None
     silence: Seconds | None = None
+    after: Annotated[
+        AllAfter, Field(description="runs and sweeps that it waits for, as for a run; in a form `1,2:ended,sweep:3`")
+    ] = []
+    environment: Annotated[
+        dict[Variable, ShellText],
+        Field(description="variables of all its runs beside its application's; in a form `environment.NAME=value`"),
+    ] = {}
+    tags: Annotated[Tags, Field(description="to find its runs by; in a form `a,b`")] = []
     retries: Retries = 0
     retry_on: RetryOn | None = None
     retry_wait: RetryWait | None = None
@@ -95,12 +109,12 @@ class NewSweep(Body):
         """What a form sent, as JSON would have it."""
         body: dict[str, Any] = {}
         for name, value in fields.items():
-            for prefix in (_GRID, _PARAMETER):
+            for prefix in _NAMED:
                 if name.startswith(prefix):
                     body.setdefault(prefix.removesuffix("."), {})[name.removeprefix(prefix)] = value
                     break
             else:
-                body[name] = words_of(value) if name == "retry_on" else value
+                body[name] = _TAKEN_APART.get(name, str)(value)
         return body
 
 
@@ -155,10 +169,14 @@ class SweepOut(Answer):
         RunState | None,
         Field(description="null: it goes on; else `succeeded`, `failed` if any run has, `cancelled` if any was"),
     ]
+    reason: Annotated[str | None, Field(description="why it waits for others, or is cancelled on their account")]
     progress: Annotated[float, Field(description="which part of its runs has ended")]
     eta: Annotated[
         datetime | None, Field(description="by the runs that have ended, and how many run now; null: nothing tells")
     ]
+    after: Annotated[list[AfterRun | AfterSweep], Field(description="what it waits for, or has waited for")]
+    environment: Annotated[dict[str, str], Field(description="variables that were given for it")]
+    tags: list[str]
     priority: int
     max_running: int | None
     hold: bool
