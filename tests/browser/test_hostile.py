@@ -66,7 +66,21 @@ def _run(lab: Lab) -> None:
         lab.report("progress", run, fraction=0.5, message=HOSTILE)
         lab.report("metric", run, metrics=[{"name": HOSTILE, "value": v, "step": v} for v in range(3)])
         lab.report("log", run, text=LOG)
+    _sweep(lab)
     lab.ids |= {word: lab.ids.get(word, lab.ids["reported"]) for word in WORDS.split()}
+
+
+def _sweep(lab: Lab) -> None:
+    """One whose values and figures are such, and one of an application that is such."""
+    for word, application in (("sweep", "writes"), ("sweep_held", "unstarted")):
+        grid = {"reynolds_number": [HOSTILE, "1"], "c": [HOSTILE]}
+        body = {"application": f"channels/{application}", "name": HOSTILE, "grid": grid, "hold": True}
+        lab.ids[word] = lab.service.api("POST", "/api/sweep", json=body)["id"]
+    first = lab.service.api("GET", f"/api/sweep/{lab.ids['sweep']}/table")["items"][0]["run"]
+    run = lab.service.api("POST", f"/api/run/rerun/{first}")
+    lab.report("start", run)
+    lab.report("metric", run, name=HOSTILE, value=1, step=1)
+    lab.report("stop", run, exit=1)
 
 
 @pytest.mark.parametrize("word", ["succeeded", "failed", "reported"])

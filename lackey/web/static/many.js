@@ -84,5 +84,6 @@ if (form) {
     event.preventDefault();
     teller.read(event.dataTransfer.files[0]);
   });
-  teller.changed();
+  // What a browser has kept of a form is told, too; what was refused is said beside its fields already.
+  if (!form.querySelector(".error")) teller.changed();
 }

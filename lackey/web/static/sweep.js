@@ -25,6 +25,7 @@ class Plot {
   #stamp = stampOfPage();
   #busy = false;
   #again = false;
+  #turn = 0;
 
   /** @param {HTMLElement} section */
   constructor(section) {
@@ -56,16 +57,20 @@ class Plot {
       return;
     }
     this.#busy = true;
+    const turn = ++this.#turn;
     const begun = performance.now();
     try {
       const url = new URL(this.#section.dataset.url ?? "", document.baseURI);
       for (const name of ["y", "x", "by"]) if (this.#wanted[name]) url.searchParams.set(name, this.#wanted[name]);
       const answer = await fetch(url, { cache: "no-store" });
-      if (answer.ok && !answer.redirected) this.#take(await answer.json());
+      const points = answer.ok && !answer.redirected ? await answer.json() : null;
+      // What was asked for before something else was chosen is of no use.
+      if (points && turn === this.#turn) this.#take(points);
     } catch {
       // The service is away for a moment; the page says so, and the next news brings the plot up to date.
     }
     await new Promise((resolve) => setTimeout(resolve, Math.max(REST_MS, REST_TIMES * (performance.now() - begun))));
+    if (turn !== this.#turn) return;
     this.#busy = false;
     if (!this.#again) return;
     this.#again = false;
@@ -136,8 +141,12 @@ class Plot {
     const hadFocus = this.#figure.contains(document.activeElement);
     this.#drawn?.remove();
     this.#drawn = null;
-    if (Kind === Lines && !canDrawLines()) return;
-    this.#drawn = new Kind(this.#figure, { ...this.#points, names: namesOf(this.#points.chosen), log });
+    const names = namesOf(this.#points.chosen);
+    const isEmpty = this.#points.y.every((value) => value === null);
+    this.#figure.replaceChildren();
+    this.#words.textContent = isEmpty ? `No point has a value of ${names.y} yet.` : "";
+    if (isEmpty || (Kind === Lines && !canDrawLines())) return;
+    this.#drawn = new Kind(this.#figure, { ...this.#points, names, log });
     this.#words.textContent = this.#drawn.words;
     if (hadFocus) this.#drawn.focus(place);
   }

@@ -79,8 +79,7 @@ export class HeatMap {
     const { names, y, log } = this.#of;
     const said = [];
     const lacking = y.filter((/** @type {number | null} */ value) => value === null).length;
-    if (lacking === y.length) said.push(`No point has a value of ${names.y} yet.`);
-    else if (lacking) said.push(`${lacking} of ${y.length} points have no value of ${names.y}; where there is none, the cell is crossed out.`);
+    if (lacking) said.push(`${lacking} of ${y.length} points have no value of ${names.y}; where there is none, the cell is crossed out.`);
     if ([...this.#cells.values()].some((cell) => cell.points.length > 1)) said.push("Where a cell has several points, its colour is their mean.");
     if (log.y && !this.#scale.isLogarithmic) said.push(`${names.y} is not above zero everywhere, so its colours are not logarithmic.`);
     return said.join(" ");
@@ -149,12 +148,12 @@ export class HeatMap {
     pen.font = `12px ${this.#style.fontFamily}`;
     pen.textAlign = "center";
     for (let column = 0; column < this.#x.labels.length; column += Math.ceil(LABEL_PX / cellWidth)) {
-      pen.fillText(labelOf(this.#x.labels[column]), LEFT + (column + 0.5) * cellWidth, height - BOTTOM + 16);
+      pen.fillText(labelOf(this.#x.labels[column], this.#x.isNumeric), LEFT + (column + 0.5) * cellWidth, height - BOTTOM + 16);
     }
     pen.fillText(this.#of.names.x.slice(0, 40), LEFT + (width - LEFT - RIGHT) / 2, height - 8);
     pen.textAlign = "right";
     for (let row = 0; row < this.#by.labels.length; row += Math.ceil(LINE_PX / cellHeight)) {
-      pen.fillText(labelOf(this.#by.labels[row]), LEFT - 6, height - BOTTOM - (row + 0.5) * cellHeight + 4);
+      pen.fillText(labelOf(this.#by.labels[row], this.#by.isNumeric), LEFT - 6, height - BOTTOM - (row + 0.5) * cellHeight + 4);
     }
     pen.save();
     pen.translate(12, TOP + (height - TOP - BOTTOM) / 2);
@@ -220,8 +219,8 @@ function colourAt(part) {
   return `rgb(${mixed.join(" ")})`;
 }
 
-/** @param {any} label */
-function labelOf(label) {
-  const text = String(label);
+/** @param {any} label @param {boolean} isNumeric */
+function labelOf(label, isNumeric) {
+  const text = isNumeric ? short(Number(label)) : String(label);
   return text.length <= LABEL_LETTERS ? text : `${text.slice(0, LABEL_LETTERS - 1)}…`;
 }

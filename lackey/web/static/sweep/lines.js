@@ -73,8 +73,7 @@ export class Lines {
     const { log: wanted, names, y } = this.#of;
     const said = [];
     const lacking = y.filter((/** @type {number | null} */ value) => value === null).length;
-    if (lacking === y.length) said.push(`No point has a value of ${names.y} yet.`);
-    else if (lacking) said.push(`${lacking} of ${y.length} points have no value of ${names.y}.`);
+    if (lacking) said.push(`${lacking} of ${y.length} points have no value of ${names.y}.`);
     if (lines > LINES_AT_MOST) said.push(`The first ${LINES_AT_MOST} of ${lines} lines are drawn; a heat map shows all.`);
     if (wanted.x && !log.x) said.push(`${names.x} is not above zero everywhere, so its axis is not logarithmic.`);
     if (wanted.y && !log.y) said.push(`${names.y} is not above zero everywhere, so its axis is not logarithmic.`);
