@@ -11,6 +11,8 @@ from lackey.store.models.base import Base, Id
 # To be asked for in the same words (see `store.models.run`), beside others too.
 UNFINISHED = text("(unmade > 0 OR stopping OR complete_at IS NULL)")
 
+OF_ONE = text("schedule_id IS NOT NULL")
+
 
 class SweepRow(Base):
     """See `domain.sweep.Sweep`. What an unfinished one needs is still to be done: it is made, or being cancelled."""
@@ -18,6 +20,7 @@ class SweepRow(Base):
     __tablename__ = "sweep"
     __table_args__ = (
         Index("ix_sweep_application_id", "application_id", "id"),
+        Index("ix_sweep_schedule_id", "schedule_id", "id", sqlite_where=OF_ONE, postgresql_where=OF_ONE),
         Index("ix_sweep_unfinished", "id", sqlite_where=UNFINISHED, postgresql_where=UNFINISHED),
         {"sqlite_autoincrement": True},
     )
@@ -43,6 +46,7 @@ class SweepRow(Base):
     stopping: Mapped[bool]
     cancelled_at: Mapped[datetime | None]
     cancelled_by: Mapped[str | None]
+    schedule_id: Mapped[int | None] = mapped_column(Id)
 
 
 class SweepPointRow(Base):

@@ -205,6 +205,7 @@ def _sweep_out(state: SweepState) -> SweepOut:
         progress=counts.ended / of.points,
         eta=state.ends_at,
         hold=of.held,
+        schedule=of.schedule_id,
     )
 
 
