@@ -11,6 +11,10 @@ from lackey.domain import durations
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+GRID = (
+    "The values of a parameter: 1,2,5; 1..10; 0..1/11, eleven of them, evenly; 1e-6..1e-2/5log. A run for each "
+    "combination; the first one named changes slowest."
+)
 _ENDS = ("succeeded", "ended", "failed")
 
 

@@ -1,13 +1,17 @@
 """`lackey schedule`."""
 
+import io
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import click
 
 from lackey.cli import show
+from lackey.cli.inputs import GRID
 from lackey.cli.session import Session, confirm, json_option, pairs, pass_session, yes_option
 from lackey.cli.terminal import plain
+from lackey.domain.refusals import Invalid
+from lackey.domain.sweep import csv_points
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,6 +25,18 @@ _ZONE = "Of the IANA database: Europe/Zurich. Left out: the server's own."
 def _options(command: F) -> F:
     for names, details in (
         (("-p", "--parameter", "parameters"), {"multiple": True, "metavar": "NAME=VALUE", "help": "A parameter."}),
+        (
+            ("--grid",),
+            {"multiple": True, "metavar": "NAME=VALUES", "help": f"Make a sweep each time. {GRID}"},
+        ),
+        (
+            ("--csv", "table"),
+            {"type": click.File("rb"), "help": "A sweep, of a run for each line; the first has the names. -: read it."},
+        ),
+        (
+            ("--max-running",),
+            {"type": click.IntRange(min=1), "help": "How many runs of a sweep may run at a time."},
+        ),
         (("--timezone",), {"metavar": "ZONE", "help": _ZONE}),
         (
             ("--overlap",),
@@ -54,7 +70,7 @@ def schedule() -> None:
 @json_option
 @pass_session
 def add(session: Session, /, application: str, as_json: bool, **options: Any) -> None:
-    """Make a schedule, and print when it makes its next five runs."""
+    """Make a schedule, and print when it makes its next five runs, or sweeps."""
     made = session.client.post("/api/schedule", {"application": application, **_given(options)})
     if as_json:
         show.print_json(made)
@@ -150,7 +166,20 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in options.items() if value is not None and value != ()}
     if "parameters" in given:
         given["parameters"] = pairs(given["parameters"], "-p")
+    if "grid" in given:
+        given["grid"] = pairs(given["grid"], "--grid")
+    if "table" in given:
+        given["points"] = _rows(given.pop("table"))
     return given
+
+
+def _rows(table: BinaryIO) -> list[dict[str, str]]:
+    try:
+        return [point for _, point in csv_points(io.TextIOWrapper(table, "utf-8", newline=""))]
+    except Invalid as refusal:
+        raise click.UsageError(plain(f"--csv: {'; '.join(error.message for error in refusal.errors)}.")) from None
+    except UnicodeDecodeError:
+        raise click.UsageError("--csv is not UTF-8.") from None
 
 
 def _print_firings(found: dict[str, Any]) -> None:
@@ -169,6 +198,9 @@ def _fields(schedule: dict[str, Any]) -> Iterable[tuple[str, show.Cell | None]]:
         ("id", str(schedule["id"])),
         ("runs", schedule["application"]),
         *(("parameter", f"{name}={value}") for name, value in schedule["parameters"].items()),
+        *(("grid", f"{name}={_values(value)}") for name, value in schedule["grid"].items()),
+        ("points", str(len(schedule["points"]) or "")),
+        ("max running", "" if schedule["max_running"] is None else str(schedule["max_running"])),
         ("when", schedule["cron"]),
         ("zone", schedule["timezone"]),
         ("overlap", schedule["overlap"]),
@@ -183,4 +215,11 @@ def _fields(schedule: dict[str, Any]) -> Iterable[tuple[str, show.Cell | None]]:
 def _tick(tick: dict[str, Any]) -> list[show.Cell]:
     came_to = tick["came_to"].replace("_", " ")
     times = f"{came_to} ({tick['count']})" if tick["count"] > 1 else came_to
-    return [show.moment(tick["due_at"]), times, "" if tick["run"] is None else str(tick["run"]), tick["reason"] or ""]
+    made = "" if tick["run"] is None else str(tick["run"])
+    if tick["sweep"] is not None:
+        made = f"sweep {tick['sweep']}"
+    return [show.moment(tick["due_at"]), times, made, tick["reason"] or ""]
+
+
+def _values(given: str | list[str]) -> str:
+    return given if isinstance(given, str) else ",".join(given)

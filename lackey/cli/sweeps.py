@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, NoReturn, TypeVar
 import click
 
 from lackey.cli import show
-from lackey.cli.inputs import AFTER, awaited_as_typed, limit
+from lackey.cli.inputs import AFTER, GRID, awaited_as_typed, limit
 from lackey.cli.session import Session, confirm, json_option, pairs, pass_session, yes_option
 from lackey.cli.terminal import plain
 from lackey.cli.times import Unclear, read_time
@@ -19,10 +19,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _ID = click.IntRange(min=0)
 _POLL_SECONDS = 1.0
-_GRID = (
-    "The values of a parameter: 1,2,5; 1..10; 0..1/11, eleven of them, evenly; 1e-6..1e-2/5log. A run for each "
-    "combination; the first one named changes slowest."
-)
 _follow_option = click.option(
     "--follow", is_flag=True, help="Show how far it is until it ends; exit with 0 if all its runs succeeded."
 )
@@ -68,7 +64,7 @@ def sweep() -> None:
 
 @sweep.command()
 @click.argument("application", metavar="PROJECT/APP")
-@click.option("--grid", multiple=True, metavar="NAME=VALUES", help=_GRID)
+@click.option("--grid", multiple=True, metavar="NAME=VALUES", help=GRID)
 @click.option("--csv", "table", type=click.File("rb"), help="A run for each line; the first has the names. -: read it.")
 @_inputs
 @_follow_option

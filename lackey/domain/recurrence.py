@@ -206,12 +206,14 @@ class Before:
     """How the runs stand that a schedule has made before.
 
     `run_id`: the last one, None if there is none any more. `is_open`: it, one of its retries, or an older one may yet
-    run, or may be at work though nobody hears from it. `waits`: one of them waits for others.
+    run, or may be at work though nobody hears from it. `waits`: one of them waits for others. `sweep_id`: the last
+    sweep that it has made, if that is open.
     """
 
     run_id: int | None = None
     is_open: bool = False
     waits: bool = False
+    sweep_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -224,7 +226,11 @@ class Overlapping:
 
 def overlapping(overlap: Overlap, before: Before) -> Overlapping:
     """What a firing comes to while runs of the same schedule may not have ended. One at most waits for another one."""
-    if overlap == "allow" or not before.is_open or before.run_id is None:
+    if overlap == "allow":
+        return Overlapping()
+    if before.sweep_id is not None:
+        return Overlapping(skipped=f"sweep {before.sweep_id}, the one before, has not ended")
+    if not before.is_open or before.run_id is None:
         return Overlapping()
     if overlap == "skip":
         return Overlapping(skipped=f"run {before.run_id}, the one before, has not ended")

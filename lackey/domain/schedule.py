@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Literal
 
 from lackey.domain.recurrence import CatchUp, Overlap, Rule
+from lackey.domain.sweep import Spread
 
-# `made`, or `caught_up` of one that was missed: a run was made. `skipped`: one before had not ended. `refused`: no run
-# could be made of it. `missed`: nobody was there, and they were let go.
+# `made`, or `caught_up` of one that was missed: a run was made, or a sweep. `skipped`: one before had not ended.
+# `refused`: none could be made of it. `missed`: nobody was there, and they were let go.
 CameTo = Literal["made", "caught_up", "skipped", "refused", "missed"]
 
 
@@ -15,9 +16,10 @@ CameTo = Literal["made", "caught_up", "skipped", "refused", "missed"]
 class Schedule:
     """A rule by which runs of an application are made again and again, as `by`.
 
-    `application` is its full name. `next_at`: when it fires next; None while it is `paused`, and if it never does.
-    `passed_at`: the last time that was dealt with; none up to then is dealt with again, whatever the clock shows.
-    `revision` grows with each change.
+    `sweep`: it makes not one run each time, but one for each of these points. `application` is its full name.
+    `next_at`: when it fires next; None while it is `paused`, and if it never does. `passed_at`: the last time that
+    was dealt with; none up to then is dealt with again, whatever the clock shows. `revision` grows with each
+    change.
     """
 
     id: int
@@ -34,6 +36,7 @@ class Schedule:
     next_at: datetime | None
     passed_at: datetime | None
     revision: int
+    sweep: Spread | None = None
 
     @property
     def rule(self) -> Rule:
@@ -56,3 +59,4 @@ class Tick:
     reason: str | None = None
     count: int = 1
     last_due_at: datetime | None = None
+    sweep_id: int | None = None

@@ -74,12 +74,50 @@ class Sweep:
     awaited: bool
     untold: bool
     to_pass_on: int
+    # The recurring schedule that has made it.
+    schedule_id: int | None
 
     @property
     def begins_queued(self) -> bool:
         """Whether its runs wait in the queue from the beginning."""
         waits = bool(self.after or self.after_sweeps)
         return self.complete_at is not None and self.scheduled_at <= self.complete_at and not waits
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The points of a sweep that is made again and again: a grid, or rows; and how many of its runs may run at a time.
+
+    The values of a parameter in a grid stand there as they were given: a list, or as people type them (`values_of`).
+    """
+
+    grid: dict[str, str | list[str]]
+    points: list[Point]
+    max_running: int | None = None
+
+    def values(self) -> dict[str, list[str]]:
+        """The grid with all its values. Raises Invalid, naming each parameter whose values can't be read."""
+        found, faults = dict[str, list[str]](), list[FieldError]()
+        for name, given in self.grid.items():
+            try:
+                found[name] = values_of(given) if isinstance(given, str) else given
+            except ValueError as error:
+                faults.append(FieldError(f"grid.{name}", str(error)))
+        if faults:
+            raise Invalid(*faults)
+        return found
+
+    def size(self) -> int:
+        """How many points there are. Raises Invalid, and TooMany for more than a sweep may have."""
+        number = len(self.points) if self.points else grid_size(self.values())
+        check_size(number)
+        return number
+
+    def each(self) -> Iterator[tuple[str, Point]]:
+        """All points in order, each with what it is called in messages. Raises Invalid."""
+        if self.points:
+            return ((f"points.{number}", point) for number, point in enumerate(self.points))
+        return (("grid", point) for point in grid_points(self.values()))
 
 
 @dataclass(frozen=True)

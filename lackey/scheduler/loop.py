@@ -78,7 +78,7 @@ class Loop:
         self._own, self._lead = drivers[0], lead
         self._aside = [Aside(driver, self._leads) for driver in drivers[1:]]
         self._memory, self._faults = _Memory(), Faults()
-        self._untold, self._sweeps = dependents.UntoldSearch(), Care()
+        self._untold, self._sweeps, self._drafts = dependents.UntoldSearch(), Care(), firing.Drafts()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._own.executor, selectors.EVENT_READ)
         self._started_at = clock()
@@ -216,7 +216,7 @@ class Loop:
         fires = memory.fires_at is not None and memory.fires_at <= now
         if fires or time.monotonic() >= memory.schedules_at:
             memory.schedules_at = time.monotonic() + POLL_SECONDS
-            memory.fires_at = firing.fire(self._database, now)
+            memory.fires_at = firing.fire(self._database, now, self._drafts)
         self._wait_for(memory.fires_at)
 
     def _wait_for(self, due: datetime | None) -> None:

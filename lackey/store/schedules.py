@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, exists, func, inse
 from lackey.domain.refusals import NotFound
 from lackey.domain.run import Run, RunState
 from lackey.domain.schedule import Schedule, Tick
+from lackey.domain.sweep import Spread
 from lackey.store.compiled import Compiled
 from lackey.store.models import ApplicationRow, ProjectRow, RunRow, ScheduleRow, TickRow
 from lackey.store.models.schedule import FIRES
@@ -178,4 +179,6 @@ def _tick(row: Any) -> Tick:
 
 
 def _schedule(row: Any) -> Schedule:
-    return Schedule(**row)
+    stored = dict(row)
+    spread = stored.pop("sweep")
+    return Schedule(**stored, sweep=None if spread is None else Spread(**spread))

@@ -13,7 +13,7 @@ from lackey.domain.sweep import Sweep
 from lackey.store import events, tags, words
 from lackey.store.compiled import Compiled
 from lackey.store.models import RunRow, SweepCountRow, SweepPointRow, SweepRow
-from lackey.store.models.sweep import UNFINISHED
+from lackey.store.models.sweep import OF_ONE, UNFINISHED
 from lackey.store.runs import UNBORN
 
 _SWEEP = SweepRow.metadata.tables[SweepRow.__tablename__]
@@ -78,6 +78,13 @@ def listing(connection: Connection, before_id: int | None, limit: int, applicati
     if application_id is not None:
         wanted = wanted.where(_SWEEP.c.application_id == application_id)
     return [_sweep(row) for row in connection.execute(wanted.order_by(_SWEEP.c.id.desc()).limit(limit))]
+
+
+def last_of_schedule(connection: Connection, schedule_id: int) -> int | None:
+    """The last complete sweep that a recurring schedule has made."""
+    mine = select(func.max(_SWEEP.c.id)).where(OF_ONE, _SWEEP.c.schedule_id == schedule_id)
+    found: int | None = connection.execute(mine.where(_SWEEP.c.complete_at.is_not(None))).scalar_one()
+    return found
 
 
 def unfinished(connection: Connection) -> list[Sweep]:

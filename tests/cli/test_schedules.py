@@ -1,6 +1,7 @@
 """Recurring schedules from a shell."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,3 +58,14 @@ def test_a_schedule_is_removed(cli: Lackey, as_json: Json) -> None:
     assert cli("schedule", "remove", made).exit_code == 2
     assert cli("schedule", "remove", made, "--yes").exit_code == 0
     assert cli("schedule", "show", made).exit_code == 1
+
+
+def test_a_schedule_of_a_sweep_is_made_of_a_grid_or_a_table(cli: Lackey, as_json: Json, tmp_path: Path) -> None:
+    made = as_json("schedule", "add", *NIGHTLY, "--grid", "n=1..3", "--max-running", "2")
+    assert (made["grid"], made["max_running"]) == ({"n": "1..3"}, 2)
+    assert "n=1..3" in cli("schedule", "show", str(made["id"])).stdout
+    (tmp_path / "points.csv").write_text("n\n1\n5\n")
+    changed = as_json("schedule", "edit", str(made["id"]), "--csv", str(tmp_path / "points.csv"))
+    assert (changed["grid"], changed["points"]) == ({}, [{"n": "1"}, {"n": "5"}])
+    refused = cli("schedule", "add", *NIGHTLY, "--csv", "-", input="n\n1,2\n")
+    assert (refused.exit_code, "line 2" in refused.stderr) == (2, True)

@@ -32,6 +32,9 @@ def test_a_schedule_is_made_shown_changed_and_removed(api: Api, nightly: dict[st
         "id": 1,
         **NIGHTLY,
         "parameters": {"n": "7"},
+        "grid": {},
+        "points": [],
+        "max_running": None,
         "overlap": "skip",
         "catch_up": "latest",
         "paused": False,
@@ -142,3 +145,40 @@ def test_they_are_listed_by_application_and_project_page_by_page(api: Api, night
     assert [one["id"] for one in api.get(f"/api/schedule?cursor={first['next']}").json["items"]] == [1]
     assert [one["id"] for one in api.get("/api/schedule?application=heat/explicit").json["items"]] == [1]
     assert [one["id"] for one in api.get("/api/schedule?project=heat").json["items"]] == [2, 1]
+
+
+def test_a_schedule_of_a_sweep_is_made_shown_and_changed_and_its_history_names_its_sweeps(api: Api) -> None:
+    api.application(parameters=[{"name": "n", "default": "64"}, {"name": "m", "default": "1"}])
+    body = {**NIGHTLY, "parameters": {"m": 7}, "grid": {"n": "1..3"}, "max_running": 2}
+    made = api.post("/api/schedule", body)
+    assert (made.status_int, made.json["grid"], made.json["points"]) == (201, {"n": "1..3"}, [])
+    fire(api, 13 * 3600)
+    (tick,) = api.get("/api/schedule/1").json["ticks"]
+    assert (tick["came_to"], tick["run"], tick["sweep"]) == ("made", None, 1)
+    sweep = api.get("/api/sweep/1").json
+    assert (sweep["schedule"], sweep["runs"], sweep["max_running"]) == (1, 3, 2)
+    rows = api.put("/api/schedule/1", {"points": [{"n": 1.5}, {"n": True}]}).json
+    assert (rows["grid"], rows["points"], rows["max_running"]) == ({}, [{"n": "1.5"}, {"n": "true"}], 2)
+    alone = api.put("/api/schedule/1", {"points": []}).json
+    assert (alone["grid"], alone["points"], alone["max_running"]) == ({}, [], None)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "fields"),
+    [
+        ({"grid": {"n": "0.5..1"}}, ["grid.n"]),
+        ({"grid": {"n": []}}, ["grid.n"]),
+        ({"grid": {"k": [1]}}, ["grid.k"]),
+        ({"points": [{"n": 1}, {"k": 1}]}, ["points.1.k"]),
+        ({"grid": {"n": [1]}, "points": [{"n": 1}]}, ["grid"]),
+        ({"grid": {"n": [1, 2]}, "overlap": "queue"}, ["overlap"]),
+        ({"grid": {"n": [1, 2]}, "max_running": 0}, ["max_running"]),
+        ({"max_running": 2}, ["max_running"]),
+    ],
+)
+def test_what_is_wrong_with_a_sweep_is_said_when_the_schedule_is_made(
+    api: Api, wrong: dict[str, Any], fields: list[str]
+) -> None:
+    api.application(parameters=[{"name": "n", "default": "64"}])
+    assert fields_at_fault(api.post("/api/schedule", {**NIGHTLY, **wrong})) == fields
+    assert api.get("/api/schedule").json["items"] == []

@@ -6,13 +6,20 @@ from typing import Any
 from sqlalchemy import Connection
 
 from lackey.domain.recurrence import Rule, check
+from lackey.domain.refusals import invalid
 from lackey.domain.resources import Capacity
 from lackey.domain.schedule import Schedule
+from lackey.domain.sweep import Spread
 from lackey.services.idempotency import Once, answered, remember
 from lackey.services.runs import scheduling
 from lackey.services.schedules.firing import wanted_of
+from lackey.services.sweeps import making
+from lackey.services.sweeps.making import WantedSweep
 from lackey.store import applications, schedules
 from lackey.store.database import Database
+
+# What makes it one of a sweep, as `values` have it.
+_SPREAD = ("grid", "points", "max_running")
 
 
 def add(
@@ -29,12 +36,13 @@ def add(
     """
     rule = Rule(values["cron"], values["timezone"])
     check(rule, now)
+    spread = _spread(values)
+    _refuse_unfit(database, {**values, "sweep": spread}, now, capacity)
 
     def work(connection: Connection) -> Schedule:
         known = answered(connection, once, now, schedules.get)
         if known is None:
-            columns = _columns(connection, values)
-            _refuse_unfit(connection, columns, now, capacity)
+            columns = _columns(connection, values, spread)
             next_at = None if values["paused"] else rule.next(now)
             made = {**columns, "by": by, "created_at": now, "next_at": next_at, "passed_at": None}
             known = schedules.add(connection, made)
@@ -53,15 +61,20 @@ def change(
     and made no run yet is let go.
     """
 
+    with database.read() as connection:
+        before = schedules.get(connection, schedule_id)
+    spread = _spread(values, before.sweep)
+    if values.keys() & {"application", "parameters", "overlap", *_SPREAD}:
+        asked = {"application": before.application_id, "parameters": before.parameters, "overlap": before.overlap}
+        _refuse_unfit(database, {**asked, **values, "sweep": spread}, now, capacity)
+
     def work(connection: Connection) -> Schedule:
         known = schedules.get(connection, schedule_id)
-        columns = _columns(connection, values)
+        columns = _columns(connection, values, spread)
         changed = {**vars(known), **columns}
         rule = Rule(changed["cron"], changed["timezone"])
         if "cron" in columns or "timezone" in columns:
             check(rule, now)
-        if "application_id" in columns or "parameters" in columns:
-            _refuse_unfit(connection, changed, now, capacity)
         if changed["paused"]:
             columns["next_at"] = None
         elif known.paused or rule != known.rule:
@@ -83,12 +96,41 @@ def remove(database: Database, schedule_id: int) -> None:
     database.write(work)
 
 
-def _columns(connection: Connection, values: dict[str, Any]) -> dict[str, Any]:
-    columns = {name: value for name, value in values.items() if name != "application"}
+def _spread(values: dict[str, Any], known: Spread | None = None) -> Spread | None:
+    """The points of the sweep that it makes; None: it makes a run. Those that are given take the place of others."""
+    stored = vars(known or Spread({}, []))
+    grid, points = values.get("grid"), values.get("points")
+    of: dict[str, Any] = {"grid": {}, "points": []} if grid or points else {}
+    given = {name: values[name] for name in _SPREAD if name in values}
+    found = Spread(**{**stored, **of, **given})
+    if found.grid and found.points:
+        raise invalid("grid", "is there together with `points`, and one of them is taken")
+    if found.grid or found.points:
+        return found
+    if values.get("max_running") is not None:
+        raise invalid("max_running", "is of a sweep: it needs `grid` or `points`")
+    return None
+
+
+def _columns(connection: Connection, values: dict[str, Any], spread: Spread | None) -> dict[str, Any]:
+    columns = {name: value for name, value in values.items() if name not in ("application", *_SPREAD)}
+    if values.keys() & set(_SPREAD):
+        columns["sweep"] = None if spread is None else vars(spread)
     if "application" in values:
         columns["application_id"] = applications.application(connection, values["application"]).id
     return columns
 
 
-def _refuse_unfit(connection: Connection, columns: dict[str, Any], now: datetime, capacity: Capacity | None) -> None:
-    scheduling.check(connection, wanted_of(columns["application_id"], columns["parameters"]), now, capacity)
+def _refuse_unfit(database: Database, asked: dict[str, Any], now: datetime, capacity: Capacity | None) -> None:
+    """Raises Invalid, NotFound, Conflict for what nothing could be made of now."""
+    spread = asked["sweep"]
+    with database.read() as connection:
+        application = applications.application(connection, asked["application"]).id
+        wanted = wanted_of(application, asked["parameters"])
+        if spread is None:
+            scheduling.check(connection, wanted, now, capacity)
+            return
+    if asked["overlap"] == "queue":
+        raise invalid("overlap", "should be `skip` or `allow` for a sweep: it can't wait for the one before")
+    spread.size()
+    making.check(database, WantedSweep(wanted, spread.each, spread.max_running), now, capacity)

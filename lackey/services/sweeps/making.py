@@ -131,6 +131,49 @@ def look(database: Database, wanted: WantedSweep, now: datetime, capacity: Capac
     return Prospect(application, checked.count, _demand(application, wanted.run)["demand"])
 
 
+def check(database: Database, wanted: WantedSweep, now: datetime, capacity: Capacity | None = None) -> None:
+    """Look whether it could be made now. Raises as `make` does."""
+    _, application = _look(database, wanted, None, now, capacity)
+    check_size(_Checking(application, wanted).check_all().count)
+
+
+class Draft:
+    """A sweep of a recurring schedule that is being written, piece by piece.
+
+    Nothing of it counts before it is completed, in the transaction of whoever has it made.
+    """
+
+    def __init__(
+        self, database: Database, wanted: WantedSweep, by: str, schedule_id: int, due: datetime, now: datetime
+    ) -> None:
+        """It was due at a time, which may be long ago. Raises Invalid, NotFound, Conflict."""
+        _, application = _look(database, wanted, None, now, None)
+        checking, self._database, self._by, self._number = _Checking(application, wanted), database, by, 0
+        names = list(dict.fromkeys(name for _, point in wanted.points() for name in point))
+        row = {**checking.row(by, now, names), "schedule_id": schedule_id, "scheduled_at": due}
+        self.sweep_id = database.write(lambda connection: sweeps.add(connection, row))
+        self._pieces = _pieces(checking.points())
+
+    def go_on(self, now: datetime) -> bool:
+        """Write a piece; whether there may be more. Raises Invalid for a faulty point, Unavailable if it is gone."""
+        piece = next(self._pieces, None)
+        if piece is None:
+            return False
+        write = partial(_write_piece, sweep_id=self.sweep_id, first=self._number * POINTS_AT_ONCE + 1, points=piece)
+        self._database.write(partial(write, now=now))
+        self._number += 1
+        return True
+
+    def complete(self, connection: Connection, now: datetime) -> None:
+        """From now on it is there; the leading scheduler makes its runs. Raises TooMany, Unavailable if it is gone."""
+        _complete(connection, self.sweep_id, self._by, now, None)
+        _hand_over(connection, self.sweep_id)
+
+    def drop(self) -> None:
+        """Leave it, where it is not complete, for the leading scheduler to remove."""
+        self._database.write(partial(_begin_removal, sweep_id=self.sweep_id))
+
+
 def _look(
     database: Database, wanted: WantedSweep, once: Once | None, now: datetime, capacity: Capacity | None
 ) -> tuple[Sweep | None, Application]:

@@ -1,6 +1,7 @@
 """Recurring schedules, and what came of each time at which they were to fire."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -33,6 +34,7 @@ class ScheduleRow(Base):
     next_at: Mapped[datetime | None]
     passed_at: Mapped[datetime | None]
     revision: Mapped[int]
+    sweep: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class TickRow(Base):
@@ -49,4 +51,5 @@ class TickRow(Base):
     came_to: Mapped[str]
     count: Mapped[int]
     run_id: Mapped[int | None] = mapped_column(Id)
+    sweep_id: Mapped[int | None] = mapped_column(Id)
     reason: Mapped[str | None]

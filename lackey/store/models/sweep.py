@@ -13,6 +13,8 @@ UNFINISHED = text("(unmade > 0 OR stopping OR complete_at IS NULL OR untold OR t
 _ON_RUN, _ON_SWEEP = text("on_run_id IS NOT NULL"), text("on_sweep_id IS NOT NULL")
 _OF_RUN, _OF_SWEEP = text("run_id IS NOT NULL"), text("sweep_id IS NOT NULL")
 
+OF_ONE = text("schedule_id IS NOT NULL")
+
 
 class SweepRow(Base):
     """See `domain.sweep.Sweep`. Of an unfinished one something is still to be done by the leading scheduler."""
@@ -20,6 +22,7 @@ class SweepRow(Base):
     __tablename__ = "sweep"
     __table_args__ = (
         Index("ix_sweep_application_id", "application_id", "id"),
+        Index("ix_sweep_schedule_id", "schedule_id", "id", sqlite_where=OF_ONE, postgresql_where=OF_ONE),
         Index("ix_sweep_unfinished", "id", sqlite_where=UNFINISHED, postgresql_where=UNFINISHED),
         {"sqlite_autoincrement": True},
     )
@@ -53,6 +56,7 @@ class SweepRow(Base):
     awaited: Mapped[bool] = mapped_column(server_default=false())
     untold: Mapped[bool] = mapped_column(server_default=false())
     to_pass_on: Mapped[int] = mapped_column(server_default="0")
+    schedule_id: Mapped[int | None] = mapped_column(Id)
 
 
 class SweepPointRow(Base):

@@ -8,6 +8,7 @@ from lackey.domain import recurrence
 from lackey.domain.recurrence import Rule
 from lackey.domain.refusals import Conflict, NotFound, invalid
 from lackey.domain.schedule import Schedule, Tick
+from lackey.domain.sweep import Spread
 from lackey.services.schedules import changing, reading
 from lackey.web.call import Call, Service
 from lackey.web.paging import page, page_of
@@ -94,11 +95,11 @@ def _out(schedule: Schedule, now: datetime) -> ScheduleOut:
 
 
 def _fields(schedule: Schedule, now: datetime) -> dict[str, Any]:
-    hidden = ("application_id", "next_at", "passed_at", "revision")
+    hidden = ("application_id", "next_at", "passed_at", "revision", "sweep")
     shown = {name: value for name, value in vars(schedule).items() if name not in hidden}
-    return {**shown, "firings": reading.firings_of(schedule, now)}
+    return {**shown, **vars(schedule.sweep or Spread({}, [])), "firings": reading.firings_of(schedule, now)}
 
 
 def _tick(tick: Tick) -> TickOut:
-    shown = {name: value for name, value in vars(tick).items() if name != "run_id"}
-    return TickOut(**shown, run=tick.run_id)
+    shown = {name: value for name, value in vars(tick).items() if name not in ("run_id", "sweep_id")}
+    return TickOut(**shown, run=tick.run_id, sweep=tick.sweep_id)

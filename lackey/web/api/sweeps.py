@@ -219,6 +219,7 @@ def _sweep_out(state: SweepState) -> SweepOut:
         after=after_out(awaited(of)),
         environment={name: of.inputs["environment"][name] for name in of.inputs.get("own_variables") or ()},
         tags=of.inputs.get("tags") or [],
+        schedule=of.schedule_id,
     )
 
 

@@ -8,12 +8,13 @@ from pydantic import Field
 from lackey.domain.recurrence import COUNTED_AT_MOST, CatchUp, Overlap
 from lackey.domain.schedule import CameTo
 from lackey.web.schemas.base import Answer, Body, Page, PageQuery
+from lackey.web.schemas.sweeps import GivenValues, MaxRunning
 from lackey.web.schemas.types import ParameterValue, Reference, Variable
 
 _CRON = "minute, hour, day of the month, month, day of the week: `0 2 * * *` is each night at two"
 _OVERLAP = (
     "while the run before, or a retry of it, has not ended: `skip` makes none, `queue` one that waits for that end "
-    "(one at most waits; further ones are skipped), `allow` runs both"
+    "(one at most waits; further ones are skipped; not for a sweep), `allow` runs both"
 )
 _CATCH_UP = (
     "after a time in which no scheduler was at work: `latest` makes a run for the last time that was missed, `none` "
@@ -29,6 +30,14 @@ class ScheduleChange(Body):
 
     application: Annotated[Reference, Field(description="id or `project/name`")] = ""
     parameters: dict[Variable, ParameterValue] = {}
+    grid: Annotated[
+        dict[Variable, GivenValues],
+        Field(description="it makes a sweep each time: a run for each combination; empty: none of these"),
+    ] = {}
+    points: Annotated[
+        list[dict[Variable, ParameterValue]], Field(description="in place of `grid`: a run for each row")
+    ] = []
+    max_running: MaxRunning | None = None
     cron: Cron = ""
     timezone: Timezone = ""
     overlap: Annotated[Overlap, Field(description=_OVERLAP)] = "skip"
@@ -66,6 +75,7 @@ class TickOut(Answer):
     came_to: CameTo
     count: Annotated[int, Field(description=f"how many were missed; {COUNTED_AT_MOST + 1}: that many, or more")]
     run: int | None
+    sweep: int | None
     reason: str | None
 
 
@@ -77,6 +87,9 @@ class ScheduleOut(Answer):
     id: int
     application: str
     parameters: dict[str, str]
+    grid: Annotated[dict[str, str | list[str]], Field(description="as it was given")]
+    points: list[dict[str, str]]
+    max_running: int | None
     cron: str
     timezone: str
     overlap: Overlap

@@ -59,6 +59,14 @@ Values = Annotated[
         mode="validation",
     ),
 ]
+# Values that are kept as they were typed.
+GivenValues = Annotated[
+    list[ParameterValue] | Annotated[str, Field(max_length=10_000)],
+    WithJsonSchema(
+        {"anyOf": [{"type": "array", "items": {"type": ["string", "number", "boolean"]}, "minItems": 1}, _TYPED]},
+        mode="validation",
+    ),
+]
 MaxRunning = Annotated[int, Field(ge=1, le=1_000_000, description="how many of its runs may run at a time")]
 
 
@@ -182,6 +190,7 @@ class SweepOut(Answer):
     hold: bool
     cancelled_at: datetime | None
     cancelled_by: str | None
+    schedule: Annotated[int | None, Field(description="the recurring schedule that has made it")]
 
 
 class RerunOut(SweepOut):
