@@ -27,7 +27,8 @@ def _watch(shared: memoryview) -> NoReturn:
         for worker in uwsgi.workers():
             number, pid = worker["id"], worker["pid"]
             now = WELL.unpack_from(shared, number * WELL.size)
-            silent = now == said.get(number) and now[0] == pid
+            # The pid of a worker that is not there is 0, as is what nobody has written yet; to end 0 would end all.
+            silent = pid > 0 and now == said.get(number) and now[0] == pid
             looks[number] = looks.get(number, 0) + 1 if silent else 0
             said[number] = now
             if looks[number] >= _LOOKS:

@@ -1,8 +1,12 @@
-"""What a worker of uWSGI does with its threads."""
+"""What a worker of uWSGI does with its threads, and what becomes of one that says no more."""
 
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,3 +73,41 @@ def test_a_worker_is_well_while_a_thread_is_free_or_moves(monkeypatch: pytest.Mo
     answer.close()
     assert worker.is_well()
     leaving.set()
+
+
+# The mule, in a uWSGI that has one worker of this pid, which says nothing new; it ends after so many looks.
+_WATCHED = """
+import sys, time, types
+from scripts.lackey_worker import WELL
+
+pid = int(sys.argv[1])
+shared = memoryview(bytearray(2 * WELL.size))
+WELL.pack_into(shared, WELL.size, pid, 1 if pid else 0)
+looks = iter(range(30))
+time.sleep = lambda _: next(looks, None) is None and sys.exit()
+workers = lambda: [{"id": 1, "pid": pid}]
+sys.modules["uwsgi"] = types.SimpleNamespace(workers=workers, sharedarea_memoryview=lambda _: shared)
+import scripts.lackey_watch
+"""
+
+
+def watch(pid: int) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", _WATCHED, str(pid)]
+    root = Path(__file__).resolve().parent.parent
+    # A session of its own: whoever ends a process group ends none of the tests'.
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, start_new_session=True)
+
+
+def test_a_worker_that_says_nothing_new_is_ended() -> None:
+    with subprocess.Popen(["sleep", "60"]) as worker:
+        watched = watch(worker.pid)
+        assert worker.wait(30) == -signal.SIGKILL
+    assert (watched.returncode, watched.stderr) == (
+        0,
+        f"lackey: worker 1 (pid {worker.pid}) answers nobody and is replaced\n",
+    )
+
+
+def test_while_a_worker_that_never_said_anything_is_not_there_nobody_is_ended() -> None:
+    watched = watch(0)
+    assert (watched.returncode, watched.stderr) == (0, "")

@@ -34,7 +34,10 @@ class Emperor:
 
     def until_said(self, text: str, times: int = 1) -> None:
         """Wait until it has said this so many times."""
-        wait_until(lambda: self.said.count(text) >= times or self._has_ended(), _DEADLINE_SECONDS)
+        try:
+            wait_until(lambda: self.said.count(text) >= times or self._has_ended(), _DEADLINE_SECONDS)
+        except AssertionError as error:
+            raise AssertionError(f"{text!r} was not said {times} times: {self.said[-5000:]}") from error
 
     def _has_ended(self) -> bool:
         assert self.process.poll() is None, self.said

@@ -116,11 +116,14 @@ def test_no_request_fails_and_no_report_or_simulation_is_lost_while_both_vassals
     site: Site, record_property: Callable[[str, object], None]
 ) -> None:
     def touch_both() -> None:
-        ready = site.emperor.said.count("is ready to accept requests")
+        loaded = site.emperor.said.count("WSGI app 0")
         scheduling = site.emperor.said.count("claims runs")
         site.emperor.touch(WEB)
         site.emperor.touch(SCHEDULER)
-        site.emperor.until_said("is ready to accept requests", ready + 1)
+        # Both workers: uWSGI does not hear of a reload in one that was forked and has not begun yet, and would wait for
+        # it for as long as the test does.
+        site.emperor.until_said("WSGI app 0", loaded + 2)
         site.emperor.until_said("claims runs", scheduling + 1)
 
+    site.emperor.until_said("WSGI app 0", 2)
     reload_under_load(site, touch_both, record_property)

@@ -115,7 +115,7 @@ def test_installed_from_the_wheel_it_serves_and_an_example_runs(environment: Pat
 def is_ready(url: str) -> bool:
     try:
         return requests.get(f"{url}/readyz", timeout=5).ok
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return False
 
 
