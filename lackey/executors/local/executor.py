@@ -20,7 +20,7 @@ from lackey.executors.local.guards import Guards
 from lackey.executors.local.launcher import GUARDED, WANTED
 from lackey.executors.local.leftovers import Leftovers
 from lackey.executors.local.processes import family, send
-from lackey.executors.local.tickets import Mark, Owner, Voided, make_tickets
+from lackey.executors.local.tickets import Mark, Owner, Torn, Voided, make_tickets
 from lackey.executors.local.watches import Watches
 from lackey.executors.protocol import (
     Absent,
@@ -146,6 +146,8 @@ class LocalExecutor:
             return Unowned() if mark.path.is_dir() else Absent()
         if isinstance(owner, Voided):
             return Void()
+        if isinstance(owner, Torn):
+            return Gone(mark.kill_cause())
         if (ended := _ended(mark, owner)) is not None:
             return ended
         if not owner.lives():
