@@ -82,11 +82,11 @@ class LocalExecutor:
         """Hand it over to a guard. Raises OSError if that fails; whether there is one at it is then unknown."""
         launch.check()
         Mark(self._tickets, launch.ticket)
-        check_spare()
         self._guards.hand_over(launch.ticket, json.dumps(vars(launch)).encode())
 
     def _fork(self) -> socket.socket:
         """A new guard; our end of its socket. Raises OSError."""
+        check_spare()
         ours, theirs = socket.socketpair()
         try:
             with theirs:
