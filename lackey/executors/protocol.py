@@ -89,8 +89,8 @@ def _named(value: Any) -> bool:
 
 def _shell(value: Any) -> bool:
     try:
-        return bool(shell_words(value))
-    except (ValueError, AttributeError):
+        return isinstance(value, str) and bool(shell_words(value))
+    except ValueError:
         return False
 
 

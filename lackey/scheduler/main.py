@@ -4,6 +4,7 @@ import contextlib
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from lackey.scheduler.leading import FileLock, Lead, series
 from lackey.scheduler.loop import Loop
 from lackey.scheduler.notices import Notices
 from lackey.scheduler.packer import Packer
-from lackey.scheduler.reader import DIRECTORY, ReaderKeeper
+from lackey.scheduler.reader import DIRECTORY, TEND_SECONDS, ReaderKeeper
 from lackey.scheduler.rights import settle
 from lackey.scheduler.shares_watch import SharesWatch
 from lackey.scheduler.signals import stop_on_signals
@@ -99,9 +100,12 @@ def _schedule(settings: Settings, database: Database, stop: threading.Event, des
             thread.start()
             held.callback(thread.stop)
         spare_what_is_loaded()
+        tend_at = 0.0
         while not stop.is_set():
             wait = _tick(loop)
-            _tend(readers)
+            if time.monotonic() >= tend_at:
+                tend_at = time.monotonic() + TEND_SECONDS
+                _tend(readers)
             loop.wait(wait)
             wake.drain(listener)
 

@@ -16,7 +16,7 @@ from lackey.shares.readers import Readers
 log = logging.getLogger(__name__)
 
 DIRECTORY = "readers"
-_TEND_SECONDS = 0.5
+TEND_SECONDS = 0.5
 
 
 class ReaderKeeper:
@@ -78,7 +78,7 @@ def read(settings: Settings) -> int:
     try:
         while not stop.is_set():
             reading.tend()
-            stop.wait(_TEND_SECONDS)
+            stop.wait(TEND_SECONDS)
     finally:
         reading.stop()
     log.info("the reader has ended")

@@ -226,6 +226,7 @@ def test_the_scheduler_is_told_of_the_start_and_of_the_end(local: Workbench) -> 
     assert local.executor.news([launch.ticket]) == set(), "that is told once"
     (local.application / "stop").write_text("")
     select.select([local.executor], [], [], DEADLINE_SECONDS)
+    assert local.executor.news([launch.ticket]) == {launch.ticket}
     assert isinstance(local.look(launch), Ended)
 
 

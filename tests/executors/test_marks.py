@@ -1,5 +1,6 @@
 """What is written down about a ticket: one owner, and no conclusions from what is damaged."""
 
+import errno
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lackey.executors.local.guard import take
+from lackey.executors.local.processes import boot_id
 from lackey.executors.local.tickets import Mark
 from lackey.executors.protocol import Gone, Launch, Running, Unowned, Unreadable, Void
 from tests.executors.workbench import Workbench
@@ -57,7 +59,8 @@ def test_of_a_guard_and_a_scheduler_who_both_want_a_ticket_just_one_gets_it(loca
             thread.join()
         assert won in (["run"], ["void", "void"])
         assert isinstance(local.look(launch), Running if won == ["run"] else Void)
-        assert os.listdir(tickets / launch.ticket) == ["owner"]
+        asides = [f"owner.{boot_id()}"] if won == ["run"] else []
+        assert sorted(os.listdir(tickets / launch.ticket)) == ["owner", *asides]
 
 
 def test_a_process_of_another_boot_is_gone(local: Workbench, tickets: Path) -> None:
@@ -69,6 +72,71 @@ def test_a_process_of_another_boot_is_gone(local: Workbench, tickets: Path) -> N
     assert local.look(launch) == Gone(None)
     local.executor.kill(launch.ticket, "cancelled", 0)
     assert local.look(launch) == Gone(None)
+
+
+def tear(tickets: Path, launch: Launch, held: str, boot: str) -> Mark:
+    """Leave a mark as a host might that went down while a guard signed it."""
+    mark = Mark(tickets, launch.ticket)
+    mark.make()
+    (mark.path / "owner").write_text(held)
+    os.link(mark.path / "owner", mark.path / f"owner.{boot}")
+    return mark
+
+
+TORN = ["", "\0" * 300, '{"installation": "her']
+
+
+@pytest.mark.parametrize("held", TORN)
+def test_of_a_ticket_that_was_being_taken_when_the_host_went_down_nothing_lives_nor_ever_runs(
+    local: Workbench, tickets: Path, held: str
+) -> None:
+    launch = local.draft()
+    mark = tear(tickets, launch, held, str(uuid.uuid4()))
+    assert local.look(launch) == Gone(None)
+    assert not local.executor.void(launch.ticket), "it is not given back, so it is not tried again"
+    local.executor.kill(launch.ticket, "cancelled", 0)
+    assert local.executor.clear(launch.ticket, 0) == 0
+    assert not take(Mark(tickets, launch.ticket), launch)
+    assert not mark.is_over(), "packed, it could not be told from a damaged one"
+    local.refuse(launch)
+    assert local.look(launch) == Gone(None)
+
+
+@pytest.mark.parametrize("held", TORN)
+def test_of_an_owner_that_is_damaged_though_the_host_did_not_go_down_nothing_is_concluded(
+    local: Workbench, tickets: Path, held: str
+) -> None:
+    launch = local.draft()
+    mark = tear(tickets, launch, held, boot_id())
+    assert isinstance(local.look(launch), Unreadable)
+    (mark.path / f"owner.{boot_id()}").unlink()
+    assert isinstance(local.look(launch), Unreadable)
+
+
+def test_of_a_damaged_owner_with_a_receipt_nothing_is_concluded(local: Workbench, tickets: Path) -> None:
+    launch = local.draft()
+    mark = tear(tickets, launch, "", str(uuid.uuid4()))
+    (mark.path / "receipt").write_text("{}")
+    assert isinstance(local.look(launch), Unreadable)
+
+
+@pytest.mark.parametrize("failing", [1, 2, 3])
+def test_a_ticket_that_is_not_on_disk_for_certain_is_not_taken(
+    local: Workbench, tickets: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    launch, synced, fsync = local.draft(), 0, os.fsync
+
+    def fail_once(descriptor: int) -> None:
+        nonlocal synced
+        synced += 1
+        if synced == failing:
+            raise OSError(errno.EIO, "the disk is broken")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail_once)
+    assert not take(Mark(tickets, launch.ticket), launch)
+    assert local.look(launch) == Unowned()
+    assert local.executor.void(launch.ticket)
 
 
 def test_another_process_with_the_same_pid_is_neither_seen_nor_signalled(local: Workbench, tickets: Path) -> None:

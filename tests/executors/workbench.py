@@ -99,10 +99,13 @@ class Workbench:
         return self.executor.observe([launch.ticket])[launch.ticket]
 
     def finish(self, launch: Launch) -> Receipt:
-        """Wait until nothing of it is left; its receipt."""
+        """Wait until nothing of it is left; its receipt. It is kept then, and known from nowhere else."""
         until(lambda: self.is_over(launch.ticket))
         look = self.look(launch)
         assert isinstance(look, Ended)
+        self.executor.forget(launch.ticket)
+        until(lambda: self.look(launch) == look)
+        self.executor.forget(launch.ticket)
         return look.receipt
 
     def run(self, command: str = "true", **changes: object) -> Receipt:

@@ -37,7 +37,10 @@ def test_wherever_a_guard_dies_its_run_is_started_again_or_lost_and_its_command_
     application = add_counting(stage, "exit $(( LACKEY_RUN_ID % 2 * 3 ))")
     model = stage.until_ended(stage.schedule(application)).id
     until(lambda: "+++ exited" in (stage.place / f"trace-{model}").read_text(), "the guard's end")
-    points = crash_points((stage.place / f"trace-{model}").read_text(), stage.place)
+    trace = (stage.place / f"trace-{model}").read_text()
+    before = trace[trace.index('owner") ') : trace.index('"!\\n"')]
+    assert before.count("fsync(") == 3, "the owner, its directory and that one's are on disk before the command begins"
+    points = crash_points(trace, stage.place)
     assert {"mkdir", "link", "rename", "fsync"} <= {point.split(":")[0] for point in points}
     crashes = {stage.schedule(application, parameters={"crash": point}): point for point in points}
     for run_id, point in crashes.items():
@@ -51,10 +54,11 @@ def check_guard(stage: Stage, run_id: int, point: str) -> None:
     assert was_killed(trace), point
     signed = has_done(trace, r'link\(.*/owner"\)')
     told = has_done(trace, r'write\(\d+, "!\\n", 2\)')
-    receipt = has_done(trace, "rename.*")
+    # Its end is known from its guard's word, before it is from the mark.
+    known = has_done(trace, r'sendto\(\d+, "r\{.*') or has_done(trace, "rename.*")
     seen = (run.state, run.exit_code, ran(stage)[str(run_id)])
     what = f"{point}: {stage.history(run_id)}"
-    if signed and not receipt:
+    if signed and not known:
         assert seen == (RunState.LOST, None, int(told)), what
     elif run_id % 2:
         assert seen == (RunState.FAILED, 3, 1), what
@@ -69,7 +73,7 @@ def until_series_ended(stage: Stage, application: str, crash: str = "") -> tuple
     first = stage.schedule(application, parameters={"crash": crash, "series": "first"})
     stage.until_ended(first)
     trace = stage.place / f"trace-{first}"
-    until(lambda: was_killed(trace) or has_done(trace, r'sendto\(\d+, "f", 1, .*'), "a guard that can take another")
+    until(lambda: was_killed(trace) or has_done(trace, r'sendto\(\d+, "f\\n", 2, .*'), "a guard that can take another")
     second, third = (stage.schedule(application, parameters={"series": "next"}) for _ in range(2))
     for run_id in (second, third):
         stage.until_ended(run_id)
@@ -87,7 +91,7 @@ def test_wherever_a_guard_dies_that_takes_one_run_after_the_other_only_the_one_t
         trace = (stage.place / f"trace-{model[0]}").read_text()
         assert len({stage.owner(stage.get(run_id)).pid for run_id in model[:2]}) == 1
         # From the last word of the first run to that of the second: to wait for the second is among it.
-        last = [found.start() for found in re.finditer(r'sendto\(\d+, "f", 1', trace)]
+        last = [found.start() for found in re.finditer(r'sendto\(\d+, "f\\n", 2', trace)]
         points = crash_points(trace, stage.place, last[0], last[1])
         # Looks change nothing, and how often it waits depends on how quick all is.
         points = [point for point in points if not point.startswith(("openat:", "rt_sigtimedwait:"))]
@@ -105,7 +109,8 @@ def check_one_of_series(stage: Stage, run_id: int, trace: str, what: str) -> Non
     run = stage.get(run_id)
     signed = re.search(rf'^link\(.*/{run.ticket}/owner"\) += 0', trace, re.MULTILINE)
     since = trace[signed.end() :] if signed else ""
-    if signed and not re.search(rf'^rename\(.*/{run.ticket}/receipt"\) += 0', since, re.MULTILINE):
+    words = rf'^(rename\(.*/{run.ticket}/receipt"\) += 0|sendto\(\d+, "r\{{.* = [1-9])'
+    if signed and not re.search(words, since, re.MULTILINE):
         told = re.search(r'^write\(\d+, "!\\n", 2\) += 2', since, re.MULTILINE)
         assert (run.state, run.exit_code, ran(stage)[str(run_id)]) == (RunState.LOST, None, int(bool(told))), what
     else:

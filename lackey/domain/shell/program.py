@@ -6,6 +6,7 @@ what is run again to have it.
 """
 
 import shlex
+from functools import lru_cache
 
 DEFAULT_SHELL = "/bin/sh"
 SHELL_LENGTH = 1000
@@ -17,7 +18,8 @@ def checked_shell(text: str) -> str:
     return text
 
 
-def shell_words(text: str) -> list[str]:
+@lru_cache
+def shell_words(text: str) -> tuple[str, ...]:
     """Its path and its options, split as a shell splits words. Raises ValueError."""
     if not text.isprintable():
         raise ValueError("holds a character that can't be seen")
@@ -29,4 +31,4 @@ def shell_words(text: str) -> list[str]:
         raise ValueError("has a quote that is not closed, or ends in a backslash") from None
     if not found or not found[0].startswith("/") or found[0].endswith("/"):
         raise ValueError("should be the absolute path of a shell, and its options, if any: /bin/bash -l")
-    return found
+    return tuple(found)

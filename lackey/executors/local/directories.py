@@ -15,6 +15,7 @@ from typing import Any
 from lackey.confined import open_beneath, open_root
 from lackey.domain.run import directory_names
 from lackey.domain.share_health import stands_for_content
+from lackey.executors.local.writing import write_new
 from lackey.executors.protocol import Launch, NotStarted
 
 RUNS = "lackey-runs"
@@ -125,8 +126,7 @@ def make_run_directories(launch: Launch, never_ran: Callable[[str], bool]) -> Ru
 
 def add_file(directory: int, name: str, content: str) -> None:
     """Write a new file. Raises OSError, FileExistsError among them."""
-    with open(open_beneath(directory, name, NEW_FILE), "w", encoding="utf-8") as file:
-        file.write(content)
+    write_new(open_beneath(directory, name, NEW_FILE), content)
 
 
 def identity_of(launch: Launch) -> str:

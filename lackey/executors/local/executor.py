@@ -20,7 +20,7 @@ from lackey.executors.local.guards import Guards
 from lackey.executors.local.launcher import GUARDED, WANTED
 from lackey.executors.local.leftovers import Leftovers
 from lackey.executors.local.processes import family, send
-from lackey.executors.local.tickets import Mark, Owner, Voided, make_tickets
+from lackey.executors.local.tickets import Mark, Owner, Torn, Voided, make_tickets
 from lackey.executors.local.watches import Watches
 from lackey.executors.protocol import (
     Absent,
@@ -82,11 +82,11 @@ class LocalExecutor:
         """Hand it over to a guard. Raises OSError if that fails; whether there is one at it is then unknown."""
         launch.check()
         Mark(self._tickets, launch.ticket)
-        check_spare()
         self._guards.hand_over(launch.ticket, json.dumps(vars(launch)).encode())
 
     def _fork(self) -> socket.socket:
         """A new guard; our end of its socket. Raises OSError."""
+        check_spare()
         ours, theirs = socket.socketpair()
         try:
             with theirs:
@@ -109,6 +109,8 @@ class LocalExecutor:
         return {ticket: self._observe(ticket) for ticket in tickets}
 
     def _observe(self, ticket: str) -> Observation:
+        if (told := self._guards.receipt(ticket)) is not None:
+            return Ended(told)
         try:
             look = self._look(Mark(self._tickets, ticket))
         except (OSError, ValueError) as error:
@@ -146,6 +148,8 @@ class LocalExecutor:
             return Unowned() if mark.path.is_dir() else Absent()
         if isinstance(owner, Voided):
             return Void()
+        if isinstance(owner, Torn):
+            return Gone(mark.kill_cause())
         if (ended := _ended(mark, owner)) is not None:
             return ended
         if not owner.lives():

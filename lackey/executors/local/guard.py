@@ -29,7 +29,7 @@ from lackey.executors.local import command as commands
 from lackey.executors.local.directories import RanAlready, RunDirectories, forget_run, make_run_directories
 from lackey.executors.local.ending import Ending
 from lackey.executors.local.environment import environment
-from lackey.executors.local.guards import BEGUN, ENDED, FREE, received
+from lackey.executors.local.guards import BEGUN, ENDED, FREE, RECEIPT, received
 from lackey.executors.local.processes import start_ticks, tree
 from lackey.executors.local.receipts import hand_in, leave_with_run
 from lackey.executors.local.tickets import Command, Mark, Owner
@@ -87,7 +87,7 @@ def serve(channel: socket.socket, tickets: Path) -> None:
         if not guard(launch, tickets, partial(_say, channel, launch)):
             return
         with suppress(OSError):
-            channel.send(FREE)
+            channel.sendall(FREE + b"\n")
 
 
 def _close_all_but(kept: int) -> None:
@@ -103,11 +103,15 @@ def _is_asked(channel: socket.socket) -> bool:
 
 
 def _say(channel: socket.socket, launch: Launch, word: bytes) -> None:
-    """Tell the scheduler that has handed over the launch; where that is gone, wake another one, if there is one."""
+    """Tell the scheduler that has handed over the launch; where that is gone, wake another one, if there is one.
+
+    That one goes by what is in the mark, so for a receipt that is not there yet it is not woken.
+    """
     try:
-        channel.send(word)
+        channel.sendall(word + b"\n")
     except OSError:
-        send_to(Path(launch.wake_path))
+        if not word.startswith(RECEIPT):
+            send_to(Path(launch.wake_path))
 
 
 def guard(launch: Launch, tickets: Path, say: Callable[[bytes], object]) -> bool:
@@ -115,7 +119,7 @@ def guard(launch: Launch, tickets: Path, say: Callable[[bytes], object]) -> bool
 
     Whether this process may take another: only if what has come of this one is in its mark, and nothing is left of it.
     For as long as its owner lives, and there is no receipt, a ticket counts as one under which something runs.
-    `say` is told that its command has begun, if it is not over at once, and that its receipt is kept.
+    `say` is told that its command has begun, if it is not over at once, its receipt, and that this is kept.
     """
     mark = Mark(tickets, launch.ticket)
     if not take(mark, launch):
@@ -330,6 +334,8 @@ def finish(
     first, for the outcome must not depend on how the rest goes. Returns when both are done: whether the receipt is in
     the mark and nothing is left.
     """
+    if receipt.result == "ended" and not _reap(None):
+        say(RECEIPT + receipt.to_json().encode())
     ending = ending or Ending(time.monotonic() + launch.kill_grace)
     kept, tried, ended, give_up_at = False, -math.inf, False, math.inf
     while True:

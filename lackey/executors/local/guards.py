@@ -1,9 +1,13 @@
 """The guards that this scheduler hands launches to: each sees them through one after the other.
 
 Over its socket, which is a stream, for parameters may be larger than any packet: four bytes of length and a `Launch` as
-JSON go to the guard, and a byte each comes back: BEGUN, if the command is not over at once; ENDED once its receipt is
-kept and nothing of it lives; FREE once the guard can take another. It ends when its socket does: with its scheduler,
-that is, or when it is not needed any more. And by the same the scheduler knows that a guard is gone.
+JSON go to the guard, and a line each comes back: BEGUN, if the command is not over at once; RECEIPT with the receipt,
+once nothing of it lives, while that is written; ENDED once it is kept and nothing of it lives; FREE once the guard can
+take another. It ends when its socket does: with its scheduler, that is, or when it is not needed any more. And by the
+same the scheduler knows that a guard is gone.
+
+Whoever records an end need not wait for the disk under its mark. Should the power fail meanwhile, the end is on record
+in the database, or the run is lost with its host.
 
 A guard has one ticket at a time. What it had before is over for good: it takes another only if the receipt of the one
 before is in its mark, and if no process is left of that. So whatever a mark without a receipt says of its guard, it
@@ -18,8 +22,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+from lackey.domain.receipt import Receipt, parse_receipt
+
 LENGTH = struct.Struct("!I")
-BEGUN, ENDED, FREE = b"b", b"e", b"f"
+# Each is a line; behind RECEIPT stands what the receipt holds.
+BEGUN, RECEIPT, ENDED, FREE = b"b", b"r", b"e", b"f"
+_READ_AT_ONCE = 1 << 16
+# What was told of more than so many that nobody asked about is let go: it is in their marks.
+_RECEIPTS_AT_MOST = 1_000
 
 # For so long it is waited for a guard to take a launch, and for another launch for a guard.
 TAKE_SECONDS = 10.0
@@ -37,6 +47,18 @@ class _Guard:
         self.ticket: str | None = None
         self.idle_since = 0.0
         self.is_free = False
+        self._line = b""
+
+    def said(self) -> list[bytes] | None:
+        """The lines that it has said since; None if it is gone. Never waits."""
+        try:
+            read = self.channel.recv(_READ_AT_ONCE, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return []
+        except OSError:
+            return None
+        *lines, self._line = (self._line + read).split(b"\n")
+        return lines if read else None
 
     def has_spoken(self) -> bool:
         """Whether something can be read of it."""
@@ -55,6 +77,7 @@ class Guards:
         self._guards: list[_Guard] = []
         self._at_work: dict[str, _Guard] = {}
         self._begun: set[str] = set()
+        self._receipts: dict[str, Receipt] = {}
 
     def fileno(self) -> int:
         """A descriptor that can be read when a guard has said something, or has ended."""
@@ -107,17 +130,32 @@ class Guards:
                 self._drop(guard)
 
     def _hear(self, guard: _Guard) -> None:
-        try:
-            said = guard.channel.recv(64)
-        except OSError:
-            said = b""
-        if not said:
+        said = guard.said()
+        if said is None:
             self._drop(guard)
-        elif guard.ticket is not None and said.startswith(BEGUN):
-            self._begun.add(guard.ticket)
-        if ENDED in said or FREE in said:
-            self._part(guard)
-            guard.is_free = FREE in said
+            return
+        for line in said:
+            word = line[:1]
+            if word == BEGUN and guard.ticket is not None:
+                self._begun.add(guard.ticket)
+            elif word == RECEIPT and guard.ticket is not None:
+                self._note_receipt(guard.ticket, line[1:])
+            if word != BEGUN:
+                self._part(guard)
+                guard.is_free = word == FREE
+
+    def _note_receipt(self, ticket: str, told: bytes) -> None:
+        # What is none is looked at where it is kept.
+        with suppress(ValueError):
+            receipt = parse_receipt(told.decode())
+            if receipt.ticket == ticket:
+                self._receipts[ticket] = receipt
+        while len(self._receipts) > _RECEIPTS_AT_MOST:
+            del self._receipts[next(iter(self._receipts))]
+
+    def receipt(self, ticket: str) -> Receipt | None:
+        """What its guard has told, until the ticket is forgotten; None if that is nothing, be it kept or not."""
+        return self._receipts.get(ticket)
 
     def begun(self, ticket: str) -> bool:
         """Whether its guard has said that its command has begun; that is told once."""
@@ -128,6 +166,7 @@ class Guards:
 
     def forget(self, ticket: str) -> None:
         """Nothing of the ticket is of interest any more."""
+        self._receipts.pop(ticket, None)
         if ticket in self._at_work:
             self._part(self._at_work[ticket])
 

@@ -108,9 +108,10 @@ def tree(pid: int) -> list[Seen]:
     return found
 
 
+@functools.cache
 def _lists_children() -> bool:
     """Whether the kernel has CONFIG_PROC_CHILDREN."""
-    return os.path.exists(f"/proc/self/task/{os.getpid()}/children")
+    return os.path.exists("/proc/thread-self/children")
 
 
 def _children_by_search() -> Callable[[int, int], list[int]]:

@@ -1,15 +1,17 @@
 """What both sides of a launch write down about a ticket, in `<data_dir>/tickets/<ticket>`, its mark.
 
     owner    whose it is. Written once: whoever links it first has the ticket, be it the guard, which then launches, or
-             the scheduler, which so voids it. The guard adds a line once the command's process exists.
+             the scheduler, which so voids it. The guard adds a line once the command's process exists. Of a guard it
+             has another name, which ends in the boot of the host: by that a torn one is known (`Torn`).
     token    the SHA-256 of the token that the command is given: a database that is older learns it from here, and what
              is left of the command is known by it
     kill     why the scheduler has its processes ended
     receipt  how it went
     log      what is left of its log.txt, where the run itself removed that
 
-Each is written aside and then linked or renamed into place: whoever reads it finds all of it or nothing. A mark that
-nothing is written to any more may be packed, and is read from there (`packed`).
+Each is written aside and then linked or renamed into place: whoever reads it finds all of it or nothing. All but the
+owner are on disk before that. A mark that nothing is written to any more may be packed, and is read from there
+(`packed`).
 """
 
 import errno
@@ -19,9 +21,8 @@ import os
 import re
 import shutil
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -30,6 +31,7 @@ from lackey.domain.evidence import KillCause
 from lackey.domain.receipt import Receipt, parse_receipt
 from lackey.executors.local.packed import NAMES, Packed
 from lackey.executors.local.processes import age_seconds, boot_id, living, start_ticks
+from lackey.executors.local.writing import write_all, write_new
 from lackey.executors.protocol import Launch
 
 # What a mark's directory is called, beside its ticket, while it is removed.
@@ -38,6 +40,7 @@ _LONGEST = 1 << 20  # bytes of a file in a mark that are read: far more than any
 
 # As the kernel prints it (random(4)). What is none must not be taken for another boot: its processes would be gone.
 _BOOT_ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 _Content = TypeVar("_Content")
 
@@ -110,6 +113,13 @@ class Voided:
     """The owner of a ticket that is void."""
 
 
+class Torn:
+    """The owner of a ticket whose guard took it just when the host went down: its name is there, what it says is not.
+
+    Nothing of that boot lives. Its command can't have begun, but a disk that has lost that much may have lost more.
+    """
+
+
 def make_tickets(data_dir: Path) -> Path:
     """The directory of all marks, made if it is not there. Raises OSError."""
     tickets = data_dir / "tickets"
@@ -130,6 +140,7 @@ class Mark:
             raise ValueError(f"no ticket: {ticket!r}")
         self.ticket = ticket
         self.path = tickets / ticket
+        self._directory = str(self.path)
         self._packed = Packed(tickets)
 
     def make(self) -> None:
@@ -140,12 +151,32 @@ class Mark:
             raise FileExistsError(errno.EEXIST, "the mark was made before, and is packed", str(self.path))
 
     def own(self, owner: Owner) -> bool:
-        """Take the ticket, for good; survives a power failure. False if it has been taken or voided."""
+        """Take the ticket, for good; survives a power failure. False if it has been taken or voided.
+
+        It is linked first and waited for then: one wait for the disk, not one for each of the three. What a power
+        failure makes of it before that is `Torn`.
+        """
         line = dict(vars(owner))
         del line["command"]
-        with _flushed_meanwhile(self.path.parent):
-            aside = self._aside("owner", json.dumps(line) + "\n")
-        return self._link(aside, "owner")
+        aside = self._file(f"owner.{owner.boot_id}")
+        descriptor = os.open(aside, _NEW_FILE, 0o600)
+        try:
+            write_all(descriptor, json.dumps(line) + "\n")
+            try:
+                os.link(aside, self._file("owner"))
+            except FileExistsError:
+                os.unlink(aside)
+                return False
+            try:
+                os.fsync(descriptor)
+                for directory in (self.path, self.path.parent):
+                    _flush(directory)
+            except OSError:
+                os.unlink(self._file("owner"))  # nothing has begun under it
+                raise
+        finally:
+            os.close(descriptor)
+        return True
 
     def void(self) -> bool:
         """Take the ticket so that nobody else can. False if it has been taken already, to launch."""
@@ -160,7 +191,7 @@ class Mark:
     def add_command(self, command: Command) -> None:
         """Note the command's process. Not flushed to the disk: after a power failure there is no such process."""
         line = (json.dumps(vars(command)) + "\n").encode()
-        descriptor = os.open(self.path / "owner", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        descriptor = os.open(self._file("owner"), os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         try:
             if os.write(descriptor, line) != len(line):
                 raise OSError("the disk is full")
@@ -169,8 +200,7 @@ class Mark:
 
     def add_token(self, token: str) -> None:
         """Note the digest of the command's token. Not flushed either."""
-        with open(self.path / "token", "x", encoding="ascii") as file:
-            file.write(hashlib.sha256(token.encode()).hexdigest())
+        write_new(os.open(self._file("token"), _NEW_FILE, 0o600), hashlib.sha256(token.encode()).hexdigest())
 
     def token_digest(self) -> str | None:
         """The digest of the command's token, in hexadecimal; None where none is on record."""
@@ -180,9 +210,22 @@ class Mark:
                 return found
         return None
 
-    def owner(self) -> Owner | Voided | None:
+    def owner(self) -> Owner | Voided | Torn | None:
         """Who has the ticket; None if nobody has."""
-        return self._read("owner", self._parse_owner)
+        try:
+            return self._read("owner", self._parse_owner)
+        except OSError as error:
+            if error.errno == errno.EBADMSG and self._is_torn():
+                return Torn()
+            raise
+
+    def _is_torn(self) -> bool:
+        """Whether an owner that can't be read was written in a boot before, and nothing was written since."""
+        names = os.listdir(self._directory) if self.path.is_dir() else []
+        if "receipt" in names:
+            return False
+        boots = [name.removeprefix("owner.") for name in names if re.fullmatch(rf"owner\.{_BOOT_ID}", name)]
+        return bool(boots) and boot_id() not in boots
 
     def _parse_owner(self, text: str) -> Owner | Voided:
         # What follows the last line end was being written just now, or when the host went down.
@@ -214,9 +257,10 @@ class Mark:
         """
         aside = self._aside("receipt", receipt.to_json())
         try:
-            os.rename(aside, self.path / "receipt")
+            os.rename(aside, self._file("receipt"))
         except OSError:
-            aside.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(aside)
             raise
         is_there()
         _flush(self.path)
@@ -245,29 +289,30 @@ class Mark:
 
     def _settle(self, name: str, content: dict[str, Any]) -> bool:
         """Write a file that is written once; False if it is there already."""
-        return self._link(self._aside(name, json.dumps(content) + "\n"), name)
-
-    def _link(self, aside: Path, name: str) -> bool:
+        aside = self._aside(name, json.dumps(content) + "\n")
         try:
-            os.link(aside, self.path / name)
+            os.link(aside, self._file(name))
         except FileExistsError:
             return False
         finally:
-            aside.unlink()
+            os.unlink(aside)
         _flush(self.path)
         return True
 
-    def _aside(self, name: str, content: str) -> Path:
-        aside = self.path / f"{name}.{os.urandom(8).hex()}"
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    def _file(self, name: str) -> str:
+        return f"{self._directory}/{name}"
+
+    def _aside(self, name: str, content: str) -> str:
+        aside = self._file(f"{name}.{os.urandom(8).hex()}")
+        descriptor = os.open(aside, _NEW_FILE, 0o600)
         try:
-            with open(descriptor, "w", encoding="utf-8") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(descriptor)
+            write_all(descriptor, content)
+            os.fsync(descriptor)
         except OSError:
-            aside.unlink()
+            os.unlink(aside)
             raise
+        finally:
+            os.close(descriptor)
         return aside
 
     def _read(self, name: str, parse: Callable[[str], _Content]) -> _Content | None:
@@ -277,30 +322,33 @@ class Mark:
         try:
             return parse(held.decode())
         except (ValueError, RecursionError) as error:
-            raise OSError(errno.EBADMSG, str(error), str(self.path / name)) from error
+            raise OSError(errno.EBADMSG, str(error), self._file(name)) from error
 
     def _bytes_of(self, name: str) -> bytes | None:
         if (held := self._in_directory(name)) is not None:
             return held
         # A mark that has its owner in its directory has all else there, too. One may be left empty there by who came
         # too late, and was killed just then.
-        if name != "owner" and (self.path / "owner").exists():
+        if name != "owner" and os.path.exists(self._file("owner")):
             return None
         packed = self._packed.find(self.ticket)
         return None if packed is None else packed.get(name)
 
     def _in_directory(self, name: str) -> bytes | None:
         try:
-            with open(self.path / name, "rb") as file:
+            with open(self._file(name), "rb") as file:
                 return file.read(_LONGEST)
         except FileNotFoundError:
             return None
 
     def is_over(self) -> bool:
-        """Whether nothing of it changes by itself: it is void, has its receipt, or no process that took it lives."""
+        """Whether nothing of it changes by itself: it is void, has its receipt, or no process that took it lives.
+
+        One that is torn is known by its directory alone, so it stays there.
+        """
         owner = self.owner()
-        if owner is None or isinstance(owner, Voided):
-            return owner is not None
+        if not isinstance(owner, Owner):
+            return isinstance(owner, Voided)
         return self.has_receipt() or not owner.lives()
 
     def content(self) -> dict[str, bytes]:
@@ -345,32 +393,6 @@ def _fields(kind: type[Owner] | type[Command], found: Any) -> dict[str, Any]:
     if "boot_id" in found and not re.fullmatch(_BOOT_ID, found["boot_id"]):
         raise ValueError("the owner is malformed")
     return found
-
-
-@contextmanager
-def _flushed_meanwhile(directory: Path) -> Iterator[None]:
-    """Flush a directory while the block runs: what the disk has to wait for twice it does once. Raises OSError."""
-    failed: list[OSError] = []
-
-    def flush() -> None:
-        try:
-            _flush(directory)
-        except OSError as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=flush)
-    try:
-        thread.start()
-    except RuntimeError:  # the host has no thread left
-        flush()
-        yield
-    else:
-        try:
-            yield
-        finally:
-            thread.join()
-    if failed:
-        raise failed[0]
 
 
 def _flush(directory: Path) -> None:
