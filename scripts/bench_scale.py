@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine, event, text
+from sqlalchemy import Connection, create_engine, event, text
 
 from lackey.services import Database
 from lackey.services.runs import scheduling
@@ -134,12 +134,20 @@ class Writes:
 
     def __init__(self, database: Database) -> None:
         """Watches from now on."""
-        self.longest = 0.0
-        event.listen(database.writer, "begin", lambda connection: connection.info.update(begun=time.perf_counter()))
-        event.listen(database.writer, "checkin", self._ended)
+        self.longest, self._begun = 0.0, dict[int, float]()
+        event.listen(database.writer, "begin", self._begin)
+        # There is no event for the end of a commit, and on SQLite the connection is never given back.
+        dialect = database.writer.dialect
+        commit, roll_back = dialect.do_commit, dialect.do_rollback
+        dialect.do_commit = lambda connection: self._end(commit, connection)  # type: ignore[method-assign, assignment]
+        dialect.do_rollback = lambda connection: self._end(roll_back, connection)  # type: ignore[method-assign, assignment]
 
-    def _ended(self, _: object, record: Any) -> None:
-        if begun := record.info.pop("begun", None):
+    def _begin(self, connection: Connection) -> None:
+        self._begun[id(connection.connection.dbapi_connection)] = time.perf_counter()
+
+    def _end(self, end: Callable[[Any], None], connection: Any) -> None:
+        end(connection)
+        if begun := self._begun.pop(id(getattr(connection, "dbapi_connection", connection)), None):
             self.longest = max(self.longest, (time.perf_counter() - begun) * 1000)
 
 

@@ -42,7 +42,8 @@ class Sweep:
     `after`, `after_on` and `after_sweeps` say what it waits for, as those of a run do; `unmet` counts what of that has
     not come yet. `in_vain`: why it can't come any more, in a sentence; so its runs are cancelled. `awaited`: something
     waits for it, or has. `untold`: they may not know yet what has become of it. `to_pass_on` counts changes of it that
-    its runs do not all have yet.
+    its runs do not all have yet. `again` says which points were to be run again, the last time that was asked, and how
+    far that is; `rerunning`: it is not over.
     """
 
     id: int
@@ -74,6 +75,8 @@ class Sweep:
     awaited: bool
     untold: bool
     to_pass_on: int
+    again: dict[str, Any] | None
+    rerunning: bool
     # The recurring schedule that has made it.
     schedule_id: int | None
 

@@ -183,6 +183,11 @@ def are_there(connection: Connection) -> bool:
     return connection.execute(select(RunRow.id).limit(1)).one_or_none() is not None
 
 
+def newest(connection: Connection) -> int:
+    """The id of the run that was made last; 0 if there is none."""
+    return connection.execute(select(func.coalesce(func.max(RunRow.id), 0))).scalar_one()
+
+
 def existing(connection: Connection, run_ids: Sequence[int]) -> set[int]:
     """Those of the runs that exist."""
     if not run_ids:

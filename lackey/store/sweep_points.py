@@ -186,6 +186,12 @@ def remove_some(connection: Connection, sweep_id: int, limit: int) -> int:
     return connection.execute(removed).rowcount
 
 
+def count_in(connection: Connection, sweep_id: int, states: Collection[RunState]) -> int:
+    """How many points of a sweep are in one of these states."""
+    mine = (_POINT.c.sweep_id == sweep_id, _POINT.c.state.in_([state.value for state in states]))
+    return connection.execute(select(func.count()).select_from(_POINT).where(*mine)).scalar_one()
+
+
 def in_states(
     connection: Connection, sweep_id: int, states: Collection[RunState], after: int, limit: int
 ) -> list[tuple[int, int]]:

@@ -8,7 +8,7 @@ from lackey.domain.sweep import Point, PointCounts, Sweep
 from lackey.services.dispatch.claiming import Claim
 from lackey.services.idempotency import Once
 from lackey.services.runs.scheduling import Wanted
-from lackey.services.sweeps import changing, making, reading
+from lackey.services.sweeps import again, changing, making, reading
 from lackey.services.sweeps.care import Care
 from lackey.services.sweeps.making import WantedSweep
 from tests.services.lab import Lab
@@ -67,12 +67,6 @@ def cancel(lab: Lab, sweep: Sweep) -> None:
     changing.cancel(lab.database, sweep.id, "bob", lab.clock())
 
 
-def rerun(lab: Lab, sweep: Sweep, *states: RunState) -> int:
-    made, after = 0, 0
+def rerun(lab: Lab, sweep: Sweep, *states: RunState, by: str = "anna", once: Once | None = None) -> int:
     wanted_states = frozenset(states or {FAILED, CANCELLED, LOST, RunState.TIMED_OUT})
-    while True:
-        count, following = changing.rerun_piece(lab.database, sweep.id, wanted_states, after, "anna", lab.clock())
-        made += count
-        if following is None:
-            return made
-        after = following
+    return again.run_again(lab.database, sweep.id, wanted_states, by, lab.clock, once)

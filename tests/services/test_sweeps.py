@@ -11,14 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lackey.domain.dependencies import was_withdrawn
-from lackey.domain.refusals import AlreadyFinal, Conflict, Invalid
+from lackey.domain.refusals import AlreadyFinal, Conflict, Invalid, TooMany
 from lackey.domain.run import RunState
 from lackey.domain.sweep import Sweep
 from lackey.services.dispatch import claiming, launching, queueing, silence
 from lackey.services.dispatch.claiming import Claim
+from lackey.services.idempotency import Once
 from lackey.services.runs import cancelling, listing, rerunning
 from lackey.services.runs.queries import Search
-from lackey.services.sweeps import changing, making, reading
+from lackey.services.sweeps import again, changing, making, reading
 from lackey.store import sweep_points, sweeps
 from tests.services.edges import after, silent
 from tests.services.lab import Lab
@@ -120,7 +121,7 @@ def test_a_silent_run_is_lost_and_nothing_is_decided_until_it_is_given_up(lab: L
     claim = begun(lab, lab.claim())[0]
     silent(lab)
     assert (counts(lab, sweep), whole(lab, sweep).decided) == ({LOST: 1}, 0)
-    assert changing.rerun_piece(lab.database, sweep.id, frozenset({LOST}), 0, "anna", lab.clock()) == (0, None)
+    assert rerun(lab, sweep, LOST) == 0
     cancelling.give_up(lab.database, claim.run.id, "anna", lab.clock())
     assert (whole(lab, sweep).decided, whole(lab, sweep).outcome) == (1, FAILED)
 
@@ -172,6 +173,60 @@ def test_those_that_did_not_succeed_are_run_again_as_runs_of_their_points(lab: L
     again = [run for run in lab.runs() if run.cause == "rerun"]
     assert {(run.parent_id, run.point) for run in again} == {(one.run.id, one.run.point) for one in claims[5:]}
     assert rerun(lab, sweep) == 0
+
+
+def all_failed(lab: Lab, count: int) -> Sweep:
+    sweep = make(lab, count)
+    for claim in begun(lab, lab.claim(slots=1000)):
+        lab.end(claim, 1)
+    return sweep
+
+
+def test_the_same_request_to_run_a_sweep_again_does_so_once_though_points_have_failed_anew(lab: Lab) -> None:
+    sweep, once = all_failed(lab, 3), Once("anna", "again", b"digest")
+    assert rerun(lab, sweep, once=once) == 3
+    for claim in begun(lab, lab.claim()):
+        lab.end(claim, 1)
+    assert (rerun(lab, sweep, once=once), len(lab.runs())) == (3, 6)
+    assert (rerun(lab, sweep, once=Once("anna", "anew", b"digest")), len(lab.runs())) == (3, 9)
+
+
+def test_what_was_asked_to_run_again_is_made_by_the_scheduler_where_the_one_who_asked_died(lab: Lab) -> None:
+    sweep = all_failed(lab, 60)
+    with patch.object(again, "_make_some", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        rerun(lab, sweep)
+    assert counts(lab, sweep) == {FAILED: 60}
+    with pytest.raises(Conflict, match="being run again already"):
+        rerun(lab, sweep)
+    care(lab)
+    assert (counts(lab, sweep), len(lab.runs())) == ({QUEUED: 60}, 120)
+
+
+def test_a_point_that_fails_anew_while_others_are_still_to_be_run_again_is_not_run_twice(lab: Lab) -> None:
+    sweep = all_failed(lab, 60)
+    with patch.object(again, "_WAIT_SECONDS", -1.0):
+        assert rerun(lab, sweep) == 25
+    for claim in begun(lab, lab.claim()):
+        lab.end(claim, 1)
+    care(lab)
+    assert (counts(lab, sweep), len(lab.runs())) == ({FAILED: 25, QUEUED: 35}, 120)
+
+
+def test_a_sweep_cancelled_while_it_is_run_again_begins_no_more(lab: Lab) -> None:
+    sweep = all_failed(lab, 60)
+    with patch.object(again, "_WAIT_SECONDS", -1.0):
+        rerun(lab, sweep)
+    cancel(lab, sweep)
+    care(lab)
+    assert (counts(lab, sweep), len(lab.runs())) == ({CANCELLED: 25, FAILED: 35}, 85)
+
+
+def test_more_points_than_may_wait_are_not_run_again_and_none_is(lab: Lab) -> None:
+    sweep = all_failed(lab, 3)
+    with patch.object(again, "WAITING_RUNS", 2), pytest.raises(TooMany, match="3 more"):
+        rerun(lab, sweep)
+    assert (counts(lab, sweep), len(lab.runs())) == ({FAILED: 3}, 3)
+    assert rerun(lab, sweep) == 3
 
 
 def test_a_rerun_is_run_again_and_one_of_a_cancelled_sweep_starts(lab: Lab) -> None:

@@ -185,6 +185,10 @@ def test_a_sweep_is_changed_held_cancelled_and_run_again(api: Api) -> None:
     assert (again["rerun"], again["counts"], again["state"]) == (3, {"queued": 3}, None)
     assert len(runs_of(api, made)) == 6
     assert fields_at_fault(api.post(f"/api/sweep/rerun/{made['id']}", {"state": "running"})) == ["body"]
+    api.post(f"/api/sweep/cancel/{made['id']}")
+    care(api)
+    same = [api.post(f"/api/sweep/rerun/{made['id']}", {}, Idempotency_Key="again").json["rerun"] for _ in range(2)]
+    assert (same, len(runs_of(api, made))) == ([3, 3], 9)
 
 
 def test_runs_and_sweeps_wait_for_sweeps_as_json_and_in_forms(api: Api) -> None:

@@ -1,6 +1,6 @@
 """What the leading scheduler does for sweeps, each a bounded piece.
 
-It counts, goes on with those half made and those being cancelled, tells what waits for them, lets their runs follow.
+It counts, goes on with those half made, being cancelled or run again, tells what waits for them, lets runs follow.
 """
 
 from datetime import datetime
@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from lackey.domain.sweep import Sweep
 from lackey.services.runs import dependents
+from lackey.services.sweeps import again
 from lackey.services.sweeps.changing import Stopping
 from lackey.services.sweeps.making import look_after
 from lackey.services.sweeps.passing_on import PassingOn
@@ -41,6 +42,8 @@ class Care:
             if sweep.complete_at is not None and sweep.to_pass_on:
                 self._pass_on(database, sweep, now)
                 more |= not sweep.unmade
+            if sweep.rerunning:
+                more |= all(again.go_on(database, sweep, now) for _ in range(_BATCHES_PER_TICK))
             if sweep.complete_at is not None and sweep.stopping:
                 more |= self._stop(database, sweep, now)
         return more

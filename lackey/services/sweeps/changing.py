@@ -1,4 +1,4 @@
-"""Sweeps are changed, cancelled, and run again, as one.
+"""Sweeps are changed and cancelled as one.
 
 What is asked for stands in the sweep's own row, so it holds for all its runs at once: to change its priority, hold it
 or cancel it costs one row, however many runs wait, and no claim passes it over. Where the runs themselves have to be
@@ -16,9 +16,8 @@ from sqlalchemy import Connection
 from lackey.domain.refusals import AlreadyFinal, NotFound
 from lackey.domain.run import FINAL, RunState
 from lackey.domain.sweep import Sweep
-from lackey.services.runs import creation
 from lackey.services.runs.cancelling import cancel_one
-from lackey.store import notices, runs, sweep_dependencies, sweep_points, sweeps
+from lackey.store import notices, sweep_points, sweeps
 from lackey.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -58,7 +57,9 @@ def cancel(database: Database, sweep_id: int, by: str, now: datetime) -> Sweep:
             if sweep.cancelled_at is not None:
                 return sweep
             raise AlreadyFinal(f"all runs of sweep {sweep_id} have ended already")
-        sweeps.change(connection, sweep_id, {"stopping": True, "cancelled_at": now, "cancelled_by": by})
+        sweeps.change(
+            connection, sweep_id, {"stopping": True, "rerunning": False, "cancelled_at": now, "cancelled_by": by}
+        )
         notices.send(connection)
         return sweeps.get(connection, sweep_id)
 
@@ -108,50 +109,3 @@ def _end(connection: Connection, sweep_id: int) -> bool:
     sweeps.change(connection, sweep_id, {"stopping": False})
     log.info("sweep %d: all its runs are cancelled", sweep_id)
     return True
-
-
-def rerun_piece(
-    database: Database, sweep_id: int, states: frozenset[RunState], after: int, by: str, now: datetime
-) -> tuple[int, int | None]:
-    """Run some of the points again whose run is in one of these final states, past the point `after`.
-
-    How many, and after which point to go on; None: these were the last. Raises NotFound, TooMany; Conflict while it is
-    being cancelled.
-    """
-    with database.read() as connection:
-        sweeps.get(connection, sweep_id)
-        found = sweep_points.in_states(connection, sweep_id, states & FINAL, after, _PIECE)
-    if not found:
-        return 0, None
-    made = database.write(partial(_run_again, sweep_id=sweep_id, found=found, states=states, by=by, now=now))
-    return made, found[-1][0] if len(found) == _PIECE else None
-
-
-def _let_go(connection: Connection, sweep_id: int) -> None:
-    """Who runs a sweep again that waits in vain wants it to wait no more, as a run that is run again does not."""
-    sweep = sweeps.lock(connection, sweep_id)
-    if sweep is not None and sweep.in_vain is not None:
-        sweep_dependencies.remove_of(connection, sweep_id)
-        sweeps.change(connection, sweep_id, {"unmet": 0, "in_vain": None, "to_pass_on": sweep.to_pass_on + 1})
-
-
-def _run_again(
-    connection: Connection,
-    sweep_id: int,
-    found: list[tuple[int, int]],
-    states: frozenset[RunState],
-    by: str,
-    now: datetime,
-) -> int:
-    creation.refuse_too_many(connection, by)
-    _let_go(connection, sweep_id)
-    made = 0
-    for _, run_id in found:
-        run = runs.get(connection, run_id)
-        if run.state not in states or run.ticket_open or run.is_silent:
-            continue
-        creation.again(connection, run, "rerun", by, now, with_token=False)
-        made += 1
-    if made:
-        notices.send(connection)
-    return made

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from lackey.store.models.base import Base, Id
 
 # To be asked for in the same words (see `store.models.run`), beside others too.
-UNFINISHED = text("(unmade > 0 OR stopping OR complete_at IS NULL OR untold OR to_pass_on > 0)")
+UNFINISHED = text("(unmade > 0 OR stopping OR complete_at IS NULL OR untold OR to_pass_on > 0 OR rerunning)")
 _ON_RUN, _ON_SWEEP = text("on_run_id IS NOT NULL"), text("on_sweep_id IS NOT NULL")
 _OF_RUN, _OF_SWEEP = text("run_id IS NOT NULL"), text("sweep_id IS NOT NULL")
 
@@ -56,6 +56,8 @@ class SweepRow(Base):
     awaited: Mapped[bool] = mapped_column(server_default=false())
     untold: Mapped[bool] = mapped_column(server_default=false())
     to_pass_on: Mapped[int] = mapped_column(server_default="0")
+    again: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    rerunning: Mapped[bool] = mapped_column(server_default=false())
     schedule_id: Mapped[int | None] = mapped_column(Id)
 
 

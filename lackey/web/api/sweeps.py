@@ -4,7 +4,6 @@ import csv
 import io
 import math
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
@@ -13,7 +12,7 @@ from lackey.domain.refusals import Conflict, NotFound, TooMany, invalid
 from lackey.domain.run import RunState
 from lackey.domain.sweep import Point, check_size, csv_points, grid_points, grid_size
 from lackey.services.runs.scheduling import Wanted
-from lackey.services.sweeps import changing, making, reading
+from lackey.services.sweeps import again, changing, making, reading
 from lackey.services.sweeps.making import WantedSweep
 from lackey.services.sweeps.reading import SweepState, TableRow
 from lackey.web.call import Call
@@ -38,7 +37,6 @@ _HELD_BYTES = 1 << 20
 _PIECE = 1 << 16
 # What a spreadsheet would take for a formula (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_RERUN_SECONDS = 20.0
 
 
 @route(
@@ -138,16 +136,10 @@ def cancel_sweep(call: Call, sweep_id: int) -> SweepOut:
 def rerun_sweep(call: Call, sweep_id: int, body: RerunSweep) -> RerunOut:
     """Run those points again that did not succeed, or whose run is in one of these states; as new runs, of the sweep.
 
-    Where there are very many, some of them: then asking again runs the others. What may be at work still is left alone.
+    Where there are very many, the others follow. What may be at work still is left alone. One that waits in vain waits
+    no more.
     """
-    made, after = 0, 0
-    deadline = time.monotonic() + _RERUN_SECONDS
-    while time.monotonic() < deadline:
-        count, following = changing.rerun_piece(call.database, sweep_id, body.state, after, call.by, call.now)
-        made += count
-        if following is None:
-            break
-        after = following
+    made = again.run_again(call.database, sweep_id, body.state, call.by, call.service.clock, call.once)
     call.service.wake()
     return RerunOut(**dict(sweep(call, sweep_id)), rerun=made)
 

@@ -194,7 +194,7 @@ class SweepOut(Answer):
 
 
 class RerunOut(SweepOut):
-    """A sweep, and how many of its points were run again."""
+    """A sweep, and how many of its points were run again by now; of very many the others follow."""
 
     rerun: int
 
