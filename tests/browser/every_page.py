@@ -60,7 +60,7 @@ def _type_no_values(page: Page) -> None:
 
 
 def _draw_a_heat_map(page: Page) -> None:
-    page.get_by_label("As").select_option("heat")
+    page.locator("[name=as]").select_option("heat")
     page.locator(".picked canvas").wait_for()
 
 

@@ -177,7 +177,7 @@ export class HeatMap {
       }
       rows.push(marks);
     }
-    this.#picker.take(rows);
+    this.#picker.take(rows, Math.hypot(cellWidth, cellHeight) / 2);
   }
 
   /** @param {number[]} points @returns {number[]} */

@@ -10,6 +10,7 @@ const TONES = ["running", "failed", "succeeded", "lost", "queued", "timed-out"];
 const DASHES = [[], [8, 4], [2, 3]];
 const DOTS_AT_MOST = 5000;
 const DOT_PX = 7;
+const REACH_PX = 30;
 
 export function canDrawLines() {
   return "uPlot" in globalThis;
@@ -151,7 +152,7 @@ export class Lines {
         words: `${names.x} = ${this.#of.x[point]}${by ? `, ${names.by} = ${label}` : ""}: ${names.y} ${short(y[point])}`,
       })),
     );
-    this.#picker.take(rows);
+    this.#picker.take(rows, REACH_PX);
   }
 
   #fit() {

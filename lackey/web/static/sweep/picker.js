@@ -3,9 +3,6 @@
  * What is said of a point stands below, with a link.
  */
 
-// From further away nothing is pointed at.
-const REACH_PX = 30;
-
 /** @typedef {{x: number, y: number, runs: number[], words: string}} Mark where it is drawn, in CSS pixels; its runs, its words */
 
 export class Picker {
@@ -16,11 +13,11 @@ export class Picker {
   #rows = [];
   /** @type {[number, number] | null} */
   #at = null;
-  #reach;
+  /** From further away nothing is pointed at. */
+  #reach = 0;
 
-  /** @param {string} label what it shows @param {number} reach within so many pixels a point is pointed at */
-  constructor(label, reach = REACH_PX) {
-    this.#reach = reach;
+  /** @param {string} label what it shows */
+  constructor(label) {
     this.element.className = "picked";
     this.element.tabIndex = 0;
     this.element.setAttribute("role", "application");
@@ -47,8 +44,9 @@ export class Picker {
     return this.#at;
   }
 
-  /** @param {Mark[][]} rows */
-  take(rows) {
+  /** @param {Mark[][]} rows @param {number} reach within so many pixels a point is pointed at */
+  take(rows, reach) {
+    this.#reach = reach;
     this.#rows = rows.filter((row) => row.length > 0);
     if (this.#at) this.#show(this.#at);
   }
