@@ -92,11 +92,13 @@ class Spread:
     """The points of a sweep that is made again and again: a grid, or rows; and how many of its runs may run at a time.
 
     The values of a parameter in a grid stand there as they were given: a list, or as people type them (`values_of`).
+    `runs` counts the points, where they have been checked.
     """
 
     grid: dict[str, str | list[str]]
     points: list[Point]
     max_running: int | None = None
+    runs: int = 0
 
     def values(self) -> dict[str, list[str]]:
         """The grid with all its values. Raises Invalid, naming each parameter whose values can't be read."""
@@ -235,6 +237,16 @@ def _log_steps(item: str, first: str, last: str, number: int) -> list[str]:
 def _short(number: str | float | Decimal) -> str:
     """As somebody would type it: 0.1 and not 0.1000000001, 1e-6 and not 1e-06."""
     return _EXPONENT.sub(lambda found: f"e{found[1].strip('+')}{found[2]}", f"{float(number):.{_SHOWN_DIGITS}g}")
+
+
+def typed_values(values: Sequence[str]) -> str:
+    """What somebody would type for these values: `values_of` reads it as them, if none has more than one line."""
+    return ", ".join(map(_typed, values))
+
+
+def _typed(value: str) -> str:
+    is_plain = value and value == value.strip() and not set(value) & {",", '"'} and not _RANGE.fullmatch(value)
+    return value if is_plain else f'"{value.replace(chr(34), chr(34) * 2)}"'
 
 
 def grid_points(grid: Mapping[str, Sequence[str]]) -> Iterator[Point]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FilePayload, Locator, Page, expect
 
 from tests.browser.test_newcomer import Keyboard, Mouse
 from tests.browser.test_pages import sign_in
@@ -150,8 +150,8 @@ def test_a_table_is_dropped_chosen_or_pasted(page: Page, service: Service, way: 
     if way == "dropped":
         page.locator("#points").evaluate(_DROP, ["points.csv", text])
     elif way == "chosen":
-        chosen = {"name": "points.csv", "mimeType": "text/csv", "buffer": text.encode()}
-        page.get_by_label("A file instead").set_input_files([chosen])  # type: ignore[list-item]
+        chosen: FilePayload = {"name": "points.csv", "mimeType": "text/csv", "buffer": text.encode()}
+        page.get_by_label("A file instead").set_input_files([chosen])
     else:
         page.locator("#points").fill(text)
     with page.expect_navigation(url=re.compile(r"/sweep/\d+$")):

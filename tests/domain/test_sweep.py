@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lackey.domain.limits import SWEEP_RUNS
@@ -16,6 +16,7 @@ from lackey.domain.sweep import (
     grid_points,
     grid_size,
     seconds_left,
+    typed_values,
     values_of,
 )
 
@@ -66,6 +67,13 @@ def test_a_range_has_its_ends_and_as_many_values_as_asked_for(first: float, last
     values = values_of(f"{first!r}..{last!r}/{count}")
     assert len(values) == count
     assert float(values[0]) == pytest.approx(first) and float(values[-1]) == pytest.approx(last)
+
+
+# What stands in one line.
+@given(st.lists(st.text(st.characters(exclude_characters="\n\r", exclude_categories=["Cs"])), min_size=1))
+@example(["1..3", "1..3", "a, b", "", " x ", '"', "0..1/11 log"])
+def test_values_are_typed_so_that_they_are_read_as_they_are(values: list[str]) -> None:
+    assert values_of(typed_values(values)) == values
 
 
 def test_the_first_parameter_of_a_grid_changes_slowest() -> None:

@@ -59,7 +59,7 @@ def at(hour: int) -> datetime:
 
 def test_each_time_a_sweep_is_made_as_the_user_who_made_the_schedule(lab: Lab) -> None:
     schedule = add(lab, max_running=2)
-    assert schedule.sweep == Spread({"n": "1..3"}, [], 2)
+    assert schedule.sweep == Spread({"n": "1..3"}, [], 2, 3)
     assert fire(lab, 1) == at(14)
     (sweep,) = made(lab)
     assert (sweep.schedule_id, sweep.by, sweep.points, sweep.max_running) == (schedule.id, "anna", 3, 2)
@@ -110,10 +110,10 @@ def test_it_is_changed_between_a_run_a_grid_and_rows(lab: Lab) -> None:
     def change(**values: Any) -> Spread | None:
         return changing.change(lab.database, schedule.id, values, lab.clock()).sweep
 
-    assert change(max_running=5) == Spread({"n": "1..3"}, [], 5)
-    assert change(points=[{"n": "1"}]) == Spread({}, [{"n": "1"}], 5)
-    assert change(grid={"n": ["1", "2"]}) == Spread({"n": ["1", "2"]}, [], 5)
-    assert change(cron="0 3 * * *") == Spread({"n": ["1", "2"]}, [], 5)
+    assert change(max_running=5) == Spread({"n": "1..3"}, [], 5, 3)
+    assert change(points=[{"n": "1"}]) == Spread({}, [{"n": "1"}], 5, 1)
+    assert change(grid={"n": ["1", "2"]}) == Spread({"n": ["1", "2"]}, [], 5, 2)
+    assert change(cron="0 3 * * *") == Spread({"n": ["1", "2"]}, [], 5, 2)
     assert change(grid={}) is None
 
 

@@ -240,3 +240,68 @@ def test_hostile_text_is_text(visitor: Visitor) -> None:
 def test_a_form_without_our_word_changes_nothing(nightly: Visitor) -> None:
     nightly.post("/schedule/1/remove", 403)
     assert made(nightly)["id"] == 1
+
+
+def test_one_of_a_sweep_is_made_with_its_number_of_runs_seen_and_its_history_leads_to_its_sweeps(
+    visitor: Visitor,
+) -> None:
+    visitor.api.application(parameters=KINDS)
+    form = form_to(visitor.see("/application/1"), NEW)
+    form["cron"], form["timezone"], form["parameter.n"] = "0 2 * * *", "UTC", "7"
+    form["grid.dt"], form["grid.solver"], form["max_running"] = "1e-3..1e-1/3 log", "cg, gmres", "2"
+    step = form.submit()
+    assert "Each time: 6 runs." in words(step)
+    page = form_to(step, NEW).submit().follow()
+    assert "6 runs, as a sweep; 2 at a time" in words(page) and "1e-3..1e-1/3 log" in words(page)
+    assert (made(visitor)["grid"], made(visitor)["max_running"]) == (
+        {"dt": "1e-3..1e-1/3 log", "solver": "cg, gmres"},
+        2,
+    )
+    assert made(visitor)["parameters"] == {"n": "7"}
+    fire(visitor, 86400)
+    assert visitor.see("/schedule/1").html.find("a", href="/sweep/1").text == "sweep 1"
+    assert "6 runs each time" in words(visitor.see("/schedule"))
+    assert visitor.api.get("/api/sweep/1").json["runs"] == 6
+
+
+def test_what_is_wrong_with_the_values_of_a_sweep_stands_beside_them(visitor: Visitor) -> None:
+    visitor.api.application(parameters=KINDS)
+    form = form_to(visitor.see(NEW), NEW)
+    form["cron"], form["timezone"], form["overlap"] = "0 2 * *", "UTC", "queue"
+    form["grid.dt"], form["grid.n"], form["max_running"] = "0.5..1", "1..3", "many"
+    page = form.submit(status=400).html
+    assert "five fields" in page.find(id="s-cron-says").text
+    assert "has no step" in page.find(id="s-grid.dt-says").text
+    assert "integer" in page.find(id="s-max_running-says").text
+    form["cron"], form["grid.dt"], form["max_running"] = "0 2 * * *", "1, x", "2"
+    assert "skip" in form.submit(status=400).html.find(id="s-overlap-says").text
+    form["overlap"] = "skip"
+    assert "is no number" in form.submit(status=400).html.find(id="s-grid.dt-says").text
+    form["grid.dt"], form["grid.n"], form["parameter.dt"] = "", "", "1"
+    assert "needs" in form.submit(status=400).html.find(id="s-max_running-says").text
+    assert visitor.api.get("/api/schedule").json["items"] == []
+
+
+def test_a_sweep_is_changed_to_other_values_and_back_to_one_run(nightly: Visitor) -> None:
+    nightly.api.put("/api/schedule/1", {"grid": {"n": ["1", "a, b", "1..3", ""]}})
+    form = form_to(nightly.see("/schedule/1/edit"), "/schedule/1/edit")
+    assert form["grid.n"].value == '1, "a, b", "1..3", ""'
+    form.submit().follow()
+    assert made(nightly)["runs"] == 4
+    form["grid.n"] = ""
+    form.submit().follow()
+    assert (made(nightly)["grid"], made(nightly)["runs"]) == ({}, None)
+
+
+def test_the_rows_of_a_sweep_are_kept_as_long_as_no_values_are_typed(nightly: Visitor) -> None:
+    nightly.api.put("/api/schedule/1", {"points": [{"n": 1}, {"n": 5}]})
+    page = nightly.see("/schedule/1/edit")
+    assert "a run for each of 2 rows" in words(page)
+    form = form_to(page, "/schedule/1/edit")
+    form["max_running"] = "1"
+    page = form.submit().follow()
+    assert "2 runs, as a sweep; 1 at a time" in words(page) and "of the parameters n" in words(page)
+    assert made(nightly)["points"] == [{"n": "1"}, {"n": "5"}]
+    form["grid.n"] = "1..3"
+    form.submit().follow()
+    assert (made(nightly)["points"], made(nightly)["runs"]) == ([], 3)

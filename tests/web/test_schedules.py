@@ -35,6 +35,7 @@ def test_a_schedule_is_made_shown_changed_and_removed(api: Api, nightly: dict[st
         "grid": {},
         "points": [],
         "max_running": None,
+        "runs": None,
         "overlap": "skip",
         "catch_up": "latest",
         "paused": False,
@@ -152,6 +153,7 @@ def test_a_schedule_of_a_sweep_is_made_shown_and_changed_and_its_history_names_i
     body = {**NIGHTLY, "parameters": {"m": 7}, "grid": {"n": "1..3"}, "max_running": 2}
     made = api.post("/api/schedule", body)
     assert (made.status_int, made.json["grid"], made.json["points"]) == (201, {"n": "1..3"}, [])
+    assert made.json["runs"] == 3
     fire(api, 13 * 3600)
     (tick,) = api.get("/api/schedule/1").json["ticks"]
     assert (tick["came_to"], tick["run"], tick["sweep"]) == ("made", None, 1)
@@ -160,7 +162,7 @@ def test_a_schedule_of_a_sweep_is_made_shown_and_changed_and_its_history_names_i
     rows = api.put("/api/schedule/1", {"points": [{"n": 1.5}, {"n": True}]}).json
     assert (rows["grid"], rows["points"], rows["max_running"]) == ({}, [{"n": "1.5"}, {"n": "true"}], 2)
     alone = api.put("/api/schedule/1", {"points": []}).json
-    assert (alone["grid"], alone["points"], alone["max_running"]) == ({}, [], None)
+    assert [alone[name] for name in ("grid", "points", "max_running", "runs")] == [{}, [], None, None]
 
 
 @pytest.mark.parametrize(

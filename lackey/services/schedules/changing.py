@@ -1,5 +1,6 @@
 """Recurring schedules: make, change, remove."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -36,8 +37,8 @@ def add(
     """
     rule = Rule(values["cron"], values["timezone"])
     check(rule, now)
-    spread = _spread(values)
-    _refuse_unfit(database, {**values, "sweep": spread}, now, capacity)
+    refuse_unfit(database, values, now, capacity)
+    spread = spread_of(values)
 
     def work(connection: Connection) -> Schedule:
         known = answered(connection, once, now, schedules.get)
@@ -63,10 +64,9 @@ def change(
 
     with database.read() as connection:
         before = schedules.get(connection, schedule_id)
-    spread = _spread(values, before.sweep)
+    spread = spread_of(values, before.sweep)
     if values.keys() & {"application", "parameters", "overlap", *_SPREAD}:
-        asked = {"application": before.application_id, "parameters": before.parameters, "overlap": before.overlap}
-        _refuse_unfit(database, {**asked, **values, "sweep": spread}, now, capacity)
+        refuse_unfit(database, values, now, capacity, before)
 
     def work(connection: Connection) -> Schedule:
         known = schedules.get(connection, schedule_id)
@@ -96,7 +96,7 @@ def remove(database: Database, schedule_id: int) -> None:
     database.write(work)
 
 
-def _spread(values: dict[str, Any], known: Spread | None = None) -> Spread | None:
+def spread_of(values: dict[str, Any], known: Spread | None = None) -> Spread | None:
     """The points of the sweep that it makes; None: it makes a run. Those that are given take the place of others."""
     stored = vars(known or Spread({}, []))
     grid, points = values.get("grid"), values.get("points")
@@ -106,7 +106,7 @@ def _spread(values: dict[str, Any], known: Spread | None = None) -> Spread | Non
     if found.grid and found.points:
         raise invalid("grid", "is there together with `points`, and one of them is taken")
     if found.grid or found.points:
-        return found
+        return replace(found, runs=found.size()) if given else found
     if values.get("max_running") is not None:
         raise invalid("max_running", "is of a sweep: it needs `grid` or `points`")
     return None
@@ -121,9 +121,20 @@ def _columns(connection: Connection, values: dict[str, Any], spread: Spread | No
     return columns
 
 
-def _refuse_unfit(database: Database, asked: dict[str, Any], now: datetime, capacity: Capacity | None) -> None:
-    """Raises Invalid, NotFound, Conflict for what nothing could be made of now."""
-    spread = asked["sweep"]
+def refuse_unfit(
+    database: Database,
+    values: dict[str, Any],
+    now: datetime,
+    capacity: Capacity | None = None,
+    known: Schedule | None = None,
+) -> None:
+    """Raises Invalid, NotFound, Conflict, TooMany for what nothing could be made of now.
+
+    `values` as the contract lists them; what is not among them is as in the schedule that is `known`.
+    """
+    spread, asked = spread_of(values, known.sweep if known else None), values
+    if known is not None:
+        asked = {**vars(known), "application": known.application_id, **values}
     with database.read() as connection:
         application = applications.application(connection, asked["application"]).id
         wanted = wanted_of(application, asked["parameters"])
@@ -132,5 +143,4 @@ def _refuse_unfit(database: Database, asked: dict[str, Any], now: datetime, capa
             return
     if asked["overlap"] == "queue":
         raise invalid("overlap", "should be `skip` or `allow` for a sweep: it can't wait for the one before")
-    spread.size()
     making.check(database, WantedSweep(wanted, spread.each, spread.max_running), now, capacity)

@@ -97,7 +97,8 @@ def _out(schedule: Schedule, now: datetime) -> ScheduleOut:
 def _fields(schedule: Schedule, now: datetime) -> dict[str, Any]:
     hidden = ("application_id", "next_at", "passed_at", "revision", "sweep")
     shown = {name: value for name, value in vars(schedule).items() if name not in hidden}
-    return {**shown, **vars(schedule.sweep or Spread({}, [])), "firings": reading.firings_of(schedule, now)}
+    spread = vars(schedule.sweep or Spread({}, []))
+    return {**shown, **spread, "runs": spread["runs"] or None, "firings": reading.firings_of(schedule, now)}
 
 
 def _tick(tick: Tick) -> TickOut:

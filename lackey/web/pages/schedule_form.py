@@ -4,16 +4,17 @@ Nothing is saved before its next firings were seen: the form carries the rule wh
 one is sent, it is shown again with those of that one. With JavaScript they are shown while the rule is typed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from lackey.domain import recurrence
 from lackey.domain.application import Application
-from lackey.domain.command import fill_parameters
 from lackey.domain.recurrence import Rule
 from lackey.domain.refusals import FieldError, Invalid, Refusal
 from lackey.domain.schedule import Schedule
+from lackey.domain.sweep import Spread, typed_values
 from lackey.services.catalogue import reading as catalogue
 from lackey.services.schedules import changing, reading
 from lackey.web.api.schedules import zone_of
@@ -50,6 +51,8 @@ class TypedSchedule:
     overlap: str = "skip"
     catch_up: str = "latest"
     parameters: dict[str, str] = field(default_factory=dict)
+    grid: dict[str, str] = field(default_factory=dict)
+    max_running: str = ""
     seen: str = ""
 
 
@@ -62,6 +65,11 @@ class _Form:
     title: str
     application: Application
     known: Schedule | None = None
+
+    @property
+    def rows(self) -> int:
+        """Of how many rows it makes a run each time: no form has fields for these."""
+        return len(self.known.sweep.points) if self.known and self.known.sweep else 0
 
 
 def told(rule: Rule) -> str:
@@ -97,7 +105,10 @@ def edit(visit: Visit, schedule_id: int) -> Html:
     """A form with what it is now."""
     found = reading.schedule(visit.database, schedule_id)
     plain = {name: getattr(found, name) for name in _PLAIN}
-    typed = TypedSchedule(**plain, parameters=found.parameters, seen=told(found.rule))
+    spread = found.sweep or Spread({}, [])
+    grid = {name: given if isinstance(given, str) else typed_values(given) for name, given in spread.grid.items()}
+    at_once = str(spread.max_running or "")
+    typed = TypedSchedule(**plain, parameters=found.parameters, grid=grid, max_running=at_once, seen=told(found.rule))
     return _shown(visit, _edit_form(visit, found), typed, {})
 
 
@@ -135,30 +146,49 @@ def _saved(visit: Visit, form: _Form, save: Callable[[dict[str, Any]], Schedule]
 
 def _typed(visit: Visit, form: _Form) -> TypedSchedule:
     """What was typed. One of the presets that was chosen stands for its expression."""
-    values = {each.name: visit.sent(f"parameter.{each.name}") for each in form.application.declared}
+    names = [each.name for each in form.application.declared]
+    values = {name: visit.sent(f"parameter.{name}") for name in names}
+    grid = {name: typed for name in names if (typed := visit.sent(f"grid.{name}").strip())}
+    at_once = visit.sent("max_running").strip()
     plain = {name: visit.sent(name).strip() for name in _PLAIN}
     cron = visit.sent("preset").strip() or plain["cron"]
-    return TypedSchedule(**{**plain, "cron": cron}, parameters=values, seen=visit.sent("seen"))
+    return TypedSchedule(
+        **{**plain, "cron": cron}, parameters=values, grid=grid, max_running=at_once, seen=visit.sent("seen")
+    )
 
 
 def _checked(visit: Visit, form: _Form, typed: TypedSchedule) -> dict[str, Any]:
-    """The fields as the API takes them. Raises Invalid with all that is wrong: with the rule, and with the values."""
+    """The fields as the API takes them.
+
+    Raises Invalid with all that is wrong: with the rule, and with the values; Conflict, TooMany.
+    """
     faults: list[FieldError] = []
     fields: dict[str, Any] = {name: getattr(typed, name) for name in _PLAIN}
-    fields["parameters"] = _parameters(form, typed)
-    try:
-        fill_parameters(form.application.declared, fields["parameters"])
-    except Invalid as refusal:
-        faults += refusal.errors
-    try:
+    fields |= {"parameters": _parameters(form, typed), "max_running": typed.max_running or None}
+    if typed.grid or not form.rows:
+        fields["grid"] = typed.grid
+    body: NewSchedule | None = None
+    with _gathered(faults):
         body = check(NewSchedule, {**fields, "application": str(form.application.id)})
-        fields["timezone"] = zone_of(visit.service, body.timezone)
-        recurrence.check(Rule(body.cron, fields["timezone"]), visit.now)
-    except Invalid as refusal:
-        faults = [*refusal.errors, *faults]
+    if not {"cron", "timezone"} & {fault.field for fault in faults}:
+        with _gathered(faults):
+            fields["timezone"] = zone_of(visit.service, typed.timezone)
+            recurrence.check(Rule(typed.cron, fields["timezone"]), visit.now)
+    asked = {**fields, "application": form.application.id, "max_running": None if body is None else body.max_running}
+    with _gathered(faults):
+        changing.refuse_unfit(visit.database, asked, visit.now, visit.service.capacity, form.known)
     if faults:
         raise Invalid(*faults)
     return fields
+
+
+@contextmanager
+def _gathered(faults: list[FieldError]) -> Iterator[None]:
+    """What is refused within as invalid is added to the faults."""
+    try:
+        yield
+    except Invalid as refusal:
+        faults += refusal.errors
 
 
 def _parameters(form: _Form, typed: TypedSchedule) -> dict[str, str]:
@@ -172,9 +202,12 @@ def _parameters(form: _Form, typed: TypedSchedule) -> dict[str, str]:
 def _shown(visit: Visit, form: _Form, typed: TypedSchedule, problems: dict[str, str]) -> Html:
     given = _given(form, typed, problems)
     if typed.cron and not problems.keys() & {"cron", "timezone"}:
-        rule = Rule(typed.cron, zone_of(visit.service, typed.timezone))
-        given |= {"firings": firings_by_clock(rule, reading.firings(rule, visit.now)), "words": rule.in_words()}
-        given |= {"seen": told(rule), "timezone": rule.timezone}
+        with suppress(Invalid):
+            rule = Rule(typed.cron, zone_of(visit.service, typed.timezone))
+            given |= {"firings": firings_by_clock(rule, reading.firings(rule, visit.now)), "words": rule.in_words()}
+            given |= {"seen": told(rule), "timezone": rule.timezone}
+    if typed.grid and not problems:
+        given["runs"] = Spread({**typed.grid}, []).size()
     return Html("schedule_form.html", {"schedule_form": given}, status_of(problems))
 
 
@@ -186,7 +219,12 @@ def _given(form: _Form, typed: TypedSchedule, problems: dict[str, str]) -> dict[
         "overlaps": _OVERLAPS,
         "catch_ups": _CATCH_UPS,
         "problems": problems,
-        "beside": [*_PLAIN, *(f"parameters.{each.name}" for each in form.application.declared)],
+        "beside": [
+            *(*_PLAIN, "max_running"),
+            *(f"{kind}.{each.name}" for each in form.application.declared for kind in ("parameters", "grid")),
+        ],
+        "of_sweep": ["max_running", *(f"grid.{each.name}" for each in form.application.declared)],
+        "runs": form.rows,
         "firings": [],
         "words": "",
         "seen": "",

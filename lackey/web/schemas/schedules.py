@@ -90,6 +90,7 @@ class ScheduleOut(Answer):
     grid: Annotated[dict[str, str | list[str]], Field(description="as it was given")]
     points: list[dict[str, str]]
     max_running: int | None
+    runs: Annotated[int | None, Field(description="how many it makes each time; null: one, and no sweep")]
     cron: str
     timezone: str
     overlap: Overlap
