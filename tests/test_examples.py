@@ -141,6 +141,17 @@ def test_the_epidemic_reports_its_start_and_its_end_with_curl(listener: Listener
     assert "infected at once" in stop["log"][0]
 
 
+def test_the_epidemic_reports_what_it_came_to(listener: Listener, tmp_path: Path) -> None:
+    run_example(*EPIDEMIC, **run_of(listener.url, tmp_path))
+    bodies = [parse_qs(body.decode()) for path, _, body in listener.reports if path == "/api/run/metric/7"]
+    told = {body["name"][0]: float(body["value"][0]) for body in bodies}
+    rows = rows_of(tmp_path / "epidemic.csv")
+    assert told == {
+        "most_infected": round(max(row[2] for row in rows)),
+        "ever_infected": round(rows[-1][2] + rows[-1][3]),
+    }
+
+
 def test_the_epidemic_keeps_its_population_and_the_invariant_of_the_model(tmp_path: Path) -> None:
     run_example(*EPIDEMIC, LACKEY_RUN_DIR=tmp_path)
     rows = rows_of(tmp_path / "epidemic.csv")
@@ -159,6 +170,7 @@ def test_an_epidemic_that_fails_says_so(listener: Listener, tmp_path: Path) -> N
     ended = run_example(*EPIDEMIC, **run_of(listener.url, tmp_path / "missing"))
     assert ended.returncode == 1
     assert listener.form("stop")["exit"] == ["1"]
+    assert not [path for path, _, _ in listener.reports if "metric" in path]
 
 
 def test_the_failing_example_gives_its_reason_and_exit_code_3() -> None:

@@ -6,7 +6,7 @@
 # usage: epidemic.sh POPULATION BETA GAMMA DAYS [STEPS_A_DAY]
 #
 # The figures of each day go to epidemic.csv in the run's directory, or the working directory where there is none. The
-# script tells lackey itself when it starts and how it ends, with curl; it runs without lackey, too.
+# script tells lackey itself when it starts, how it ends, and what it came to, with curl; it runs without lackey, too.
 set -u
 LC_ALL=C
 export LC_ALL
@@ -76,6 +76,9 @@ simulate
 exit=$?
 if [ -n "${LACKEY_TOKEN:-}" ]; then
     wait
+    [ "$exit" -ne 0 ] || awk -F, 'NR > 1 && $3 > most { most = $3 }
+        END { printf "most_infected %.0f\never_infected %.0f\n", most, $3 + $4 }' "$table" |
+        while read -r name value; do report metric -d "name=$name&value=$value" </dev/null; done
     if [ -s "$summary" ]; then log=log@$summary; else log="log=the simulation wrote no summary"; fi
     report stop -d "ts=$(date +%s)&exit=$exit" --data-urlencode "$log"
 fi
