@@ -80,7 +80,7 @@ def add(session: Session, /, application: str, as_json: bool, **options: Any) ->
 
 
 @schedule.command()
-@click.argument("cron", metavar="EXPRESSION")
+@click.option("--cron", required=True, metavar="EXPRESSION", help=_CRON)
 @click.option("--timezone", metavar="ZONE", help=_ZONE)
 @json_option
 @pass_session
@@ -127,7 +127,8 @@ def show_(session: Session, schedule_id: int, as_json: bool) -> None:
     show.print_fields(_fields(found))
     if found["ticks"]:
         click.echo()
-        show.print_table(("DUE", "CAME TO", "RUN", "WHY"), map(_tick, found["ticks"]), "")
+        ticks = (_tick(each, found["timezone"]) for each in found["ticks"])
+        show.print_table(("DUE", "CAME TO", "RUN", "WHY"), ticks, "")
 
 
 @schedule.command()
@@ -184,13 +185,13 @@ def _rows(table: BinaryIO) -> list[dict[str, str]]:
 
 def _print_firings(found: dict[str, Any]) -> None:
     for each in found["firings"]:
-        click.echo(f"  {show.moment(each)}")
+        click.echo(f"  {show.moment(each, found['timezone'])}")
 
 
 def _next(schedule: dict[str, Any]) -> str:
     if schedule["paused"]:
         return "paused"
-    return show.moment(next(iter(schedule["firings"]), None))
+    return show.moment(next(iter(schedule["firings"]), None), schedule["timezone"])
 
 
 def _fields(schedule: dict[str, Any]) -> Iterable[tuple[str, show.Cell | None]]:
@@ -208,17 +209,17 @@ def _fields(schedule: dict[str, Any]) -> Iterable[tuple[str, show.Cell | None]]:
         ("by", schedule["by"]),
         ("made", show.moment(schedule["created_at"])),
         ("paused", "yes" if schedule["paused"] else ""),
-        *(("next", show.moment(each)) for each in schedule["firings"]),
+        *(("next", show.moment(each, schedule["timezone"])) for each in schedule["firings"]),
     ]
 
 
-def _tick(tick: dict[str, Any]) -> list[show.Cell]:
+def _tick(tick: dict[str, Any], zone: str) -> list[show.Cell]:
     came_to = tick["came_to"].replace("_", " ")
     times = f"{came_to} ({tick['count']})" if tick["count"] > 1 else came_to
     made = "" if tick["run"] is None else str(tick["run"])
     if tick["sweep"] is not None:
         made = f"sweep {tick['sweep']}"
-    return [show.moment(tick["due_at"]), times, made, tick["reason"] or ""]
+    return [show.moment(tick["due_at"], zone), times, made, tick["reason"] or ""]
 
 
 def _values(given: str | list[str]) -> str:

@@ -6,8 +6,9 @@ A cell is text, or a pair of text and the name of its colour.
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
@@ -84,19 +85,27 @@ def state(name: str) -> Cell:
     return name, _COLOURS.get(name, "")
 
 
-def moment(text: str | None) -> str:
-    """A time of the API's as local time, and how long ago that was or how soon it will be; empty for none."""
+def moment(text: str | None, zone: str | None = None) -> str:
+    """A time of the API's as local time, and how long ago that was or how soon it will be; empty for none.
+
+    `zone`: an IANA zone whose time of day is meant; where it is not known here, it is local time all the same.
+    """
     if text is None:
         return ""
     at = datetime.fromisoformat(text)
     away = (at - datetime.now(UTC)).total_seconds()
-    return f"{local(at)} ({'in ' if away > 0 else ''}{span(abs(away), rough=True)}{' ago' if away <= 0 else ''})"
-
-
-def local(at: datetime) -> str:
-    """A time in the zone of this machine."""
+    when = f"{'in ' if away > 0 else ''}{span(abs(away), rough=True)}{' ago' if away <= 0 else ''}"
     try:
-        at = at.astimezone()
+        there = None if zone is None else ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        there = None
+    return f"{local(at, there)}{f' {there.key}' if there else ''} ({when})"
+
+
+def local(at: datetime, zone: tzinfo | None = None) -> str:
+    """A time in a zone, or that of this machine."""
+    try:
+        at = at.astimezone(zone)
     except OverflowError:
         return at.isoformat(" ", "seconds")
     return at.replace(tzinfo=None).isoformat(" ", "seconds")

@@ -10,7 +10,7 @@ from tests.cli.conftest import Lackey
 from tests.cli.desk import Service
 
 Json = Callable[..., Any]
-NIGHTLY = ("lab/heat", "--cron", "0 2 * * *", "--timezone", "UTC")
+NIGHTLY = ("lab/heat", "--cron", "0 2 * * *", "--timezone", "Europe/Zurich")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -25,13 +25,13 @@ def heat(service: Service) -> Iterator[None]:
 def test_a_schedule_is_made_and_says_when_it_makes_its_next_five_runs(cli: Lackey) -> None:
     lines = cli("schedule", "add", *NIGHTLY, "-p", "n=9").stdout.splitlines()
     assert "runs lab/heat" in lines[0]
-    assert len(lines) == 6 and all(" 02:00:00 (in " in line for line in lines[1:])
+    assert len(lines) == 6 and all(" 02:00:00 Europe/Zurich (in " in line for line in lines[1:])
 
 
 def test_a_rule_is_tried_out_and_nothing_is_made(cli: Lackey, as_json: Json) -> None:
     before = as_json("schedule", "list")
-    lines = cli("schedule", "preview", "30 4 * * mon", "--timezone", "UTC").stdout.splitlines()
-    assert len(lines) == 5 and all(" 04:30:00 (in " in line for line in lines)
+    lines = cli("schedule", "preview", "--cron", "30 4 * * mon", "--timezone", "Asia/Kolkata").stdout.splitlines()
+    assert len(lines) == 5 and all(" 04:30:00 Asia/Kolkata (in " in line for line in lines)
     assert as_json("schedule", "list") == before
 
 
@@ -44,7 +44,7 @@ def test_a_wrong_rule_is_refused_and_the_reason_is_said(cli: Lackey) -> None:
 def test_a_schedule_is_shown_changed_paused_and_resumed(cli: Lackey, as_json: Json) -> None:
     made = str(as_json("schedule", "add", *NIGHTLY, "-p", "n=9", "--overlap", "queue", "--catch-up", "none")["id"])
     shown = cli("schedule", "show", made).stdout
-    for said in ("lab/heat", "n=9", "0 2 * * *", "UTC", "queue", "none"):
+    for said in ("lab/heat", "n=9", "0 2 * * *", "Europe/Zurich", "queue", "none"):
         assert said in shown
     changed = as_json("schedule", "edit", made, "--cron", "0 3 * * *", "--pause")
     assert (changed["cron"], changed["paused"], changed["firings"]) == ("0 3 * * *", True, [])
