@@ -15,9 +15,9 @@ def composed(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-def spellings(name: str) -> list[str]:
+def spellings(name: str) -> tuple[str, str, str]:
     """As what a name may be kept: composed, as it is now; as typed, or apart, as earlier versions did."""
-    return list(dict.fromkeys((composed(name), name, unicodedata.normalize("NFD", name))))
+    return composed(name), name, unicodedata.normalize("NFD", name)
 
 
 @dataclass(frozen=True)

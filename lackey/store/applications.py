@@ -2,12 +2,41 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from lackey.domain.application import Application, Project, spellings
 from lackey.domain.refusals import NotFound
+from lackey.store.compiled import Compiled
 from lackey.store.database import unique
 from lackey.store.models import ApplicationRow, ProjectRow
+
+_SPELLINGS = range(3)
+
+
+def _is_called(column: InstrumentedAttribute[str], what: str) -> ColumnElement[bool]:
+    return column.in_([bindparam(f"{what}_{number}") for number in _SPELLINGS])
+
+
+def _called(what: str, name: str) -> dict[str, str]:
+    return dict(zip((f"{what}_{number}" for number in _SPELLINGS), spellings(name), strict=True))
+
+
+_PROJECTS = select(ProjectRow.__table__)
+_PROJECT_WITH_ID = Compiled(_PROJECTS.where(ProjectRow.id == bindparam("wanted")))
+_PROJECT_CALLED = Compiled(_PROJECTS.where(_is_called(ProjectRow.name, "project")).order_by(ProjectRow.id))
+_APPLICATIONS = select(
+    ApplicationRow.__table__,
+    ProjectRow.name.label("project"),
+    ProjectRow.share.label("share"),
+    ProjectRow.directory.label("project_directory"),
+).join(ProjectRow, ProjectRow.id == ApplicationRow.project_id)
+_APPLICATION_WITH_ID = Compiled(_APPLICATIONS.where(ApplicationRow.id == bindparam("wanted")))
+_APPLICATION_CALLED = Compiled(
+    _APPLICATIONS.where(
+        _is_called(ProjectRow.name, "project"), _is_called(ApplicationRow.name, "application")
+    ).order_by(ApplicationRow.id)
+)
 
 
 def add_project(connection: Connection, values: dict[str, Any]) -> int:
@@ -18,16 +47,18 @@ def add_project(connection: Connection, values: dict[str, Any]) -> int:
 
 def project(connection: Connection, named: int | str) -> Project:
     """The project of this id or name. Raises NotFound."""
-    which = ProjectRow.name.in_(spellings(named)) if isinstance(named, str) else ProjectRow.id == named
-    row = connection.execute(select(ProjectRow.__table__).where(which).order_by(ProjectRow.id)).mappings().first()
-    if row is None:
+    if isinstance(named, str):
+        rows = _PROJECT_CALLED.rows(connection, _called("project", named))
+    else:
+        rows = _PROJECT_WITH_ID.rows(connection, {"wanted": named})
+    if not rows:
         raise NotFound(f"there is no project {named}")
-    return Project(**row)
+    return Project(**dict(zip(_PROJECTS.exported_columns.keys(), rows[0], strict=True)))
 
 
 def projects(connection: Connection, before_id: int | None, limit: int, *, archived: bool = False) -> list[Project]:
     """Those not archived, or those that are; newest first."""
-    statement = select(ProjectRow.__table__).where(ProjectRow.archived_at.is_not(None) == archived)
+    statement = _PROJECTS.where(ProjectRow.archived_at.is_not(None) == archived)
     if before_id is not None:
         statement = statement.where(ProjectRow.id < before_id)
     rows = connection.execute(statement.order_by(ProjectRow.id.desc()).limit(limit)).mappings()
@@ -61,15 +92,13 @@ def add_application(connection: Connection, values: dict[str, Any]) -> int:
 def application(connection: Connection, named: int | str) -> Application:
     """The application of this id or `project/name`. Raises NotFound."""
     if isinstance(named, int):
-        statement = _applications().where(ApplicationRow.id == named)
+        rows = _APPLICATION_WITH_ID.rows(connection, {"wanted": named})
     else:
         of, _, name = named.partition("/")
-        spelled = ProjectRow.name.in_(spellings(of)), ApplicationRow.name.in_(spellings(name))
-        statement = _applications().where(*spelled).order_by(ApplicationRow.id)
-    row = connection.execute(statement).mappings().first()
-    if row is None:
+        rows = _APPLICATION_CALLED.rows(connection, {**_called("project", of), **_called("application", name)})
+    if not rows:
         raise NotFound(f"there is no application {named}")
-    return Application(**row)
+    return Application(**dict(zip(_APPLICATIONS.exported_columns.keys(), rows[0], strict=True)))
 
 
 def application_counts(connection: Connection) -> dict[int, int]:
@@ -83,7 +112,7 @@ def applications(
     connection: Connection, project_id: int | None, before_id: int | None, limit: int, *, archived: bool = False
 ) -> list[Application]:
     """Those not archived, or those that are; newest first."""
-    statement = _applications().where(ApplicationRow.archived_at.is_not(None) == archived)
+    statement = _APPLICATIONS.where(ApplicationRow.archived_at.is_not(None) == archived)
     if project_id is not None:
         statement = statement.where(ApplicationRow.project_id == project_id)
     if before_id is not None:
@@ -107,12 +136,3 @@ def change_application(connection: Connection, application_id: int, values: dict
 def remove_application(connection: Connection, application_id: int) -> None:
     """Delete an application that has no runs."""
     connection.execute(delete(ApplicationRow).where(ApplicationRow.id == application_id))
-
-
-def _applications() -> Select[Any]:
-    return select(
-        ApplicationRow.__table__,
-        ProjectRow.name.label("project"),
-        ProjectRow.share.label("share"),
-        ProjectRow.directory.label("project_directory"),
-    ).join(ProjectRow, ProjectRow.id == ApplicationRow.project_id)
