@@ -83,6 +83,17 @@ def pages(runs: int) -> Iterator[tuple[str, str]]:
     yield "keys", "/key"
 
 
+def of_a_sweep(sweep_id: int) -> Iterator[tuple[str, str]]:
+    """What is shown of a sweep, with its runs in the queue, each with its address."""
+    yield "now, with a sweep in the queue", "/"
+    yield "runs in the queue", "/run?state=queued"
+    yield "runs of a sweep", f"/api/run?sweep={sweep_id}"
+    yield "sweeps", "/api/sweep"
+    yield "a sweep", f"/api/sweep/{sweep_id}"
+    for column in ("point", "state", "duration", "parameters.n"):
+        yield f"its table by {column}", f"/api/sweep/{sweep_id}/table?sort={column}"
+
+
 def _lists(runs: int) -> Iterator[tuple[str, str]]:
     now, middle = datetime.now(UTC).replace(microsecond=0), runs // 2
     narrowed: dict[str, dict[str, object]] = {

@@ -10,7 +10,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -24,7 +24,8 @@ from lackey.services.runs import listing, overview, queries, viewing
 from lackey.services.runs.listing import Order
 from lackey.services.runs.queries import Search
 from lackey.store import schema
-from scripts.bench_answers import Visitor, pages
+from scripts.bench_answers import Visitor, of_a_sweep, pages
+from scripts.bench_queues import furnish, make_sweep
 from scripts.bench_rows import UNENDED, fill
 from tests.postgres import cluster
 
@@ -44,7 +45,10 @@ def main() -> int:
     with new_database(options.postgresql) as database:
         fill(database, options.runs, UNENDED)
         measure(database, options.runs)
-        measure_answers(database, options.runs)
+        measure_answers(database, pages(options.runs))
+        furnish(database)
+        sweep = make_sweep(database, "sweep/many", options.runs // 10)
+        measure_answers(database, of_a_sweep(sweep.id))
     return 0
 
 
@@ -80,11 +84,11 @@ def measure(database: Database, runs: int) -> None:
         print(f"{median:8.2f} ms, at least {least:6.2f}  {name}: × {median / bare:.0f}", flush=True)
 
 
-def measure_answers(database: Database, runs: int) -> None:
+def measure_answers(database: Database, asked: Iterable[tuple[str, str]]) -> None:
     """Print a line for each page."""
     visitor = Visitor(database)
     print(f"whole answers, which may take {PAGE_MS} ms")
-    for name, path in pages(runs):
+    for name, path in asked:
         print(line_of(visitor, path, name), flush=True)
         if path == "/":
             print(line_of(visitor, path, f"{name}, unchanged", visitor.ask(path).etag), flush=True)

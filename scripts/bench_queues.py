@@ -1,4 +1,4 @@
-"""Queues for the benchmark, made by SQL: a hundred thousand runs that wait, each mix for reasons of its own."""
+"""Queues for the benchmark: a hundred thousand runs that wait, each mix for reasons of its own."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -8,11 +8,14 @@ from sqlalchemy import text
 
 from lackey.domain.paths import Share
 from lackey.domain.policy import lane_of
+from lackey.domain.sweep import Sweep
 from lackey.services import Database
 from lackey.services.catalogue import changing
 from lackey.services.runs.scheduling import Wanted
 from lackey.services.sweeps import making
+from lackey.services.sweeps.care import Care
 from lackey.services.sweeps.making import WantedSweep
+from lackey.store import sweeps
 from scripts.bench_rows import AT, EVENT, RUN, WORDS, analyze, insert_all
 from tests.stage import APPLICATION
 
@@ -65,17 +68,22 @@ def furnish(database: Database) -> None:
         changing.add_project(database, {**project, "name": name, "share": share}, SHARES, now)
     for full_name, most in (("sweep/many", None), ("sweep/single", 1), ("free/few", None)):
         of, _, name = full_name.partition("/")
-        values = {**APPLICATION, "project": of, "name": name, "directory": "", "command": "./heat", "max_running": most}
+        values = {
+            **APPLICATION,
+            "parameters": [{"name": "n", "default": "1"}],
+            "project": of,
+            "name": name,
+            "directory": "",
+            "command": "./heat {n}",
+            "max_running": most,
+        }
         changing.add_application(database, values, SHARES, now)
 
 
 def queue(database: Database, mix: Mix, count: int) -> None:
     """Put `count` runs of a mix into the queue."""
     if mix.is_sweep:
-        points = [("a point", dict[str, str]())] * count
-        wanted = WantedSweep(Wanted(mix.application), lambda: points)
-        making.make(database, wanted, "anna", lambda: datetime.now(UTC))
-        analyze(database)
+        make_sweep(database, mix.application, count)
         return
     first, texts, application = (_number(database, question, mix) for question in _QUESTIONS)
     lite = database.is_sqlite
@@ -93,6 +101,22 @@ def queue(database: Database, mix: Mix, count: int) -> None:
         for number in range(-(-count // FAN_IN)):
             _gather(database, waiting, given, number, count)
     analyze(database)
+
+
+def make_sweep(database: Database, application: str, points: int) -> Sweep:
+    """Make a sweep over the parameter `n`, with all its runs: whoever asks for one waits for them just for a while."""
+
+    def clock() -> datetime:
+        return datetime.now(UTC)
+
+    wanted = WantedSweep(Wanted(application), lambda: ((str(n), {"n": str(n)}) for n in range(points)))
+    made, care = making.make(database, wanted, "anna", clock), Care()
+    while made.unmade:
+        care.tick(database, clock())
+        with database.read() as connection:
+            made = sweeps.get(connection, made.id)
+    analyze(database)
+    return made
 
 
 _QUESTIONS = (

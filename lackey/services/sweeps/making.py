@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 # So many points, and so many runs, are written in one transaction.
 POINTS_AT_ONCE = 1_000
-RUNS_AT_ONCE = 500
+RUNS_AT_ONCE = 250
 MAKER_IS_SILENT = timedelta(minutes=1)
 # For so long whoever asks for a sweep waits for its runs; the leading scheduler makes the others.
 _WAIT_SECONDS = 20.0

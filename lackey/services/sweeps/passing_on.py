@@ -31,9 +31,6 @@ class PassingOn:
     def go_on(self, database: Database, sweep: Sweep, now: datetime) -> bool:
         """Let some of its runs follow; whether there may be more of them."""
         changes, after = self._passed.get(sweep.id, (sweep.to_pass_on, 0))
-        if changes != sweep.to_pass_on:
-            # It was changed again: from the beginning.
-            changes, after = sweep.to_pass_on, 0
         last = database.write(partial(_pass_on, sweep_id=sweep.id, after=after, now=now))
         self._passed[sweep.id] = (changes, after if last is None else last)
         if last is not None:
@@ -60,7 +57,7 @@ def _pass_on(connection: Connection, sweep_id: int, after: int, now: datetime) -
 
 
 def _end(connection: Connection, sweep_id: int, changes: int) -> None:
-    """Its runs are as it is, unless it was changed meanwhile."""
+    """Its runs are as it is, unless it was changed meanwhile: then all are looked at once more."""
     sweep = sweeps.lock(connection, sweep_id)
     if sweep is not None and not sweep.unmade and sweep.to_pass_on == changes:
         sweeps.change(connection, sweep_id, {"to_pass_on": 0})
