@@ -112,7 +112,12 @@ def changing() -> list[PageRoute]:
 def test_no_form_is_taken_that_no_page_of_ours_has_shown(visitor: Visitor, route: PageRoute) -> None:
     visitor.sign_in()
     path = route.path.replace("<project_id:id>", "1").replace("<run_id:id>", "1").replace("<key_id:id>", "1")
-    path = path.replace("<application_id:id>", "1").replace("<code>", "x").replace("<name>", "local")
+    path = (
+        path.replace("<application_id:id>", "1")
+        .replace("<sweep_id:id>", "1")
+        .replace("<code>", "x")
+        .replace("<name>", "local")
+    )
     assert "this form is from another time or place" in visitor.post(path, 403, name="x", word="0" * 64).text
 
 

@@ -15,14 +15,12 @@ from lackey.web.api import sweeps as api
 from lackey.web.pages.forms import problems_of
 from lackey.web.pages.routes import Html, Raw, SeeOther, Unchanged, page
 from lackey.web.pages.run_files import call_of
-from lackey.web.pages.sweep_table import address_of, table_of
+from lackey.web.pages.sweep_table import MANY_POINTS, address_of, table_of
 from lackey.web.schemas.sweeps import RerunSweep, SweepChange, TableQuery
 from lackey.web.validation import check
 from lackey.web.visits import Visit
 
 _PAGE = 50
-# Of larger ones the table, which takes a look at each point, is not kept up to date by itself.
-_LIVE_POINTS = 5_000
 _UNDERWAY = (RunState.RUNNING, RunState.QUEUED, RunState.SCHEDULED)
 _IDS = range(10**18)
 
@@ -142,7 +140,7 @@ def _sweep(visit: Visit, sweep_id: int, problems: dict[str, str] | None = None) 
     """The page; `problems` say why what was asked is refused."""
     found = reading.one(visit.database, sweep_id, visit.now)
     address, is_part = address_of(visit, sweep_id), bool(visit.asked("part"))
-    is_live = found.sweep.points <= _LIVE_POINTS
+    is_live = found.sweep.points <= MANY_POINTS
     tag = _tag(visit, found)
     if visit.known == tag and not problems:
         return Unchanged(tag)
