@@ -153,7 +153,7 @@ def _sweep(visit: Visit, sweep_id: int, problems: dict[str, str] | None = None) 
         "is_part": is_part,
         "is_live": is_live,
         "live_at": address if is_live else f"/sweep/{sweep_id}?part=state",
-        "stamp": hashlib.sha256(repr(found.counts).encode()).hexdigest()[:16],
+        "stamp": hashlib.sha256(repr(_counted(found)).encode()).hexdigest()[:16],
         "failed": row.count(*(TROUBLED & FINAL)),
         "cancelled": row.count(RunState.CANCELLED),
         "troubled": sorted(TROUBLED & FINAL),
@@ -164,16 +164,15 @@ def _sweep(visit: Visit, sweep_id: int, problems: dict[str, str] | None = None) 
     return Html("sweep.html", shown, tag=tag)
 
 
+def _counted(found: SweepState) -> tuple[object, ...]:
+    """The counts so that the same are the same, in whichever order the database gave them."""
+    counts = found.counts
+    return sorted(counts.states.items()), counts.decided, counts.timed, round(counts.seconds, 3)
+
+
 def _tag(visit: Visit, found: SweepState) -> str:
     """Of all that is on the page. The figures of what runs are at most a minute old."""
     minute = visit.now.replace(second=0, microsecond=0)
-    seen = (
-        visit.word,
-        visit.asker,
-        bool(visit.session),
-        sorted(visit.query.items()),
-        found.sweep,
-        found.counts,
-        minute,
-    )
+    who = (visit.word, visit.asker, bool(visit.session))
+    seen = (*who, sorted(visit.query.items()), found.sweep, _counted(found), minute)
     return f'"{hashlib.sha256(repr(seen).encode()).hexdigest()[:32]}"'
