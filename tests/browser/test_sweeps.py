@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import FilePayload, Locator, Page, expect
+from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
 from tests.browser.test_newcomer import Keyboard, Mouse
 from tests.browser.test_pages import sign_in
@@ -150,8 +150,8 @@ def test_a_table_is_dropped_chosen_or_pasted(page: Page, service: Service, way: 
     if way == "dropped":
         page.locator("#points").evaluate(_DROP, ["points.csv", text])
     elif way == "chosen":
-        chosen: FilePayload = {"name": "points.csv", "mimeType": "text/csv", "buffer": text.encode()}
-        page.get_by_label("A file instead").set_input_files([chosen])
+        chosen = FilePayload(name="points.csv", mimeType="text/csv", buffer=text.encode())
+        page.get_by_label("A file instead").set_input_files(chosen)
     else:
         page.locator("#points").fill(text)
     with page.expect_navigation(url=re.compile(r"/sweep/\d+$")):
@@ -184,6 +184,42 @@ def test_what_is_drawn_is_chosen_and_stands_in_the_address(page: Page, service: 
     expect(page.locator(".legend li")).to_have_text(["a = 1", "a = 10", "a = 100"])
     assert page.locator("[name=log-y]").is_checked()
     assert page.locator("[name=y]").input_value() == "exit_code"
+
+
+def test_very_many_points_are_drawn_for_who_asks_for_it(page: Page, service: Service) -> None:
+    body = {"application": "lab/product", "grid": {"a": "1..75", "b": "1..80"}, "hold": True}
+    sweep_id = service.api("POST", "/api/sweep", json=body)["id"]
+    answer = {
+        "values": ["metrics.product"],
+        "parameters": ["parameters.a", "parameters.b"],
+        "chosen": {"y": "metrics.product", "x": "parameters.a", "by": "parameters.b"},
+        "run": [*range(1, 100_001)],
+        "state": ["succeeded"] * 100_000,
+        "x": [str(n % 10) for n in range(100_000)],
+        "y": [float(n) for n in range(100_000)],
+        "by": [str(n // 1000) for n in range(100_000)],
+    }
+    sign_in(page, service)
+    asked: list[str] = []
+
+    def tell(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(json=answer)
+
+    page.route("**/points*", tell)
+    page.goto(f"{service.url}/sweep/{sweep_id}")
+    button = page.get_by_role("button", name="Draw all 6,000 points")
+    button.wait_for()
+    assert asked == []
+    button.click()
+    expect(page.locator(".plots > .muted")).to_contain_text("The first 12 of 100 lines are drawn")
+    plot(page).press("ArrowRight")
+    expect(page.locator(".readout")).to_have_text("a = 0, b = 0: product 0 run 1")
+    page.locator("[name=as]").select_option("heat")
+    page.locator(".scale").wait_for()
+    plot(page).press("ArrowRight")
+    expect(page.locator(".readout")).to_contain_text("a = 0, b = 99: product 99495, the mean of 100")
+    service.api("POST", f"/api/sweep/cancel/{sweep_id}")
 
 
 def test_it_is_held_changed_released_and_cancelled(hands: Any, page: Page, service: Service) -> None:

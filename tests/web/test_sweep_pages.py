@@ -193,7 +193,23 @@ def test_a_sweep_that_has_ended_is_not_among_what_goes_on(visitor: Visitor, api:
     assert "Sweeps that go on" not in visitor.see("/").text
 
 
-def test_its_points_are_there_to_be_drawn(visitor: Visitor, api: Api) -> None:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def each_api(request: pytest.FixtureRequest) -> Api:
+    """A service over each kind of database in turn."""
+    api: Api = request.getfixturevalue("api_on_each_database" if request.param == "postgresql" else "api")
+    if request.param == "postgresql":
+        api.application(parameters=[{"name": "n", "default": "1"}, {"name": "eps", "default": "0"}])
+    return api
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue("postgresql_url"))
+
+
+def test_its_points_are_there_to_be_drawn(each_api: Api) -> None:
+    api, visitor = each_api, Visitor(each_api)
+    visitor.sign_in()
     sweep = make(api, grid={"n": [1, 2], "eps": [0.1, 0.2]})
     run = api.post(f"/api/run/rerun/{run_of(api, sweep, 2)['id']}").json
     api.report("metric", run, name="loss", value=0.25, step=1)

@@ -10,6 +10,8 @@ from lackey.services.sweeps.reading import TableRow
 from lackey.web.visits import Visit
 
 _ROWS = 50
+# Of a sweep with more, nothing that takes a look at each point is done for whoever only looks at its page.
+MANY_POINTS = 5_000
 # Beyond, a table is no help; all of them are in the CSV.
 _METRICS_AT_MOST = 20
 
@@ -79,7 +81,7 @@ def table_of(visit: Visit, sweep: Sweep, address: SweepAddress) -> ShownTable:
     passed = (address.page - 1) * _ROWS
     sort = None if column in ("", "point") else column
     rows = reading.table(visit.database, sweep.id, sort, descending, passed, _ROWS)
-    metrics = reading.metric_names(visit.database, sweep.id)
+    metrics = _metrics(visit, sweep, rows)
     shown = metrics[:_METRICS_AT_MOST]
     return ShownTable(
         rows=rows,
@@ -90,6 +92,13 @@ def table_of(visit: Visit, sweep: Sweep, address: SweepAddress) -> ShownTable:
         last=passed + len(rows),
         pages=-(-sweep.points // _ROWS),
     )
+
+
+def _metrics(visit: Visit, sweep: Sweep, rows: list[TableRow]) -> list[str]:
+    """The names of its metrics, sorted; of a sweep with very many points those that are on the page."""
+    if sweep.points <= MANY_POINTS:
+        return reading.metric_names(visit.database, sweep.id)
+    return sorted({name for row in rows for name in row.metrics})
 
 
 def _heads(sweep: Sweep, metrics: list[str], address: SweepAddress) -> list[Head]:

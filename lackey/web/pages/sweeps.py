@@ -15,14 +15,12 @@ from lackey.web.api import sweeps as api
 from lackey.web.pages.forms import problems_of
 from lackey.web.pages.routes import Html, Raw, SeeOther, Unchanged, page
 from lackey.web.pages.run_files import call_of
-from lackey.web.pages.sweep_table import address_of, table_of
+from lackey.web.pages.sweep_table import MANY_POINTS, address_of, table_of
 from lackey.web.schemas.sweeps import RerunSweep, SweepChange, TableQuery
 from lackey.web.validation import check
 from lackey.web.visits import Visit
 
 _PAGE = 50
-# Of larger ones the table, which takes a look at each point, is not kept up to date by itself.
-_LIVE_POINTS = 5_000
 _UNDERWAY = (RunState.RUNNING, RunState.QUEUED, RunState.SCHEDULED)
 _IDS = range(10**18)
 
@@ -142,7 +140,7 @@ def _sweep(visit: Visit, sweep_id: int, problems: dict[str, str] | None = None) 
     """The page; `problems` say why what was asked is refused."""
     found = reading.one(visit.database, sweep_id, visit.now)
     address, is_part = address_of(visit, sweep_id), bool(visit.asked("part"))
-    is_live = found.sweep.points <= _LIVE_POINTS
+    is_live = found.sweep.points <= MANY_POINTS
     tag = _tag(visit, found)
     if visit.known == tag and not problems:
         return Unchanged(tag)
@@ -155,7 +153,7 @@ def _sweep(visit: Visit, sweep_id: int, problems: dict[str, str] | None = None) 
         "is_part": is_part,
         "is_live": is_live,
         "live_at": address if is_live else f"/sweep/{sweep_id}?part=state",
-        "stamp": hashlib.sha256(repr(found.counts).encode()).hexdigest()[:16],
+        "stamp": hashlib.sha256(repr(_counted(found)).encode()).hexdigest()[:16],
         "failed": row.count(*(TROUBLED & FINAL)),
         "cancelled": row.count(RunState.CANCELLED),
         "troubled": sorted(TROUBLED & FINAL),
@@ -166,16 +164,15 @@ def _sweep(visit: Visit, sweep_id: int, problems: dict[str, str] | None = None) 
     return Html("sweep.html", shown, tag=tag)
 
 
+def _counted(found: SweepState) -> tuple[object, ...]:
+    """The counts so that the same are the same, in whichever order the database gave them."""
+    counts = found.counts
+    return sorted(counts.states.items()), counts.decided, counts.timed, round(counts.seconds, 3)
+
+
 def _tag(visit: Visit, found: SweepState) -> str:
     """Of all that is on the page. The figures of what runs are at most a minute old."""
     minute = visit.now.replace(second=0, microsecond=0)
-    seen = (
-        visit.word,
-        visit.asker,
-        bool(visit.session),
-        sorted(visit.query.items()),
-        found.sweep,
-        found.counts,
-        minute,
-    )
+    who = (visit.word, visit.asker, bool(visit.session))
+    seen = (*who, sorted(visit.query.items()), found.sweep, _counted(found), minute)
     return f'"{hashlib.sha256(repr(seen).encode()).hexdigest()[:32]}"'

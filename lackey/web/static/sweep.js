@@ -26,6 +26,7 @@ class Plot {
   #busy = false;
   #again = false;
   #turn = 0;
+  #isWanted = true;
 
   /** @param {HTMLElement} section */
   constructor(section) {
@@ -39,7 +40,25 @@ class Plot {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#draw());
     const state = document.querySelector('[data-part="state"]');
     if (state) new MutationObserver(() => this.#notice()).observe(state, { childList: true, subtree: true });
-    this.#fetch();
+    if (section.dataset.ask) this.#ask(section.dataset.ask);
+    else this.#fetch();
+  }
+
+  /** So many points are only drawn for whoever wants that. @param {string} words */
+  #ask(words) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "outline";
+    button.textContent = words;
+    button.addEventListener("click", () => {
+      button.disabled = true;
+      this.#isWanted = true;
+      this.#fetch();
+    });
+    this.#figure.append(button);
+    this.#section.append(this.#form, this.#words, this.#figure);
+    this.#section.hidden = false;
+    this.#isWanted = false;
   }
 
   /** The page has news of the sweep. */
@@ -47,7 +66,7 @@ class Plot {
     const stamp = stampOfPage();
     if (stamp === this.#stamp) return;
     this.#stamp = stamp;
-    this.#fetch();
+    if (this.#isWanted) this.#fetch();
   }
 
   /** Fetches the points once more; while that is under way, once more afterwards. */
@@ -137,7 +156,7 @@ class Plot {
     if (!this.#points) return;
     const log = { x: this.#wanted.log.includes("x"), y: this.#wanted.log.includes("y") };
     const Kind = this.#isHeat() ? HeatMap : Lines;
-    const place = this.#drawn?.place ?? null;
+    const place = this.#drawn instanceof Kind ? this.#drawn.place : null;
     const hadFocus = this.#figure.contains(document.activeElement);
     this.#drawn?.remove();
     this.#drawn = null;

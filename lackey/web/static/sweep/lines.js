@@ -192,7 +192,9 @@ function aligned(lines, places, y) {
     const found = new Map();
     for (const point of at) {
       const place = /** @type {number} */ (places[point]);
-      found.set(place, (found.get(place) ?? []).concat(y[point]));
+      const there = found.get(place);
+      if (there) there.push(y[point]);
+      else found.set(place, [y[point]]);
     }
     return found;
   });
