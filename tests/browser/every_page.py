@@ -55,7 +55,7 @@ def _preview_a_schedule(page: Page) -> None:
 
 
 def _preview_a_sweep(page: Page) -> None:
-    values = {"grid.reynolds_number": "1e4..1e6/5 log", "grid.closure": "wale, vreman"}
+    values = {"grid.reynolds_number": "1e4..1e6/5 log"}
     _submit(page, urlsplit(page.url).path, cron="0 2 * * 6", timezone="UTC", **values)
 
 
