@@ -68,6 +68,16 @@ def _preview_a_schedule(page: Page) -> None:
     _submit(page, urlsplit(page.url).path, cron="30 2 * * *", timezone="Europe/Zurich")
 
 
+def _preview_a_sweep(page: Page) -> None:
+    values = {"grid.reynolds_number": "1e4..1e6/5 log"}
+    _submit(page, urlsplit(page.url).path, cron="0 2 * * 6", timezone="UTC", **values)
+
+
+def _say_no_values(page: Page) -> None:
+    values = {"grid.reynolds_number": "0.5..1", "max_running": "many"}
+    _submit(page, urlsplit(page.url).path, cron="0 2 * * 6", timezone="UTC", **values)
+
+
 def _say_no_rule(page: Page) -> None:
     _submit(page, urlsplit(page.url).path, cron="0 2 * *", timezone="Europe/Zürich")
 
@@ -135,6 +145,10 @@ PAGES = {
     "schedule-new": Place("/application/{long}/schedule"),
     "schedule-seen": Place("/application/{long}/schedule", act=_preview_a_schedule),
     "schedule-wrong": Place("/application/{long}/schedule", act=_say_no_rule),
+    "schedule-seen-of-a-sweep": Place("/application/{long}/schedule", act=_preview_a_sweep),
+    "schedule-wrong-of-a-sweep": Place("/application/{long}/schedule", act=_say_no_values),
+    "schedule-of-a-sweep": Place("/schedule/{schedule_of_sweep}"),
+    "schedule-edit-of-a-sweep": Place("/schedule/{schedule_of_sweep}/edit"),
     "schedule-preview": Place("/schedule/preview?cron=0+2+*+*+1-5&timezone=Australia%2FLord_Howe"),
     "schedule-preview-wrong": Place("/schedule/preview?cron=x&timezone=Moon", status=400),
     "run-of-a-schedule": Place("/run/{of_schedule}"),

@@ -238,6 +238,8 @@ def _again_and_again(lab: Lab) -> None:
     """Schedules: one with a history, a nightly one, one that is paused."""
     lab.schedule("schedule_nightly", f"channels/{_LONG}", "0 2 * * *", timezone="Australia/Lord_Howe", overlap="queue")
     lab.schedule("schedule_paused", "convection/lorenz", "30 6 1 * *", parameters={"rho": 14, "stop": 50}, paused=True)
+    grid = {"reynolds_number": "1e4..1e6/5 log", "closure": "wale, vreman", "initial_state": "W" * 60}
+    lab.schedule("schedule_of_sweep", f"channels/{_LONG}", "0 3 * * 6", grid=grid, max_running=2)
     plain = {"parameters": {}, "overlap": "skip", "catch_up": "latest", "paused": False}
     nightly = {**plain, "application": "channels/mesh", "cron": "0 2 * * *", "timezone": "UTC"}
     database = Database(f"sqlite:///{lab.service.directory / 'var' / 'lackey.sqlite3'}")

@@ -51,6 +51,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         _run(lab)
         lab.schedule("schedule", "channels/writes", "0 2 * * *", parameters={"reynolds_number": HOSTILE, "c": HOSTILE})
         lab.ids["schedule_paused"] = lab.ids["schedule"]
+        grid = {"reynolds_number": [HOSTILE, "1"], "c": [HOSTILE]}
+        lab.schedule("schedule_of_sweep", "channels/writes", "0 3 * * 6", grid=grid)
         yield lab
 
 

@@ -90,6 +90,18 @@ def test_one_is_made_by_keyboard_alone_and_removed(page: Page, house: Lab) -> No
     assert made["id"] not in [each["id"] for each in house.service.api("GET", "/api/schedule")["items"]]
 
 
+def test_one_that_makes_a_sweep_is_made_and_tells_how_many_runs_each_time(page: Page, house: Lab) -> None:
+    page.goto(house.url("/application/{explicit}"))
+    page.get_by_text("New schedule").click()
+    page.get_by_label("Run it").select_option("each Saturday at two in the night")
+    page.get_by_text("Many runs each time").click()
+    page.get_by_label("Values of n").fill("1..20")
+    expect(page.locator("[data-firings-shown]")).to_contain_text("on Saturday")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("main")).to_contain_text("20 runs, as a sweep")
+    assert (newest(house)["grid"], newest(house)["runs"]) == ({"n": "1..20"}, 20)
+
+
 def test_what_is_wrong_is_said_while_it_is_typed_and_nothing_is_saved(page: Page, house: Lab) -> None:
     page.goto(house.url("/application/{explicit}/schedule"))
     page.get_by_label("Cron expression").fill("0 2 * *")

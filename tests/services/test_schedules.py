@@ -15,7 +15,7 @@ from lackey.domain.schedule import Schedule, Tick
 from lackey.services.catalogue import changing as catalogue
 from lackey.services.catalogue import removing
 from lackey.services.dispatch import silence
-from lackey.services.runs import cancelling, rerunning
+from lackey.services.runs import cancelling, overview, rerunning, viewing
 from lackey.services.schedules import changing, firing, reading
 from lackey.store.database import Database
 from tests.clock import Clock
@@ -369,3 +369,41 @@ def test_a_rerun_by_hand_is_nothing_of_the_schedule(lab: Lab) -> None:
     fire(lab, hours=1)
     again, _ = rerunning.rerun(lab.database, lab.runs()[0].id, "bob", lab.clock())
     assert (again.schedule_id, again.cause) == (None, "rerun")
+
+
+def test_what_goes_on_lists_those_that_fire_next_and_tells_a_change_of_them(lab: Lab) -> None:
+    later, first = add(lab, cron="0 20 * * *"), add(lab)
+    add(lab, paused=True)
+    seen = overview.overview(lab.database, lab.clock())
+    assert [one.id for one in seen.schedules] == [first.id, later.id]
+    assert overview.fingerprint(lab.database, lab.clock()) == seen.fingerprint
+    change(lab, later, cron="0 21 * * *")
+    assert overview.fingerprint(lab.database, lab.clock()) != seen.fingerprint
+
+
+def test_the_last_of_its_history_is_told_of_each_that_has_one(lab: Lab) -> None:
+    first, second, never = add(lab), add(lab, overlap="skip"), add(lab, cron="0 0 1 1 *")
+    fire(lab, hours=1)
+    fire(lab, hours=1)
+    last = reading.last_ticks(lab.database, [first, second, never])
+    assert {number: (tick.came_to, tick.due_at) for number, tick in last.items()} == {
+        first.id: ("made", at(14)),
+        second.id: ("skipped", at(14)),
+    }
+
+
+def test_a_run_is_shown_with_its_schedule_as_long_as_there_is_one(lab: Lab) -> None:
+    schedule = add(lab)
+    fire(lab, hours=1)
+    (run,) = lab.runs()
+    shown = viewing.neighbours(lab.database, run).schedule
+    assert shown is not None and shown.id == schedule.id
+    changing.remove(lab.database, schedule.id)
+    assert viewing.neighbours(lab.database, run).schedule is None
+
+
+def test_who_removes_a_project_or_application_is_told_its_schedules(lab: Lab) -> None:
+    other = lab.add_application(name="other")
+    mine, its = add(lab), add(lab, application=other.id)
+    assert removing.removal_of_application(lab.database, other.id).schedules == [its]
+    assert removing.removal_of_project(lab.database, other.project_id).schedules == [its, mine]

@@ -216,6 +216,17 @@ def test_one_that_was_taken_for_given_up_is_written_anew(lab: Lab) -> None:
     assert left(lab) == (1, 20)
 
 
+def test_one_that_is_changed_while_it_is_written_is_made_as_it_is_then(lab: Lab) -> None:
+    schedule, drafts = add(lab, grid={"n": "1..20"}), Drafts()
+    with patch.object(making, "POINTS_AT_ONCE", 2):
+        fire(lab, 1, drafts)
+        changing.change(lab.database, schedule.id, {"grid": {"n": "1..12"}}, lab.clock())
+        while fire(lab, 0, drafts) == at(13):
+            pass
+    care(lab)
+    assert ([sweep.points for sweep in made(lab)], left(lab)) == ([12], (1, 12))
+
+
 def test_one_that_is_paused_while_it_is_written_makes_none(lab: Lab) -> None:
     schedule, drafts = add(lab, grid={"n": "1..20"}), Drafts()
     with patch.object(making, "POINTS_AT_ONCE", 2):

@@ -68,7 +68,7 @@ class _Form:
 
     @property
     def rows(self) -> int:
-        """Of how many rows it makes a run each time: no form has fields for these."""
+        """Of how many rows it makes a run each time."""
         return len(self.known.sweep.points) if self.known and self.known.sweep else 0
 
 
@@ -164,9 +164,8 @@ def _checked(visit: Visit, form: _Form, typed: TypedSchedule) -> dict[str, Any]:
     """
     faults: list[FieldError] = []
     fields: dict[str, Any] = {name: getattr(typed, name) for name in _PLAIN}
-    fields |= {"parameters": _parameters(form, typed), "max_running": typed.max_running or None}
-    if typed.grid or not form.rows:
-        fields["grid"] = typed.grid
+    # Without values the rows stay that it may have: no form has fields for these.
+    fields |= {"parameters": _parameters(form, typed), "grid": typed.grid, "max_running": typed.max_running or None}
     body: NewSchedule | None = None
     with _gathered(faults):
         body = check(NewSchedule, {**fields, "application": str(form.application.id)})
