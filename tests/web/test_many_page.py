@@ -65,6 +65,12 @@ def test_how_long_they_may_take_is_said_by_the_last_runs_and_the_room(visitor: V
     assert "120 runs, about 16 min" in sent(visitor, n="1..120", cpus="90").text
 
 
+def test_no_more_at_a_time_are_counted_on_than_the_application_lets_run(visitor: Visitor, api: Api) -> None:
+    ran(api, 60)
+    api.put("/api/application/1", {"max_running": 3})
+    assert "7 runs, about 3 min" in sent(visitor, n="1..7", max_running="5").text
+
+
 def test_what_has_never_run_to_an_end_has_no_estimate(visitor: Visitor) -> None:
     told = sent(visitor, n="1, 2").html.find(id="many-says").text
     assert "2 runs" in told
@@ -110,6 +116,11 @@ def test_a_table_stands_in_place_of_the_values(visitor: Visitor, api: Api) -> No
 def test_a_table_larger_than_other_forms_is_taken(visitor: Visitor, api: Api) -> None:
     long = "".join(f"{n},{'x' * 100}\n" for n in range(15_000))
     assert "15,000 runs" in sent(visitor, points=f"n,note\n{long}").text
+
+
+def test_of_a_stranger_no_more_is_read_than_of_any_form(api: Api) -> None:
+    stranger = Visitor(api)
+    assert stranger.post(PATH, 413, points="n\n" + "1\n" * 600_000, word="0" * 128)
 
 
 @pytest.mark.parametrize(

@@ -207,6 +207,15 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue("postgresql_url"))
 
 
+def test_one_whose_runs_still_wait_goes_on_however_many_were_made_since(visitor: Visitor, api: Api) -> None:
+    old = make(api, grid={"n": [1]})
+    for _ in range(21):
+        api.post(f"/api/sweep/cancel/{make(api, grid={'n': [1]})['id']}")
+    care(api)
+    rows = visitor.see("/").html.find("caption", string="Sweeps that go on").find_parent("table").tbody("tr")
+    assert [row.find("a").text for row in rows] == [str(old["id"])]
+
+
 def test_its_points_are_there_to_be_drawn(each_api: Api) -> None:
     api, visitor = each_api, Visitor(each_api)
     visitor.sign_in()
