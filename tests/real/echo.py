@@ -7,7 +7,7 @@ from typing import Any
 
 import uwsgi  # uWSGI's own, found nowhere else
 
-from scripts.lackey_worker import Worker
+from scripts import lackey_worker
 
 
 def _echo(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -18,5 +18,7 @@ def _echo(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterab
     return [json.dumps({name: value for name, value in environ.items() if isinstance(value, str)}).encode()]
 
 
-application = Worker(_echo, uwsgi.cores)
+# A minute in lackey's place; what is asked of /slow takes that long, whoever waits for it.
+lackey_worker._HELD_SECONDS = 5.0
+application = lackey_worker.Worker(_echo, uwsgi.cores)
 application.say_well(uwsgi.sharedarea_memoryview(0), uwsgi.worker_id())

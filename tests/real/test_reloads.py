@@ -104,6 +104,7 @@ def reload_under_load(site: Site, reload: Callable[[], None], report: Callable[[
     report("requests", load.statuses.total())
     load.check()
     simulations.check()
+    site.emperor.stop()
 
 
 def test_no_request_fails_and_no_report_is_lost_while_workers_are_replaced_one_by_one(

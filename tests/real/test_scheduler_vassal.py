@@ -54,6 +54,7 @@ def test_simulations_outlive_the_emperor_and_no_scheduler_does(on: Host) -> None
         with emperor(on) as ruling:
             simulations = Simulations.running(ready(on, front, ruling))
             assert len(ruling.schedulers()) == 1
+            ruling.stop()
         assert ruling.schedulers() == []
         with emperor(on) as ruling:
             Simulations(ready(on, front, ruling), simulations.codes).check()
