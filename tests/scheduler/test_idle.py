@@ -41,7 +41,8 @@ class Watched:
         self.asked.clear()
         self.loop.wait(0)
         self.loop.tick()
-        return self.driver.follow.called and self.driver.launch.called, len(self.asked)
+        followed = self.driver.follow.called or self.driver.follow_news.called
+        return followed and self.driver.launch.called, len(self.asked)
 
 
 @pytest.fixture
