@@ -40,6 +40,8 @@ class _Memory:
     reconcile_at: float = 0.0
     launches_nothing: str | None = None
     begun: set[str] = field(default_factory=set)
+    # The tickets that were open at the last look at all of them, or were handed over since.
+    open: set[str] = field(default_factory=set)
     claims: claiming.Memory = field(default_factory=claiming.Memory)
 
 
@@ -104,6 +106,11 @@ class Driver:
         self._endings, self._has_ended = [], False
         self._faults.contained("follow runs", self._follow)
 
+    def follow_news(self) -> None:
+        """The same for those alone of which the executor has news: it costs nothing for each of the others."""
+        self._endings, self._has_ended = [], False
+        self._faults.contained("follow runs", self._follow_news)
+
     def launch(self, leads: bool) -> bool:
         """Record what has ended and, if this scheduler `leads`, launch what may start now; whether anything has ended.
 
@@ -126,26 +133,37 @@ class Driver:
         for each in garbled:
             self._follower.troubles.tell(each.run_id, str(each))
         self._follower.troubles.keep({one.run_id for one in found} | {each.run_id for each in garbled})
-        news = self.executor.news([one.ticket for one in found])
-        # Until it is on record that a command has begun, it is looked at again: to record it may have failed.
-        memory.begun = {one.ticket for one in found if one.handle is None and one.ticket in news | memory.begun}
-        news |= memory.begun
-        settled, self._endings = self._follower.follow([one for one in found if everything or one.ticket in news])
-        self._settle([one for one in found if one.ticket in settled])
-        for run_id in (one.run_id for one in found if one.ticket in settled):
-            # One that was given back would be launched again at once, over and over while the trouble lasts.
-            memory.pauses.begin(run_id)
-        over = {*settled, *(attempt.ticket for attempt, _ in self._endings)}
-        open_still = [attempt for attempt in found if attempt.ticket not in over]
+        memory.open = {one.ticket for one in found}
+        news = self.executor.news(memory.open) | memory.begun
+        open_still = self._look_at(found, memory.open if everything else news, news)
         for attempt in open_still:
             with self._follower.troubles.contained(attempt.run_id, "it can't be ended now"):
                 self._end_if_asked(attempt)
         claiming.note_held_up(self._database, open_still, self._shares.away())
 
+    def _follow_news(self) -> None:
+        memory = self._memory
+        news = self.executor.news(memory.open) | memory.begun
+        found, _ = attempts.followed(self._database, self.executor.name, self._here.scheduler, news)
+        self._look_at(found, news, news)
+
+    def _look_at(self, found: list[OpenAttempt], looked_at: set[str], news: set[str]) -> list[OpenAttempt]:
+        """Look at some of these attempts, and record what has come of them; those that are open still."""
+        # Until it is on record that a command has begun, it is looked at again: to record it may have failed.
+        self._memory.begun = {one.ticket for one in found if one.handle is None and one.ticket in news}
+        settled, self._endings = self._follower.follow([one for one in found if one.ticket in looked_at])
+        self._settle([one for one in found if one.ticket in settled])
+        for run_id in (one.run_id for one in found if one.ticket in settled):
+            # One that was given back would be launched again at once, over and over while the trouble lasts.
+            self._memory.pauses.begin(run_id)
+        over = {*settled, *(attempt.ticket for attempt, _ in self._endings)}
+        return [attempt for attempt in found if attempt.ticket not in over]
+
     def _settle(self, over: Sequence[OpenAttempt]) -> None:
         """Nothing of these attempts is of interest any more."""
         for attempt in over:
             self.executor.forget(attempt.ticket)
+            self._memory.open.discard(attempt.ticket)
         if over:
             self._has_ended = True
             self._ended({attempt.share for attempt in over})
@@ -240,6 +258,7 @@ class Driver:
         return why is None
 
     def _launch(self, claim: Claim) -> None:
+        self._memory.open.add(claim.ticket)
         try:
             self.executor.launch(self._here.launch_of(claim, self.executor.capacity()))
         except NotStarted as refused:

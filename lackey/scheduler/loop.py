@@ -102,7 +102,7 @@ class Loop:
         if memory.led is None or time.monotonic() >= memory.all_at:
             self._all()
         else:
-            self._own.follow()
+            self._own.follow_news()
             if self._own.launch(bool(memory.led)) and dependents.are_untold(self._database):
                 memory.all_at = 0.0
         return max(0.0, memory.all_at - time.monotonic())

@@ -23,7 +23,7 @@ _OF_TICKET = (OPEN, _ATTEMPT.c.ticket == bindparam("wanted_ticket"))
 _CHANGE = Compiled(update(_ATTEMPT).where(*_OF_TICKET))
 _OPEN_OF_TICKET = select(_ATTEMPT).where(*_OF_TICKET)
 _FOLLOWED_COLUMNS = tuple(each.name for each in fields(OpenAttempt))
-_FOLLOWED = Compiled(
+_ALL_FOLLOWED = (
     select(
         *(_ATTEMPT.c.id, _ATTEMPT.c.run_id, _RUN.c.uid.label("run_uid"), _ATTEMPT.c.ticket, _ATTEMPT.c.share),
         *(_ATTEMPT.c.host, _ATTEMPT.c.handle, _RUN.c.state, _RUN.c.reason),
@@ -37,6 +37,8 @@ _FOLLOWED = Compiled(
     )
     .order_by(_ATTEMPT.c.id)
 )
+_FOLLOWED = Compiled(_ALL_FOLLOWED)
+_ONE_FOLLOWED = Compiled(_ALL_FOLLOWED.where(_ATTEMPT.c.ticket == bindparam("wanted_ticket")))
 _OF_OTHERS = (
     select(_ATTEMPT.c.run_id, _ATTEMPT.c.scheduler, _ATTEMPT.c.host, _ATTEMPT.c.claimed_at)
     .join(_RUN, _RUN.c.id == _ATTEMPT.c.run_id)
@@ -58,12 +60,21 @@ def add_all(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     _ADD.run_each(connection, rows)
 
 
-def followed(connection: Connection, executor: str, scheduler: str) -> tuple[list[OpenAttempt], list[Garbled]]:
-    """The open attempts of a scheduler on one of its executors, the oldest first; and the runs that can't be read."""
+def followed(
+    connection: Connection, executor: str, scheduler: str, tickets: Collection[str] | None = None
+) -> tuple[list[OpenAttempt], list[Garbled]]:
+    """The open attempts of a scheduler on one of its executors, the oldest first; and the runs that can't be read.
+
+    With `tickets` of these alone, in their order.
+    """
     found: list[OpenAttempt] = []
     garbled: list[Garbled] = []
     known = {"wanted_executor": executor, "wanted_scheduler": scheduler}
-    for each in _FOLLOWED.rows(connection, known):
+    if tickets is None:
+        rows = _FOLLOWED.rows(connection, known)
+    else:
+        rows = [row for one in tickets for row in _ONE_FOLLOWED.rows(connection, {**known, "wanted_ticket": one})]
+    for each in rows:
         row = dict(zip(_FOLLOWED_COLUMNS, each, strict=True))
         try:
             found.append(OpenAttempt(**{**row, "state": RunState(row["state"])}))

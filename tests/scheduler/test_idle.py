@@ -41,7 +41,8 @@ class Watched:
         self.asked.clear()
         self.loop.wait(0)
         self.loop.tick()
-        return self.driver.follow.called and self.driver.launch.called, len(self.asked)
+        followed = self.driver.follow.called or self.driver.follow_news.called
+        return followed and self.driver.launch.called, len(self.asked)
 
 
 @pytest.fixture
@@ -117,6 +118,15 @@ def test_it_works_when_its_executor_has_news(watched: Watched) -> None:
     assert watched.poll()[0] is True
     os.eventfd_read(watched.news)
     assert watched.poll()[0] is False
+
+
+def test_where_its_executor_alone_has_news_it_looks_at_nothing_else(watched: Watched) -> None:
+    with patch("lackey.scheduler.loop.POLL_SECONDS", 3600.0):
+        watched.loop.reconcile_soon()
+        assert watched.poll()[0] is True
+        os.eventfd_write(watched.news, 1)
+        assert watched.poll() == (True, 0), "beside what its driver asks for"
+        assert watched.driver.follow_news.called and not watched.driver.follow.called
 
 
 def test_it_looks_at_everything_while_its_executor_is_in_trouble_or_the_database_was_away(watched: Watched) -> None:

@@ -132,6 +132,17 @@ def test_a_scheduler_follows_its_own_open_attempts_and_learns_of_wishes_for_them
     assert attempts.followed(lab.database, "slurm", "h1") == ([], [])
 
 
+def test_of_the_tickets_that_are_asked_for_those_are_followed_that_are_open_and_of_this_scheduler(lab: Lab) -> None:
+    mine, ended, _ = lab.launched(), lab.launched(), lab.launched()
+    lab.end(ended, 0)
+    lab.schedule()
+    (others,) = lab.claim(host="h2")
+    asked = [others.ticket, ended.ticket, mine.ticket, "unknown"]
+    found, garbled = attempts.followed(lab.database, "local", "h1", asked)
+    assert ([one.run_id for one in found], garbled) == ([mine.run.id], [])
+    assert attempts.followed(lab.database, "local", "h1", []) == ([], [])
+
+
 def test_a_row_that_can_not_be_read_is_named_and_keeps_no_other_from_being_followed(lab: Lab) -> None:
     odd, well = lab.launched().run.id, lab.launched().run.id
     lab.database.write(

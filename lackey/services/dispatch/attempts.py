@@ -11,10 +11,15 @@ from lackey.store import attempts, queue
 from lackey.store.database import Database
 
 
-def followed(database: Database, executor: str, scheduler: str) -> tuple[list[OpenAttempt], list[Garbled]]:
-    """What a scheduler has open on one of its executors, the oldest first; and the runs of it that can't be read."""
+def followed(
+    database: Database, executor: str, scheduler: str, tickets: Collection[str] | None = None
+) -> tuple[list[OpenAttempt], list[Garbled]]:
+    """What a scheduler has open on one of its executors, the oldest first; and the runs of it that can't be read.
+
+    With `tickets` of these alone.
+    """
     with database.read() as connection:
-        return attempts.followed(connection, executor, scheduler)
+        return attempts.followed(connection, executor, scheduler, tickets)
 
 
 def still_needed(database: Database, tickets: Collection[str]) -> set[str]:
