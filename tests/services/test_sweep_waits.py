@@ -188,6 +188,19 @@ def test_a_sweep_that_waited_in_vain_is_run_again_as_one_and_waits_no_more(lab: 
     assert (counts(lab, sweep), why(lab, sweep), len(lab.runs())) == ({QUEUED: 2}, None, 5)
 
 
+def test_a_sweep_that_waits_in_vain_stays_cancelled_when_something_else_of_it_is_changed(lab: Lab) -> None:
+    first = lab.launched()
+    sweep = make(lab, 2, after=(on_run(first.run),))
+    lab.end(first, 1)
+    settle(lab)
+    changing.change(lab.database, sweep.id, {"priority": 3})
+    settle(lab)
+    assert counts(lab, sweep) == {CANCELLED: 2}
+    rerun(lab, sweep)
+    settle(lab)
+    assert {run.priority for run in lab.runs() if run.state is QUEUED} == {3}
+
+
 def test_a_point_run_again_while_its_sweep_waits_waits_with_it(lab: Lab) -> None:
     first = lab.schedule()
     sweep = make(lab, 1, after=(on_run(first),))

@@ -335,6 +335,17 @@ def test_what_a_run_waits_for_and_what_waits_for_it_are_links_with_their_conditi
     assert page.html.find("dt", string="After").find_next("dd").find("a")["href"] == f"/run/{first['id']}"
 
 
+def test_sweeps_that_a_run_waits_for_and_that_wait_for_it_are_named(visitor: Visitor, launched: dict[str, Any]) -> None:
+    asked = {"application": launched["application"], "grid": {"n": "1..2"}, "hold": True}
+    sweep = visitor.api.post("/api/sweep", asked).json
+    run = visitor.api.reported_run(after=[launched["id"], {"sweep": sweep["id"]}])
+    behind = visitor.api.post("/api/sweep", {**asked, "after": [run["id"]]}).json
+    html = visitor.see(f"/run/{run['id']}").html
+    shown = [html.find("dt", string=name).find_next("dd").get_text(" ", strip=True) for name in ("After", "Before")]
+    assert shown == [f"run {launched['id']} queued , sweep {sweep['id']}", f"sweep {behind['id']}"]
+    assert f"waits for run {launched['id']} to succeed and sweep {sweep['id']} to succeed" in html.get_text()
+
+
 def test_what_waits_for_a_run_that_is_retried_says_by_which_run(visitor: Visitor) -> None:
     visitor.api.application()
     first = visitor.api.post("/api/run", {"application": "heat/explicit", "retries": 1}).json
