@@ -100,6 +100,11 @@ class Spread:
     max_running: int | None = None
     runs: int = 0
 
+    @property
+    def names(self) -> list[str]:
+        """The parameters that differ."""
+        return list(self.grid) or list(dict.fromkeys(name for point in self.points for name in point))
+
     def values(self) -> dict[str, list[str]]:
         """The grid with all its values. Raises Invalid, naming each parameter whose values can't be read."""
         found, faults = dict[str, list[str]](), list[FieldError]()

@@ -47,7 +47,8 @@ class Drafts:
         revision, draft = self._of.get(schedule.id, (None, None))
         if draft is None or revision != schedule.revision:
             self.drop(schedule.id)
-            draft = Draft(database, wanted_sweep(schedule), schedule.by, schedule.id, due, now)
+            names = [] if schedule.sweep is None else schedule.sweep.names
+            draft = Draft(database, wanted_sweep(schedule), names, schedule.by, schedule.id, due, now)
             self._of[schedule.id] = schedule.revision, draft
         return draft
 

@@ -144,12 +144,21 @@ class Draft:
     """
 
     def __init__(
-        self, database: Database, wanted: WantedSweep, by: str, schedule_id: int, due: datetime, now: datetime
+        self,
+        database: Database,
+        wanted: WantedSweep,
+        names: list[str],
+        by: str,
+        schedule_id: int,
+        due: datetime,
+        now: datetime,
     ) -> None:
-        """It was due at a time, which may be long ago. Raises Invalid, NotFound, Conflict."""
+        """`names`: the parameters that differ. It was due at a time, which may be long ago.
+
+        Raises Invalid, NotFound, Conflict.
+        """
         _, application = _look(database, wanted, None, now, None)
         checking, self._database, self._by, self._number = _Checking(application, wanted), database, by, 0
-        names = list(dict.fromkeys(name for _, point in wanted.points() for name in point))
         row = {**checking.row(by, now, names), "schedule_id": schedule_id, "scheduled_at": due}
         self.sweep_id = database.write(lambda connection: sweeps.add(connection, row))
         self._pieces = _pieces(checking.points())
