@@ -26,8 +26,10 @@ settings.load_profile("lackey")
 # A shell has what it runs in the background ignore Ctrl-C, and so would all that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Those that take longest begin first, so that no worker is left alone with one at the end.
+# Their files take longest, and wait more than they compute.
 _LONGEST = ("kernel", "faults", "real", "attacks", "browser")
+# By this part of all files the last of those has begun, so that no worker is left alone with one at the end.
+_LONGEST_BEGIN_WITHIN = 0.6
 # What `--quick` leaves out: all that starts servers, browsers, or schedulers as processes.
 _SERVERS = {*_LONGEST, "scheduler", "cli", "shares"}
 _SERVER_FILES = {"test_readme.py", "test_assets.py", "test_worker.py", "test_examples.py", "test_listening.py"}
@@ -40,24 +42,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the tests in order, and leave out what was not asked for."""
-    items.sort(key=_rank)
+    places = _places(list(dict.fromkeys(item.path for item in items)))
+    items.sort(key=lambda item: places[item.path])
     if config.getoption("--quick"):
         left_out = [item for item in items if _needs_servers(item)]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not _needs_servers(item)]
 
 
-def _folder(item: pytest.Item) -> str:
-    return item.path.relative_to(Path(__file__).parent).parts[0]
+def _places(files: list[Path]) -> dict[Path, tuple[float, int]]:
+    """Where each file comes: each folder's are spread over all, so that some wait while others compute."""
+    folders: dict[str, list[Path]] = {}
+    for file in files:
+        folders.setdefault(_folder(file), []).append(file)
+    places = {}
+    for number, (folder, within) in enumerate(sorted(folders.items(), key=lambda one: one[0] not in _LONGEST)):
+        part = _LONGEST_BEGIN_WITHIN if folder in _LONGEST else 1.0
+        places.update({file: (part * at / len(within), number) for at, file in enumerate(within)})
+    return places
 
 
-def _rank(item: pytest.Item) -> int:
-    folder = _folder(item)
-    return _LONGEST.index(folder) if folder in _LONGEST else len(_LONGEST)
+def _folder(file: Path) -> str:
+    return str(file.relative_to(Path(__file__).parent).parent)
 
 
 def _needs_servers(item: pytest.Item) -> bool:
-    if _folder(item) in _SERVERS or item.path.name in _SERVER_FILES:
+    if _folder(item.path) in _SERVERS or item.path.name in _SERVER_FILES:
         return True
     chosen = item.callspec.params.values() if hasattr(item, "callspec") else ()
     names = (*getattr(item, "fixturenames", ()), *(value for value in chosen if isinstance(value, str)))
