@@ -23,7 +23,8 @@ from unittest.mock import patch
 from lackey.kernel import open_pidfd
 
 ROOT = Path(__file__).resolve().parent.parent
-DEADLINE_SECONDS = 20.0
+# Of a machine that is very busy; less than what tests have sleep for a minute.
+DEADLINE_SECONDS = 50.0
 
 
 class Process:

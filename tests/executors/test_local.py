@@ -211,7 +211,7 @@ def doorbell(tmp_path: Path) -> Iterator[tuple[socket.socket, str]]:
     folder.mkdir()
     descriptor = os.open(folder, os.O_PATH)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
-        bell.settimeout(20)
+        bell.settimeout(DEADLINE_SECONDS)
         bell.bind(f"/proc/self/fd/{descriptor}/wake")
         yield bell, str(folder / "wake")
     os.close(descriptor)
