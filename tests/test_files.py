@@ -22,7 +22,7 @@ def reader(tmp_path: Path) -> Iterator[Start]:
     listener.listen()
     threads = []
 
-    def start(speak: Speak, deadline_seconds: float = 0.2) -> ShareFiles:
+    def start(speak: Speak, deadline_seconds: float = 20.0) -> ShareFiles:
         def serve() -> None:
             connection, _ = listener.accept()
             with connection:
@@ -61,12 +61,12 @@ def until_the_client_leaves(piece: bytes) -> Speak:
 
 def test_an_answer_that_never_comes_ends_with_the_deadline(reader: Start) -> None:
     with pytest.raises(ShareAway, match=r"'lab' did not answer within 0\.2 s"):
-        reader(until_the_client_leaves(b"")).probe("lab")
+        reader(until_the_client_leaves(b""), 0.2).probe("lab")
 
 
 def test_an_answer_that_drips_does_not_stretch_the_deadline(reader: Start) -> None:
     with pytest.raises(ShareAway, match="did not answer within"):
-        reader(until_the_client_leaves(b" ")).probe("lab")
+        reader(until_the_client_leaves(b" "), 0.2).probe("lab")
 
 
 def test_content_that_drips_does_not_stretch_the_deadline(reader: Start) -> None:
@@ -75,7 +75,7 @@ def test_content_that_drips_does_not_stretch_the_deadline(reader: Start) -> None
         until_the_client_leaves(b"x")(connection)
 
     with pytest.raises(ShareAway, match="did not answer within"):
-        reader(speak).read("lab", "log.txt", 0, 1 << 20)
+        reader(speak, 0.2).read("lab", "log.txt", 0, 1 << 20)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_content_that_drips_does_not_stretch_the_deadline(reader: Start) -> None
 )
 def test_an_answer_that_breaks_off_or_makes_no_sense_means_that_the_share_is_away(reader: Start, speak: Speak) -> None:
     with pytest.raises(ShareAway, match="Nothing reads the share 'lab'"):
-        reader(speak, deadline_seconds=20.0).read("lab", "log.txt", 0, 10)
+        reader(speak).read("lab", "log.txt", 0, 10)
 
 
 @pytest.mark.parametrize(

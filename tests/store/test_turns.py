@@ -195,7 +195,7 @@ def test_who_is_served_is_answered_while_another_process_writes(
 
         monkeypatch.setattr(turns, "give_back", to_another_process)
         batches.go_on()
-        served.result(5)
+        served.result(20)
         monkeypatch.undo()
         assert priority(sqlite, run_id_on_sqlite) == 0
         fcntl.flock(file, fcntl.LOCK_UN)
@@ -211,7 +211,7 @@ def test_who_is_served_is_answered_while_the_next_commit_waits_for_the_disk(
     def slow_disk(_: Connection) -> None:
         commits.append(None)
         if len(commits) == 3:
-            assert answered.wait(5)
+            assert answered.wait(20)
 
     with ThreadPoolExecutor(6) as pool:
         event.listen(sqlite.writer, "commit", slow_disk)
@@ -233,7 +233,7 @@ def test_who_is_served_does_not_wait_for_all_that_is_carried_out_next(sqlite: Da
         )
         served.add_done_callback(lambda _: answered.set())
         batches.go_on()
-        served.result(5)
+        served.result(20)
 
 
 def test_who_is_served_is_answered_though_the_next_one_gives_up_at_that_moment(
@@ -254,6 +254,6 @@ def test_who_is_served_is_answered_though_the_next_one_gives_up_at_that_moment(
         hasty = pool.submit(sqlite.write, nothing, 0.0)
         assert given_up.wait(30)
         batches.go_on()
-        served.result(5)
+        served.result(20)
         with pytest.raises(Unavailable):
             hasty.result(30)

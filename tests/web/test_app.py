@@ -20,7 +20,7 @@ def test_a_new_run_wakes_the_scheduler_of_the_data_directory(api: Api) -> None:
         app = TestApp(make_app(api.settings))
         headers = {"Authorization": f"Bearer {api.key}"}
         app.post_json("/api/run", {"launch": False, "name": "by hand"}, headers=headers, status=201)
-        listener.settimeout(5)
+        listener.settimeout(30)
         assert listener.recv(1) == b""
 
 
