@@ -212,6 +212,19 @@ def test_a_point_that_fails_anew_while_others_are_still_to_be_run_again_is_not_r
     assert (counts(lab, sweep), len(lab.runs())) == ({FAILED: 25, QUEUED: 35}, 120)
 
 
+def test_a_point_that_somebody_has_run_again_meanwhile_is_left_alone_though_it_failed(lab: Lab) -> None:
+    sweep = all_failed(lab, 60)
+    last = lab.runs()[-1]
+    with patch.object(again, "_WAIT_SECONDS", -1.0):
+        rerun(lab, sweep)
+    mine, _ = rerunning.rerun(lab.database, last.id, "bob", lab.clock())
+    (claim,) = [claim for claim in lab.claim() if claim.run.id == mine.id]
+    begun(lab, [claim])
+    lab.end(claim, 1)
+    care(lab)
+    assert [run.id for run in lab.runs() if run.point == last.point] == [last.id, mine.id]
+
+
 def test_a_sweep_cancelled_while_it_is_run_again_begins_no_more(lab: Lab) -> None:
     sweep = all_failed(lab, 60)
     with patch.object(again, "_WAIT_SECONDS", -1.0):
