@@ -55,6 +55,17 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         lab.report("progress", running, fraction=0.4, message=MESSAGE)
         failed = lab.run("failed", launch=False, name=NAME)
         lab.report("stop", failed, exit=1, host=NAME)
+        sweep = {
+            "application": f"{LONG}/{LONG}b",
+            "name": NAME,
+            "grid": {PARAMETER: [NAME, "1"], "reynolds_number": [1]},
+        }
+        lab.ids["sweep"] = lab.service.api("POST", "/api/sweep", json={**sweep, "hold": True})["id"]
+        point = lab.service.api("GET", f"/api/sweep/{lab.ids['sweep']}/table")["items"][0]
+        varied = lab.service.api("POST", f"/api/run/rerun/{point['run']}")
+        lab.report("metric", varied, name=NAME, value=1, step=1)
+        lab.report("stop", varied, exit=1)
+        lab.ids["sweep_held"] = lab.ids["sweep"]
         lab.ids |= {word: lab.ids.get(word, lab.ids["running"]) for word in WORDS.split()}
         yield lab
 

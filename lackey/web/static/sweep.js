@@ -3,6 +3,7 @@
  * of a second one, or a heat map of two. Each point leads to its run. What is drawn stands in the address.
  */
 
+import { bdi, isolated } from "./sweep/axis.js";
 import { HeatMap } from "./sweep/heat.js";
 import { canDrawLines, Lines } from "./sweep/lines.js";
 
@@ -163,10 +164,10 @@ class Plot {
     const names = namesOf(this.#points.chosen);
     const isEmpty = this.#points.y.every((value) => value === null);
     this.#figure.replaceChildren();
-    this.#words.textContent = isEmpty ? `No point has a value of ${names.y} yet.` : "";
+    this.#words.replaceChildren(bdi(isEmpty ? `No point has a value of ${names.y} yet.` : ""));
     if (isEmpty || (Kind === Lines && !canDrawLines())) return;
     this.#drawn = new Kind(this.#figure, { ...this.#points, names, log });
-    this.#words.textContent = this.#drawn.words;
+    this.#words.replaceChildren(bdi(this.#drawn.words));
     if (hadFocus) this.#drawn.focus(place);
   }
 }
@@ -188,7 +189,7 @@ function named(column) {
 
 /** @param {Record<string, string>} chosen */
 function namesOf(chosen) {
-  return Object.fromEntries(Object.entries(chosen).map(([axis, column]) => [axis, named(column)[1]]));
+  return Object.fromEntries(Object.entries(chosen).map(([axis, column]) => [axis, isolated(named(column)[1])]));
 }
 
 /** @param {string} name @param {string} words @param {string[][]} options @param {string} chosen */

@@ -30,6 +30,18 @@ export class Axis {
   }
 }
 
+/** Text from outside, so that letters that run from right to left reorder nothing around it (UAX #9). @param {any} text */
+export function isolated(text) {
+  return /^[\x20-\x7e]*$/.test(String(text)) ? String(text) : `\u2068${text}\u2069`;
+}
+
+/** Words, by themselves. @param {string} words */
+export function bdi(words) {
+  const element = document.createElement("bdi");
+  element.textContent = words;
+  return element;
+}
+
 /** A number as short as it can be told. @param {number | null | undefined} value */
 export function short(value) {
   if (value === null || value === undefined) return "–";

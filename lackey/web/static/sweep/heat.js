@@ -1,6 +1,6 @@
 /** A value over two parameters, as colours. */
 
-import { Axis, short } from "./axis.js";
+import { Axis, bdi, isolated, short } from "./axis.js";
 import { Picker } from "./picker.js";
 
 const HEIGHT = 420;
@@ -97,7 +97,7 @@ export class HeatMap {
       pen.fillStyle = colourAt(x / (ramp.width - 1));
       pen.fillRect(x, 0, 1, ramp.height);
     }
-    this.#bar.replaceChildren(`${this.#of.names.y}: ${short(least)} `, ramp, ` ${short(greatest)}${this.#scale.isLogarithmic ? ", logarithmic" : ""}`);
+    this.#bar.replaceChildren(bdi(`${this.#of.names.y}: ${short(least)} `), ramp, ` ${short(greatest)}${this.#scale.isLogarithmic ? ", logarithmic" : ""}`);
   }
 
   #size() {
@@ -188,7 +188,7 @@ export class HeatMap {
   /** @param {number} row @param {number} column @param {{points: number[], value: number | null}} cell */
   #inWords(row, column, cell) {
     const { names, state } = this.#of;
-    const where = `${names.x} = ${this.#x.labels[column]}, ${names.by} = ${this.#by.labels[row]}`;
+    const where = `${names.x} = ${isolated(this.#x.labels[column])}, ${names.by} = ${isolated(this.#by.labels[row])}`;
     const several = cell.points.length > 1 ? `, the mean of ${cell.points.length}` : "";
     const what = cell.value === null ? `no ${names.y}, ${state[cell.points[0]].replace("_", " ")}` : `${names.y} ${short(cell.value)}${several}`;
     return `${where}: ${what}`;

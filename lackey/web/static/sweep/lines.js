@@ -1,6 +1,6 @@
 /** A value over a parameter, by uPlot; a line for each value of another one. */
 
-import { Axis, short } from "./axis.js";
+import { Axis, isolated, short } from "./axis.js";
 import { Picker } from "./picker.js";
 
 const HEIGHT = 380;
@@ -133,7 +133,7 @@ export class Lines {
       for (const [name, value] of Object.entries({ width: "28", height: "10", "aria-hidden": "true" })) sample.setAttribute(name, value);
       sample.append(line);
       const words = document.createElement("bdi");
-      words.textContent = `${this.#of.names.by} = ${label}`;
+      words.textContent = `${this.#of.names.by} = ${isolated(label)}`;
       item.append(sample, " ", words);
       return item;
     });
@@ -149,7 +149,7 @@ export class Lines {
         x: left + this.#plot.valToPos(this.#x.places[point], "x"),
         y: top + this.#plot.valToPos(y[point], "y"),
         runs: run[point] === null ? [] : [run[point]],
-        words: `${names.x} = ${this.#of.x[point]}${by ? `, ${names.by} = ${label}` : ""}: ${names.y} ${short(y[point])}`,
+        words: `${names.x} = ${isolated(this.#of.x[point])}${by ? `, ${names.by} = ${isolated(label)}` : ""}: ${names.y} ${short(y[point])}`,
       })),
     );
     this.#picker.take(rows, REACH_PX);

@@ -3,6 +3,8 @@
  * What is said of a point stands below, with a link.
  */
 
+import { bdi } from "./axis.js";
+
 /** @typedef {{x: number, y: number, runs: number[], words: string}} Mark where it is drawn, in CSS pixels; its runs, its words */
 
 export class Picker {
@@ -121,7 +123,7 @@ export class Picker {
       link.textContent = `run ${run}`;
       return link;
     });
-    this.#readout.replaceChildren(mark.words, ...links.flatMap((link) => [" ", link]));
+    this.#readout.replaceChildren(bdi(mark.words), ...links.flatMap((link) => [" ", link]));
   }
 
   #go() {
