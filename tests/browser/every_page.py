@@ -61,7 +61,7 @@ def _type_no_values(page: Page) -> None:
 
 def _draw_a_heat_map(page: Page) -> None:
     page.locator("[name=as]").select_option("heat")
-    page.locator(".picked canvas").wait_for()
+    page.locator(".scale").wait_for()
 
 
 def _preview_a_schedule(page: Page) -> None:

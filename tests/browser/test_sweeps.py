@@ -89,7 +89,7 @@ def test_a_grid_of_twenty_is_made_looked_at_drawn_and_run_again_where_it_failed(
     page.go_back()
     plot(page).wait_for()
     page.locator("[name=as]").select_option("heat")
-    expect(page.locator(".picked canvas")).to_be_visible()
+    expect(page.locator(".scale")).to_be_visible()
     assert "as=heat" in page.url
     _goes_to_a_run_from_the_heat_map(page, service, sweep_id)
     page.go_back()
