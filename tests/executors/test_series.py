@@ -29,7 +29,8 @@ def see_through(local: Workbench, launch: Launch) -> None:
 
 
 SEEN = """
-env | grep -v '^LACKEY_RUN_DIR\\|^_=' | sort; pwd; umask; ulimit -a; grep -E '^(Sig[^Q]|Cap|Groups|Uid)' /proc/self/status
+env | grep -v '^LACKEY_RUN_DIR\\|^_=' | sort; pwd; umask; ulimit -a
+grep -E '^(Sig[^Q]|Cap|Groups|Uid)' /proc/self/status
 ls /proc/self/fd; cat /proc/self/oom_score_adj; readlink /proc/self/fd/0
 """
 MESS = """

@@ -263,3 +263,15 @@ def test_what_is_hostile_is_text(visitor: Visitor, api: Api) -> None:
         page = visitor.browser.get(path, expect_errors=True)
         assert "<script>alert" not in page.text
         assert "<img src=x" not in page.text
+
+
+def test_a_sweep_s_page_says_what_it_waits_for_and_leads_there(visitor: Visitor, api: Api) -> None:
+    first, run = make(api, grid={"n": [1, 2]}), api.post("/api/run", {"application": "heat/explicit"}).json
+    waits = make(api, grid={"n": [1]}, after=[run["id"], {"sweep": first["id"], "on": "ended"}], tags=["paper"])
+    page = visitor.see(f"/sweep/{waits['id']}")
+    assert now(api, waits)["reason"] in page.html.find(attrs={"data-part": "state"}).text
+    facts = page.html.find("dl", "facts").get_text(" ", strip=True)
+    assert f"After run {run['id']} , sweep {first['id']} (once it has ended)" in facts
+    assert "Tags paper" in facts
+    for href in (f"/run/{run['id']}$", f"/sweep/{first['id']}$"):
+        assert page.click(href=href, index=0).status_int == 200

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from lackey.domain.dependencies import awaited
 from lackey.domain.refusals import Conflict, Invalid, TooMany, invalid
 from lackey.domain.run import FINAL, TROUBLED, RunState
 from lackey.domain.sweep import Sweep
@@ -35,6 +36,7 @@ class ShownSweep:
     counts: list[tuple[RunState, int]]
     ended: int
     ends_at: datetime | None
+    reason: str | None
 
     @property
     def fraction(self) -> float:
@@ -53,7 +55,15 @@ def shown_sweep(found: SweepState) -> ShownSweep:
     # What runs outweighs what waits.
     underway = next((state for state in _UNDERWAY if state in there), RunState.QUEUED)
     outcome = found.counts.outcome
-    return ShownSweep(found.sweep, outcome or underway, outcome is not None, counts, found.counts.ended, found.ends_at)
+    return ShownSweep(
+        sweep=found.sweep,
+        state=outcome or underway,
+        is_over=outcome is not None,
+        counts=counts,
+        ended=found.counts.ended,
+        ends_at=found.ends_at,
+        reason=found.reason,
+    )
 
 
 @page("GET", "/sweep", scope="read")
@@ -148,6 +158,7 @@ def _sweep(visit: Visit, sweep_id: int, problems: dict[str, str] | None = None) 
     shown: dict[str, Any] = {
         "row": row,
         "sweep": found.sweep,
+        "after": awaited(found.sweep),
         "address": address,
         "problems": problems or {},
         "is_part": is_part,
@@ -174,5 +185,5 @@ def _tag(visit: Visit, found: SweepState) -> str:
     """Of all that is on the page. The figures of what runs are at most a minute old."""
     minute = visit.now.replace(second=0, microsecond=0)
     who = (visit.word, visit.asker, bool(visit.session))
-    seen = (*who, sorted(visit.query.items()), found.sweep, _counted(found), minute)
+    seen = (*who, sorted(visit.query.items()), found.sweep, _counted(found), found.reason, minute)
     return f'"{hashlib.sha256(repr(seen).encode()).hexdigest()[:32]}"'
