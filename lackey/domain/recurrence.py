@@ -16,6 +16,7 @@ from typing import Literal
 
 from cronsim import CronSim, CronSimError
 
+from lackey.domain.dependencies import Dependency
 from lackey.domain.refusals import FieldError, Invalid
 
 Overlap = Literal["skip", "queue", "allow"]
@@ -206,8 +207,8 @@ class Before:
     """How the runs stand that a schedule has made before.
 
     `run_id`: the last one, None if there is none any more. `is_open`: it, one of its retries, or an older one may yet
-    run, or may be at work though nobody hears from it. `waits`: one of them waits for others. `sweep_id`: the last
-    sweep that it has made, if that is open.
+    run, or may be at work though nobody hears from it. `sweep_id`: the last sweep that it has made, if that is open.
+    `waits`: one of the runs, or that sweep, waits for others.
     """
 
     run_id: int | None = None
@@ -218,22 +219,24 @@ class Before:
 
 @dataclass(frozen=True)
 class Overlapping:
-    """What is to be done with a firing: `skipped`, and why, or else after which run it comes, if after any."""
+    """What is to be done with a firing: `skipped`, and why, or else after what it comes, if after anything."""
 
     skipped: str | None = None
-    after: int | None = None
+    after: Dependency | None = None
 
 
 def overlapping(overlap: Overlap, before: Before) -> Overlapping:
     """What a firing comes to while runs of the same schedule may not have ended. One at most waits for another one."""
+    if before.sweep_id is not None:
+        last = Dependency(before.sweep_id, "ended", "sweep")
+    elif before.is_open and before.run_id is not None:
+        last = Dependency(before.run_id, "ended")
+    else:
+        return Overlapping()
     if overlap == "allow":
         return Overlapping()
-    if before.sweep_id is not None:
-        return Overlapping(skipped=f"sweep {before.sweep_id}, the one before, has not ended")
-    if not before.is_open or before.run_id is None:
-        return Overlapping()
     if overlap == "skip":
-        return Overlapping(skipped=f"run {before.run_id}, the one before, has not ended")
+        return Overlapping(skipped=f"{last.kind} {last.on_id}, the one before, has not ended")
     if before.waits:
-        return Overlapping(skipped=f"run {before.run_id} waits already for the one before")
-    return Overlapping(after=before.run_id)
+        return Overlapping(skipped=f"{last.kind} {last.on_id} waits already for the one before")
+    return Overlapping(after=last)

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lackey.domain.dependencies import Dependency
 from lackey.domain.recurrence import LATE, Before, CatchUp, Overlap, Overlapping, Rule, check, overlapping, reckon
 from lackey.domain.refusals import Invalid
 
@@ -208,9 +209,13 @@ def test_what_comes_once_in_four_years_is_no_mistake() -> None:
         ("skip", Before(7), Overlapping()),
         ("skip", Before(7, is_open=True), Overlapping(skipped="run 7, the one before, has not ended")),
         ("queue", Before(7), Overlapping()),
-        ("queue", Before(7, is_open=True), Overlapping(after=7)),
+        ("queue", Before(7, is_open=True), Overlapping(after=Dependency(7, "ended"))),
         ("queue", Before(7, True, waits=True), Overlapping(skipped="run 7 waits already for the one before")),
         ("allow", Before(7, is_open=True, waits=True), Overlapping()),
+        ("skip", Before(7, sweep_id=3), Overlapping(skipped="sweep 3, the one before, has not ended")),
+        ("queue", Before(7, sweep_id=3), Overlapping(after=Dependency(3, "ended", "sweep"))),
+        ("queue", Before(waits=True, sweep_id=3), Overlapping(skipped="sweep 3 waits already for the one before")),
+        ("allow", Before(waits=True, sweep_id=3), Overlapping()),
     ],
 )
 def test_what_a_firing_comes_to_while_the_run_before_is_under_way(

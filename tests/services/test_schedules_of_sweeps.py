@@ -96,6 +96,42 @@ def test_as_long_as_any_run_of_the_one_before_has_not_ended_it_goes_on(lab: Lab,
         assert [tick.came_to for tick in history(lab, schedule)] == ["made", "skipped", "made"]
 
 
+def test_one_sweep_at_most_waits_for_the_one_before(lab: Lab) -> None:
+    schedule = add(lab, overlap="queue")
+    for _ in range(3):
+        fire(lab, 1)
+        care(lab)
+    assert [tick.came_to for tick in history(lab, schedule)] == ["made", "made", "skipped"]
+    assert history(lab, schedule)[2].reason == "sweep 2 waits already for the one before"
+    first, second = made(lab)
+    assert counts(lab, second) == {RunState.SCHEDULED: 3}
+    assert {claim.run.sweep_id for claim in lab.claim()} == {first.id}, "the second one waits"
+
+
+def test_a_sweep_that_waits_begins_once_the_one_before_has_ended_however_it_did(lab: Lab) -> None:
+    schedule = add(lab, overlap="queue")
+    fire(lab, 1)
+    care(lab)
+    fire(lab, 1)
+    sweep_changing.cancel(lab.database, 1, "anna", lab.clock())
+    care(lab)
+    assert counts(lab, made(lab)[0]) == {RunState.CANCELLED: 3}
+    assert counts(lab, made(lab)[1]) == {RunState.QUEUED: 3}
+    fire(lab, 1)
+    assert [tick.came_to for tick in history(lab, schedule)] == ["made"] * 3, "the third one waits for the second"
+
+
+def test_a_sweep_waits_for_the_run_that_was_made_before_it_was_changed_to_one(lab: Lab) -> None:
+    schedule = add(lab, grid={}, overlap="queue")
+    fire(lab, 1)
+    changing.change(lab.database, schedule.id, {"points": [{"n": "1"}]}, lab.clock())
+    fire(lab, 1)
+    care(lab)
+    assert counts(lab, made(lab)[0]) == {RunState.SCHEDULED: 1}
+    end_all(lab)
+    assert counts(lab, made(lab)[0]) == {RunState.QUEUED: 1}
+
+
 def test_the_run_of_before_it_was_changed_to_a_sweep_counts_too(lab: Lab) -> None:
     schedule = add(lab, grid={})
     fire(lab, 1)
@@ -122,16 +158,12 @@ def test_what_no_sweep_could_be_made_of_is_refused_when_it_is_saved(lab: Lab) ->
         ({"points": [{"n": "1"}]}, "grid"),
         ({"grid": {"n": "0.5..1"}}, "grid.n"),
         ({"grid": {"m": "1,2"}}, "grid.m"),
-        ({"overlap": "queue"}, "overlap"),
     ):
         with pytest.raises(Invalid) as refused:
             add(lab, **wrong)
         assert refused.value.errors[0].field == field
     with pytest.raises(TooMany):
         add(lab, grid={"n": "1..100000", "m": "1,2"})
-    schedule = add(lab)
-    with pytest.raises(Invalid):
-        changing.change(lab.database, schedule.id, {"overlap": "queue"}, lab.clock())
 
 
 def test_what_no_longer_fits_is_told_in_its_history_and_nothing_is_left(lab: Lab) -> None:

@@ -189,3 +189,20 @@ def test_what_is_archived_is_not_run(visitor: Visitor, api: Api) -> None:
     form_to(visitor.see("/application/1/remove"), "/application/1/remove").submit()
     assert "archived" in visitor.see(PATH).text
     assert "archived" in form.submit(status=409).text
+
+
+def test_the_sweep_waits_for_what_is_typed_and_has_its_tags(visitor: Visitor, api: Api) -> None:
+    run = api.reported_run()
+    form_to(sent(visitor, n="1..3", after=f"{run['id']}:ended", tags="paper, coarse"), PATH).submit()
+    [sweep] = sweeps(api)
+    assert (sweep["after"], sweep["tags"]) == ([{"run": run["id"], "on": "ended"}], ["paper", "coarse"])
+    form_to(sent(visitor, n="1..2", after=f"sweep:{sweep['id']}"), PATH).submit()
+    assert sweeps(api)[0]["after"] == [{"sweep": sweep["id"], "on": "succeeded"}]
+
+
+@pytest.mark.parametrize("typed", ["what", "99", "sweep:99", "sweep:x"])
+def test_what_can_not_be_waited_for_is_said_beside_its_field(visitor: Visitor, api: Api, typed: str) -> None:
+    refused = sent(visitor, n="1..3", after=typed)
+    assert refused.status_int == 400
+    assert refused.html.find(id="after-says").attrs["class"] == ["error"]
+    assert sweeps(api) == []

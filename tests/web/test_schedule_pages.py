@@ -274,8 +274,6 @@ def test_what_is_wrong_with_the_values_of_a_sweep_stands_beside_them(visitor: Vi
     assert "has no step" in page.find(id="s-grid.dt-says").text
     assert "integer" in page.find(id="s-max_running-says").text
     form["cron"], form["grid.dt"], form["max_running"] = "0 2 * * *", "1, x", "2"
-    assert "skip" in form.submit(status=400).html.find(id="s-overlap-says").text
-    form["overlap"] = "skip"
     assert "is no number" in form.submit(status=400).html.find(id="s-grid.dt-says").text
     form["grid.dt"], form["grid.n"], form["parameter.dt"] = "", "", "1"
     assert "needs" in form.submit(status=400).html.find(id="s-max_running-says").text

@@ -173,7 +173,6 @@ def test_a_schedule_of_a_sweep_is_made_shown_and_changed_and_its_history_names_i
         ({"grid": {"k": [1]}}, ["grid.k"]),
         ({"points": [{"n": 1}, {"k": 1}]}, ["points.1.k"]),
         ({"grid": {"n": [1]}, "points": [{"n": 1}]}, ["grid"]),
-        ({"grid": {"n": [1, 2]}, "overlap": "queue"}, ["overlap"]),
         ({"grid": {"n": [1, 2]}, "max_running": 0}, ["max_running"]),
         ({"max_running": 2}, ["max_running"]),
     ],

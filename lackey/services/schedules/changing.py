@@ -141,6 +141,4 @@ def refuse_unfit(
         if spread is None:
             scheduling.check(connection, wanted, now, capacity)
             return
-    if asked["overlap"] == "queue":
-        raise invalid("overlap", "should be `skip` or `allow` for a sweep: it can't wait for the one before")
     making.check(database, WantedSweep(wanted, spread.each, spread.max_running), now, capacity)

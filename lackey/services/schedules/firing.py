@@ -175,7 +175,7 @@ def _made(connection: Connection, schedule: Schedule, tick: Tick, draft: Draft |
         return replace(tick, came_to="skipped", reason=decided.skipped)
     try:
         if draft is not None:
-            draft.complete(connection, tick.at)
+            draft.complete(connection, decided.after, tick.at)
             return replace(tick, sweep_id=draft.sweep_id)
         if schedule.sweep is not None:
             raise Unavailable("what kept it from making a sweep has ended meanwhile: it is tried again at once")
@@ -186,12 +186,12 @@ def _made(connection: Connection, schedule: Schedule, tick: Tick, draft: Draft |
         return replace(tick, came_to="refused", reason=str(refusal))
 
 
-def make(connection: Connection, schedule: Schedule, due: datetime, after: int | None, now: datetime) -> int:
+def make(connection: Connection, schedule: Schedule, due: datetime, after: Dependency | None, now: datetime) -> int:
     """Make what the schedule makes at a time at which it was due; the run's id. Raises Refusal, and writes nothing.
 
-    `after`: a run that is to have ended before.
+    `after`: what is to have ended before.
     """
-    awaited = () if after is None else (Dependency(after, "ended"),)
+    awaited = () if after is None else (after,)
     wanted = replace(wanted_of(schedule.application_id, schedule.parameters), at=due, after=awaited)
     run, _ = scheduling.make(
         connection, replace(wanted, schedule=schedule.id), schedule.by, now, made_by=f"schedule {schedule.id}"
@@ -214,7 +214,7 @@ def wanted_sweep(schedule: Schedule) -> WantedSweep:
 def _before(connection: Connection, schedule_id: int) -> Before:
     sweep_id = sweeps.last_of_schedule(connection, schedule_id)
     if sweep_id is not None and sweep_points.counts(connection, [sweep_id])[sweep_id].outcome is None:
-        return Before(sweep_id=sweep_id)
+        return Before(sweep_id=sweep_id, waits=sweeps.get(connection, sweep_id).unmet > 0)
     last = schedules.last_run(connection, schedule_id)
     if last is None:
         return Before()

@@ -23,7 +23,7 @@ from sqlalchemy import Connection
 
 from lackey.domain.application import Application
 from lackey.domain.command import fill_parameters, filled_command
-from lackey.domain.dependencies import as_stored, awaited
+from lackey.domain.dependencies import Dependency, as_stored, awaited
 from lackey.domain.limits import PARAMETERS_BYTES, WAITING_RUNS
 from lackey.domain.policy import lane_of
 from lackey.domain.refusals import FieldError, Invalid, NotFound, TooMany, Unavailable, invalid
@@ -173,8 +173,13 @@ class Draft:
         self._number += 1
         return True
 
-    def complete(self, connection: Connection, now: datetime) -> None:
-        """From now on it is there; the leading scheduler makes its runs. Raises TooMany, Unavailable if it is gone."""
+    def complete(self, connection: Connection, after: Dependency | None, now: datetime) -> None:
+        """From now on it is there; the leading scheduler makes its runs. Raises TooMany, Unavailable if it is gone.
+
+        `after`: what it waits for.
+        """
+        if after is not None:
+            sweeps.change(connection, self.sweep_id, as_stored([after]))
         _complete(connection, self.sweep_id, self._by, now, None)
         _hand_over(connection, self.sweep_id)
 

@@ -26,7 +26,7 @@ from lackey.web.schemas.sweeps import NewSweep
 from lackey.web.validation import check
 from lackey.web.visits import Visit
 
-OPTIONS = ("name", "max_running", "priority", "cpus", "memory", "gpus", "time_limit", "retries")
+OPTIONS = ("name", "max_running", "priority", "cpus", "memory", "gpus", "time_limit", "retries", "after", "tags")
 _VALUES = "values."
 _REFUSED = (Invalid, TooMany, Conflict)
 
@@ -118,7 +118,7 @@ def _wanted(visit: Visit, application: Application, typed: TypedSweep) -> Wanted
         varied, same = same, {}
     if not typed.table.strip() and not varied:
         raise invalid("grid", "is empty: type more than one value for a parameter, or paste a table")
-    given = {name: value for name, value in typed.options.items() if value}
+    given = NewSweep.from_form({name: value for name, value in typed.options.items() if value})
     fields = {"application": str(application.id), "at": moment_of(visit, typed.at), "hold": typed.hold, **given}
     body = check(NewSweep, {**fields, "grid": varied, "parameters": same})
     return wanted_of(body, typed.table.encode() if typed.table.strip() else None)
@@ -140,11 +140,12 @@ def _sorted_out(typed: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _problems(refusal: Refusal) -> dict[str, str]:
-    """What is wrong, a parameter's beside its field, whether it varies or not."""
-    return {
-        f"grid.{name.removeprefix('parameters.')}" if name.startswith("parameters.") else name: message
-        for name, message in problems_of(refusal).items()
-    }
+    """What is wrong, a parameter's beside its field, whether it varies or not; and what is wrong with one in a list."""
+    found = {}
+    for name, message in problems_of(refusal).items():
+        whole, _, part = name.partition(".")
+        found[f"grid.{part}" if whole == "parameters" else whole if whole in OPTIONS else name] = message
+    return found
 
 
 def _once(visit: Visit, typed: TypedSweep) -> Once | None:
