@@ -66,6 +66,10 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         lab.report("metric", varied, name=NAME, value=1, step=1)
         lab.report("stop", varied, exit=1)
         lab.ids["sweep_held"] = lab.ids["sweep"]
+        rule = (f"{LONG}/{LONG}b", "0 2 * * *")
+        lab.schedule("schedule", *rule, parameters={PARAMETER: NAME})
+        lab.schedule("schedule_paused", *rule, parameters={PARAMETER: NAME}, paused=True)
+        lab.schedule("schedule_of_sweep", *rule, grid={PARAMETER: [NAME, "1"]})
         lab.ids |= {word: lab.ids.get(word, lab.ids["running"]) for word in WORDS.split()}
         yield lab
 

@@ -45,7 +45,7 @@ def tab_to(page: Page, wanted: Locator) -> None:
 
 def test_a_nightly_one_is_made_by_mouse_with_its_firings_seen_and_paused(page: Page, house: Lab) -> None:
     page.goto(house.url("/application/{explicit}"))
-    page.get_by_text("New schedule").click()
+    page.get_by_role("button", name="New schedule").click()
     page.get_by_label("Zone").fill("Europe/Zurich")
     page.get_by_label("Run it").select_option("each night at two")
     shown = page.locator("[data-firings-shown]")
@@ -65,7 +65,7 @@ def test_a_nightly_one_is_made_by_mouse_with_its_firings_seen_and_paused(page: P
 
 def test_one_is_made_by_keyboard_alone_and_removed(page: Page, house: Lab) -> None:
     page.goto(house.url("/application/{explicit}"))
-    tab_to(page, page.locator("summary", has_text="New schedule"))
+    tab_to(page, page.get_by_role("button", name="New schedule"))
     page.keyboard.press("Enter")
     tab_to(page, page.get_by_label("Cron expression"))
     page.keyboard.type("30 6 * * 1-5")
@@ -92,7 +92,7 @@ def test_one_is_made_by_keyboard_alone_and_removed(page: Page, house: Lab) -> No
 
 def test_one_that_makes_a_sweep_is_made_and_tells_how_many_runs_each_time(page: Page, house: Lab) -> None:
     page.goto(house.url("/application/{explicit}"))
-    page.get_by_text("New schedule").click()
+    page.get_by_role("button", name="New schedule").click()
     page.get_by_label("Run it").select_option("each Saturday at two in the night")
     page.get_by_text("Many runs each time").click()
     page.get_by_label("Values of n").fill("1..20")

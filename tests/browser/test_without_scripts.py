@@ -81,7 +81,7 @@ def test_one_cancels_what_runs(page: Page, lab: Lab) -> None:
 def test_one_makes_a_schedule_with_a_step_that_shows_its_firings(page: Page, lab: Lab) -> None:
     page.context.add_cookies(lab.cookies())
     page.goto(lab.url("/application/{lorenz}"))
-    page.locator("summary", has_text="New schedule").click()
+    page.get_by_role("button", name="New schedule").click()
     page.get_by_label("Run it").select_option("each hour")
     page.get_by_label("Zone").fill("Australia/Lord_Howe")
     press(page, page.get_by_role("button", name="Show when it runs"))

@@ -12,7 +12,6 @@ from lackey.web.pages.removing import removal_page
 from lackey.web.pages.report_lines import to_new_run
 from lackey.web.pages.routes import Html, SeeOther, page
 from lackey.web.pages.run_form import TypedRun, beginning, known_problems, typed_run, wanted
-from lackey.web.pages.schedule_form import empty_form
 from lackey.web.pages.schedule_rows import schedule_rows
 from lackey.web.pages.shown import run_row
 from lackey.web.pages.strip import strip_of
@@ -87,7 +86,6 @@ def _application(visit: Visit, application_id: int, typed: TypedRun, problems: d
             shown_sweep(each) for each in sweeps.listing(visit.database, None, _SWEEPS, application_id, visit.now)
         ],
         "schedules": schedule_rows(visit, schedules.listing(visit.database, application_id, None, None, _SCHEDULES)),
-        "schedule_form": empty_form(visit, seen.application),
         "typed": typed,
         "problems": problems,
         "shown_problems": known_problems(seen.application),
