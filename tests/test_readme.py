@@ -184,8 +184,14 @@ def test_the_command_line_runs_a_simulation_on_the_share(served: Newcomer) -> No
     for line in shown("lackey "):
         done = served.run(line)
         assert done.returncode == 0, line + done.stdout + done.stderr
-        if "--follow" in line:
+        if "run now" in line:
             assert "a storm of 128 cells" in done.stdout
+        if "sweep table" in line:
+            assert [row.split(",")[2:4] for row in done.stdout.splitlines()[1:]] == [
+                [cells, "succeeded"] for cells in ("64", "128", "256")
+            ]
+        if "schedule add" in line:
+            assert done.stdout.count("02:00:00 Europe/Zurich") == 5
         if "key create" in line:
             assert len(done.stdout.split()) == 1
 
