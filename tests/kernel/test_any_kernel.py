@@ -13,9 +13,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from sqlalchemy import select
 
 from lackey import wake
 from lackey.domain.run import RunState
+from lackey.store.models import ShareStateRow
 from tests.nursery import the_nursery
 from tests.shares.hanging import Mounted, mounted
 from tests.stage import Stage, alive, until
@@ -171,6 +173,12 @@ def test_where_guard_and_command_were_killed_and_a_child_lives_others_go_on(sche
     scheduler.becomes(run_id, RunState.LOST)
 
 
+def is_told_to_be_away(stage: Stage, share: str) -> bool:
+    """Whether the scheduler knows it; what it had claimed before may hang."""
+    with stage.database.read() as connection:
+        return True in connection.execute(select(ShareStateRow.is_away).where(ShareStateRow.share == share)).scalars()
+
+
 @pytest.mark.parametrize("guard_is_killed", [False, True])
 def test_while_a_share_hangs_runs_on_another_go_on(scheduler: Scheduler, lab: Mounted, guard_is_killed: bool) -> None:
     stage = scheduler.stage
@@ -179,6 +187,7 @@ def test_while_a_share_hangs_runs_on_another_go_on(scheduler: Scheduler, lab: Mo
     lab.hang()
     if guard_is_killed:
         os.kill(stage.owner(stage.get(run_id)).pid, signal.SIGKILL)
+    until(lambda: is_told_to_be_away(stage, "lab"))
     late = stage.schedule(f"lab/{name}")
     for _ in range(3):
         scheduler.goes_on()
